@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layouts: what the bytes of a key or a value mean.
+ *
+ * A layout is a tree of types, built from BTF (btf.c) or from a description
+ * made in Lua (codec.c reads it; lua/luabpf/layout.lua writes it). It is
+ * immutable once built, so threads may share it. All of its memory hangs on
+ * the lb_layout and goes with it. No Lua here: engines use these types too.
+ */
+#ifndef LUABPF_LAYOUT_H
+#define LUABPF_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum lb_kind {
+	LB_INT,		/* 1, 2, 4 or 8 bytes; is_signed, big */
+	LB_BOOL,	/* 1 byte */
+	LB_FLOAT,	/* 4 or 8 bytes */
+	LB_TEXT,	/* char or char[N]: a string up to its NUL */
+	LB_BYTES,	/* any number of bytes: a binary string */
+	LB_IPV4,	/* 4 bytes, network order: "10.0.0.1" */
+	LB_IPV6,	/* 16 bytes */
+	LB_IP,		/* 16 bytes, IPv4-mapped shown as IPv4 */
+	LB_MAC,		/* 6 bytes */
+	LB_PREFIX4,	/* u32 prefix length and 4 bytes: "10.0.0.0/8" */
+	LB_PREFIX6,	/* u32 prefix length and 16 bytes */
+	LB_ENUM,	/* 1, 2, 4 or 8 bytes; values[]; is_signed */
+	LB_POINTER,	/* 8 bytes, an address as integer */
+	LB_SPECIAL,	/* spin lock, timer, kernel pointer...: reads as zeros */
+	LB_ARRAY,	/* n elements of elem */
+	LB_STRUCT,
+	LB_UNION,
+};
+
+/* One declared member of a struct or union. */
+struct lb_field {
+	const char *name;		/* NULL: anonymous struct or union */
+	const struct lb_type *type;
+	uint32_t bit;			/* offset in bits from the start of the parent */
+	uint32_t bits;			/* width of a bitfield; 0: not one */
+};
+
+/*
+ * A member as a user sees it: those of anonymous members appear in the
+ * parent, padding does not appear. Byte offset plus bit offset (0 to 7).
+ */
+struct lb_member {
+	const char *name;
+	const struct lb_type *type;
+	uint32_t offset;
+	uint32_t bit;
+	uint32_t bits;
+};
+
+struct lb_enumerator {
+	const char *name;
+	int64_t value;
+};
+
+struct lb_type {
+	enum lb_kind kind;
+	uint32_t size;			/* bytes */
+	uint32_t align;			/* bytes */
+	bool is_signed;
+	bool big;			/* big-endian integer */
+	bool has_union;			/* a union stands here or below */
+	const char *name;		/* "u32", "ipv4", tag of a struct, typedef; never NULL */
+	const struct lb_type *elem;	/* LB_ARRAY */
+	uint32_t n;
+	const struct lb_field *fields;	/* LB_STRUCT, LB_UNION */
+	uint32_t nfields;
+	const struct lb_member *members;
+	uint32_t nmembers;
+	const struct lb_enumerator *values;	/* LB_ENUM */
+	uint32_t nvalues;
+};
+
+struct lb_layout {
+	const struct lb_type *root;
+	void *memory;			/* the arena's chunks */
+	const char *error;		/* why a construction failed, in the arena */
+};
+
+/* How one key or one value lies in a buffer. */
+struct lb_shape {
+	const struct lb_type *type;	/* NULL: bytes without a layout */
+	uint32_t size;			/* bytes of one value */
+	uint32_t ncpu;			/* 0: a plain value; else a list of that many */
+	uint32_t stride;		/* bytes from one entry to the next */
+};
+
+/* Bytes from one CPU's value to the next. Source: kernel/bpf/hashtab.c, round_up(value_size, 8). */
+static inline uint32_t lb_cpu_stride(uint32_t size)
+{
+	return (size + 7u) & ~7u;
+}
+
+struct lb_layout *lb_layout_new(void);			/* NULL: out of memory */
+void lb_layout_free(struct lb_layout *layout);
+/* Zeroed memory that lives as long as the layout; NULL: out of memory. */
+void *lb_layout_alloc(struct lb_layout *layout, size_t size);
+const char *lb_layout_strdup(struct lb_layout *layout, const char *s);
+/* Fills members[] and has_union from fields[]: false when out of memory. */
+bool lb_type_finish(struct lb_layout *layout, struct lb_type *type);
+const char *lb_kind_name(enum lb_kind kind);
+
+/* Raw access, shared by the codec and the interpreter; any alignment. */
+uint64_t lb_load_int(const void *p, const struct lb_type *type);
+void lb_store_int(void *p, const struct lb_type *type, uint64_t v);
+uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the bindings share: class names, errors, handles. Bindings are the
+ * files that include lua.h; engines never include this one.
+ */
+#ifndef LUABPF_H
+#define LUABPF_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#if LUA_VERSION_NUM < 504
+#error "luabpf needs Lua 5.4"
+#endif
+
+/* The only symbols that leave the module; the rest is built with -fvisibility=hidden. */
+#define LUABPF_EXPORT __attribute__((visibility("default")))
+
+#define LB_MAP "luabpf.map"
+#define LB_CURSOR "luabpf.cursor"
+#define LB_BATCH "luabpf.batch"
+#define LB_VIEW "luabpf.view"
+#define LB_OBJECT "luabpf.object"
+#define LB_PROGRAM "luabpf.program"
+#define LB_LINK "luabpf.link"
+
+/*
+ * The system refused: pushes nil, "WHAT: reason", errno and returns 3. err is
+ * a positive errno. What is formatted with lua_pushfstring's directives.
+ */
+int lb_fail(lua_State *L, int err, const char *what, ...);
+
+/*
+ * Registers a class: methods go into a table that is the metatable's __index
+ * (and core.classes[name], where Lua adds its own), metamethods beside it.
+ */
+void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* Raises "unknown option 'x'" for a key of the table at idx that names does not list. */
+void lb_check_options(lua_State *L, int idx, const char *const names[]);
+
+/* Raises for a value at arg that is not an integer within [min, max]; floats with an exact
+ * integer value pass, strings do not. */
+lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max);
+
+/*
+ * Pushes a map handle for fd, which it owns from then on, types read from
+ * the map's BTF. Returns 1, or 3 with nil, message, errno and fd closed.
+ */
+int lb_map_adopt(lua_State *L, int fd);
+/* The descriptor of the map at arg; raises if it is not a map or closed. */
+int lb_map_fd(lua_State *L, int arg);
+
+/* Each adds its functions to the module table at the top of the stack. */
+void lb_open_system(lua_State *L);
+void lb_open_map(lua_State *L);
+void lb_open_bulk(lua_State *L);
+void lb_open_batch(lua_State *L);
+void lb_open_object(lua_State *L);
+
+#endif
