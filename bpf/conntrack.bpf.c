@@ -21,10 +21,10 @@
  * where it is sent, if the sender belongs to the tracked cgroup, else where it
  * is received. Ingress finds out which: it looks up the socket that the packet
  * came from, and asks whether egress has met that socket's cgroup (the map
- * cgroups). Where there is no socket, the kernel itself answered (for a port
- * without listener, for a connection in TIME_WAIT), from a socket of the root
- * cgroup. An RST may outlive its socket: egress leaves a note for it (the map
- * resets).
+ * cgroups). Some packets cannot be traced back that way: the kernel's own
+ * answers (for a port without listener, for a connection in TIME_WAIT), what a
+ * raw socket sends, and the last packets of a connection, which outlive its
+ * socket. Of those egress leaves a note (the map notes).
  *
  * Linux 5.15 and newer.
  */
@@ -45,8 +45,6 @@
 
 /* Every network namespace's lo. Source: include/net/net_namespace.h, LOOPBACK_IFINDEX. */
 #define LOOPBACK 1
-/* Source: kernel/cgroup/cgroup.c, the root of the default hierarchy has the first kernfs id. */
-#define ROOT_CGROUP 1
 /* Longer chains do not occur: each kind of header appears once, one of them twice (RFC 8200). */
 #define MAX_EXTENSIONS 8
 /* Two CPUs may change the state at the same time, one per direction. */
@@ -102,18 +100,18 @@ struct {
 	__type(value, __u8);
 } cgroups SEC(".maps");
 
-struct reset_key {
+struct note_key {
 	struct conn_key conn;
-	__u32 seq;
+	__u32 identity[2];
 };
 
-/* RSTs that egress has counted and ingress has not seen yet. */
+/* Packets on lo that egress has counted and that lead back to no socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct reset_key);
+	__uint(max_entries, 16384);
+	__type(key, struct note_key);
 	__type(value, __u8);
-} resets SEC(".maps");
+} notes SEC(".maps");
 
 static const __u32 zero;
 
@@ -135,7 +133,7 @@ struct packet {
 	__u32 headers;		/* bytes before the payload */
 	__u32 bytes;		/* from the IP header to the end */
 	__u32 segments;
-	__u32 seq;
+	__u32 identity[2];	/* tells it from others of its connection */
 	bool syn, ack, fin, rst;
 	bool answer;		/* only a responder sends this: SYN with ACK, echo reply */
 };
@@ -268,7 +266,8 @@ static __always_inline enum verdict parse_tcp(struct __sk_buff *skb, struct pack
 	p->headers = p->transport + h.doff * 4;
 	p->src.port = h.source;
 	p->dst.port = h.dest;
-	p->seq = h.seq;
+	p->identity[0] = h.seq;
+	p->identity[1] = h.ack_seq;
 	p->syn = h.syn;
 	p->ack = h.ack;
 	p->fin = h.fin;
@@ -286,6 +285,8 @@ static __always_inline enum verdict parse_udp(struct __sk_buff *skb, struct pack
 	p->headers = p->transport + sizeof(h);
 	p->src.port = h.source;
 	p->dst.port = h.dest;
+	p->identity[0] = h.check;
+	p->identity[1] = h.len;
 	return OK;
 }
 
@@ -311,6 +312,8 @@ static __always_inline enum verdict parse_icmp(struct __sk_buff *skb, struct pac
 	}
 	p->headers = p->transport + sizeof(h);
 	p->src.port = p->dst.port = h.id;
+	p->identity[0] = h.sequence;
+	p->identity[1] = h.type;
 	return OK;
 }
 
@@ -405,27 +408,47 @@ static __always_inline bool to_itself(const struct packet *p)
 
 /* ---- once on loopback ----------------------------------------------------- */
 
+/*
+ * Whether a lookup by the packet's source will lead ingress to the socket
+ * that sends it. A TCP socket is out of reach soon after it begins to close.
+ */
+static __always_inline bool traceable(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != p->protocol)
+		return false;
+	if (p->protocol == udp)
+		return true;
+	return p->protocol == tcp && !p->rst &&
+	       (sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_SYN_SENT ||
+		sk->state == BPF_TCP_SYN_RECV || sk->state == BPF_TCP_CLOSE_WAIT ||
+		sk->state == BPF_TCP_LISTEN);
+}
+
 /* Egress on lo: ingress will have to know that this packet is counted. */
-static __noinline void note_sender(struct __sk_buff *skb, const struct packet *p,
-					const struct conn_key *key)
+static __noinline void note_sent(struct __sk_buff *skb, const struct packet *p,
+				 const struct conn_key *key)
 {
 	__u64 cgroup = bpf_skb_cgroup_id(skb);
 	__u8 yes = 1;
 
-	if (!bpf_map_lookup_elem(&cgroups, &cgroup))
-		bpf_map_update_elem(&cgroups, &cgroup, &yes, BPF_ANY);
-	if (p->rst) {
-		struct reset_key note = { .conn = *key, .seq = p->seq };
+	if (!traceable(skb, p)) {
+		struct note_key note = { *key, { p->identity[0], p->identity[1] } };
 
-		bpf_map_update_elem(&resets, &note, &yes, BPF_ANY);
+		bpf_map_update_elem(&notes, &note, &yes, BPF_ANY);
+	} else if (!bpf_map_lookup_elem(&cgroups, &cgroup)) {
+		bpf_map_update_elem(&cgroups, &cgroup, &yes, BPF_ANY);
 	}
 }
 
-/* The cgroup of the socket that a packet on lo came from. */
+/* The cgroup of the socket that a TCP or UDP packet on lo came from; 0 if there is none. */
 static __always_inline __u64 sender_cgroup(struct __sk_buff *skb, const struct packet *p)
 {
 	struct bpf_sock_tuple tuple = {};
-	__u64 cgroup = ROOT_CGROUP;
+	__u64 cgroup = 0;
 	struct bpf_sock *sk;
 	__u32 size;
 
@@ -453,25 +476,18 @@ static __always_inline __u64 sender_cgroup(struct __sk_buff *skb, const struct p
 	return cgroup;
 }
 
-/*
- * Ingress on lo: whether egress has counted this packet. The kernel answers
- * echoes itself; the requests are those of a socket.
- */
+/* Ingress on lo: whether egress has counted this packet. */
 static __noinline bool counted_when_sent(struct __sk_buff *skb, const struct packet *p,
-					      const struct conn_key *key)
+					 const struct conn_key *key)
 {
-	__u64 cgroup = ROOT_CGROUP;
+	struct note_key note = { *key, { p->identity[0], p->identity[1] } };
+	__u64 cgroup = 0;
 
-	if (p->rst) {
-		struct reset_key note = { .conn = *key, .seq = p->seq };
-
-		return bpf_map_delete_elem(&resets, &note) == 0;
-	}
 	if (p->protocol == tcp || p->protocol == udp)
 		cgroup = sender_cgroup(skb, p);
-	else if (!p->answer)
+	if (cgroup && bpf_map_lookup_elem(&cgroups, &cgroup))
 		return true;
-	return bpf_map_lookup_elem(&cgroups, &cgroup) != NULL;
+	return bpf_map_lookup_elem(&notes, &note) != NULL;
 }
 
 /* ---- the entry ------------------------------------------------------------ */
@@ -617,7 +633,7 @@ static __always_inline int watch(struct __sk_buff *skb, bool sent)
 	sender = make_key(&p, &key);
 	if (skb->ifindex == LOOPBACK) {
 		if (sent) {
-			note_sender(skb, &p, &key);
+			note_sent(skb, &p, &key);
 		} else if (counted_when_sent(skb, &p, &key)) {
 			count(repeated);
 			return 1;
