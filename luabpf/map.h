@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The map handle for the other bindings: the userdata behind luabpf.map, and
+ * keys and values on their way between Lua and flat buffers.
+ */
+#ifndef LUABPF_MAP_H
+#define LUABPF_MAP_H
+
+#include "codec.h"
+#include "kmap.h"
+#include "luabpf.h"
+
+/* User values of a map handle. */
+enum {
+	LB_MAP_KEY_LAYOUT = 1,
+	LB_MAP_VALUE_LAYOUT = 2,
+	LB_MAP_PATH = 3,	/* where it was pinned or opened, or nil */
+	LB_MAP_UVALUES = 3,
+};
+
+struct lb_map {
+	struct lb_kmap k;
+	struct lb_shape key;
+	struct lb_shape value;
+};
+
+/* The open map at arg; raises otherwise. */
+struct lb_map *lb_check_map(lua_State *L, int arg);
+/* The map at arg, closed or not; raises if it is not one. */
+struct lb_map *lb_to_map(lua_State *L, int arg);
+/* lb_fail for an operation on a map: "conns: lookup_batch: reason"; pushes nil, message, errno. */
+int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int err);
+
+/*
+ * Encodes the value at idx as key or value of a map: what lb_encode takes, a
+ * view of the same size, a map or program handle where values are
+ * descriptors, an index where keys are indexes.
+ */
+void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *shape, int idx,
+		   void *out, const struct lb_path *path);
+/* Memory for one operation: local if it is large enough, else a userdata left on the stack. */
+void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
+
+/* ---- batches ---------------------------------------------------------- */
+
+/*
+ * n entries in flat buffers: those of a cursor, valid until its next step, or
+ * memory of its own. User values: the owner, the map, and a copy's cursor.
+ */
+struct lb_batch {
+	struct lb_cursor *cursor;	/* NULL: own memory */
+	uint64_t step;			/* the cursor's step it belongs to */
+	struct lb_map *map;
+	const uint8_t *keys, *values;
+	const uint8_t *present;		/* 1 byte an entry; NULL: all are */
+	uint32_t n;
+	bool raw;
+};
+
+/* The batch at arg, which must still be valid: raises otherwise. */
+struct lb_batch *lb_check_batch(lua_State *L, int arg);
+/* The batch at arg, or NULL if something else is there. */
+struct lb_batch *lb_test_batch(lua_State *L, int arg);
+/*
+ * Pushes a batch of n entries with memory of its own, keys and values to be
+ * filled in; with_present adds the byte per entry.
+ */
+struct lb_batch *lb_batch_new(lua_State *L, int map, uint32_t n, bool with_present,
+			      uint8_t **keys, uint8_t **values, uint8_t **present);
+/* The bytes a view at idx shows, and their size; NULL if no view is there. Raises if stale. */
+const void *lb_view_bytes(lua_State *L, int idx, size_t *size);
+
+/* Replaces nil, message, errno at the top by an error object and raises it. */
+int lb_throw(lua_State *L);
+
+#endif
