@@ -106,9 +106,13 @@ const char *lb_layout_strdup(struct lb_layout *layout, const char *s);
 bool lb_type_finish(struct lb_layout *layout, struct lb_type *type);
 const char *lb_kind_name(enum lb_kind kind);
 
-/* Raw access, shared by the codec and the interpreter; any alignment. */
+/*
+ * Raw access, shared by the codec and the interpreter; any alignment. Integers
+ * have 1 to 8 bytes; bitfields 1 to 64 bits, from bit (0 to any) after p.
+ */
 uint64_t lb_load_int(const void *p, const struct lb_type *type);
 void lb_store_int(void *p, const struct lb_type *type, uint64_t v);
 uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed);
+void lb_store_bits(void *p, uint32_t bit, uint32_t bits, uint64_t v);
 
 #endif
