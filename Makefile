@@ -2,19 +2,28 @@
 #
 #   make          the module (luabpf/core.so) and the BPF objects (bpf/*.bpf.o)
 #   make demo     a connection table of real traffic, read, summed up and cleaned
-#   make test     the specs, against the running kernel
+#   make test     the specs, against the running kernel; ARGS=--filter=pattern
+#   make lint     luacheck, and what a script can check of the house style
+#   make bench    the module against a C baseline; ARGS=--quick
+#   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make clean
 #
-# demo and test set up what they need (scripts/setup). V=1 shows the commands,
-# WERROR=1 makes warnings errors.
+# demo, test, lint, bench and asan set up what they need (scripts/setup). V=1 shows
+# the commands, WERROR=1 makes warnings errors.
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 CLANG ?= clang
 LUA ?= lua5.4
 PKG_CONFIG ?= pkg-config
 BUILD ?= .build
+# Where the module goes: a folder luabpf in a folder that is on LUA_CPATH as ?.so.
+MODULE ?= luabpf/core.so
 CFLAGS ?= -O2 -g
 
-LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null))
+LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(or \
+	$(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null),-I/usr/include/lua5.4))
 LIBBPF_CFLAGS ?= $(if $(LIBBPF_INCDIR),-I$(LIBBPF_INCDIR))
 LIBBPF_LIBS ?= $(if $(LIBBPF_LIBDIR),-L$(LIBBPF_LIBDIR)) -lbpf
 LIBFLAG ?= -shared
@@ -24,43 +33,120 @@ WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-s
 	$(if $(WERROR),-Werror)
 override ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) $(CFLAGS) \
 	$(LUA_CFLAGS) $(LIBBPF_CFLAGS) -MMD -MP
+SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
 
-SRC = $(wildcard luabpf/*.c)
-OBJ = $(SRC:luabpf/%.c=$(BUILD)/%.o)
-BPF_SRC = $(wildcard bpf/*.bpf.c)
-BPF_OBJ = $(BPF_SRC:.c=.o)
+OBJ = $(patsubst luabpf/%.c,$(BUILD)/%.o,$(wildcard luabpf/*.c))
+BPF_OBJ = $(patsubst %.c,%.o,$(wildcard bpf/*.bpf.c))
+ENGINE_TESTS = $(patsubst spec/engine/%.c,$(BUILD)/engine/%,$(wildcard spec/engine/*.c))
+TRAFFIC = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
+BENCH = $(patsubst bench/%.c,$(BUILD)/%,$(wildcard bench/*.c))
 
 MSG = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
+SETUP = @CC='$(CC)' CLANG='$(CLANG)' LUA='$(LUA)' LUA_CFLAGS='$(LUA_CFLAGS)' \
+	LIBBPF_CFLAGS='$(LIBBPF_CFLAGS)' scripts/setup
+# Set-up may have brought the compilers: what is built after it is left to another make.
+THEN = @$(MAKE) --no-print-directory
+# Runs a program with this checkout's module and Lua files.
+RUN = @LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+	LUA_CPATH='$(patsubst %/luabpf/core.so,%,$(abspath $(MODULE)))/?.so;;' \
+	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf demo test lint clean
+.PHONY: all bpf install-bpf demo test lint bench asan build-demo build-test build-bench run-asan \
+	clean FORCE
 
-all: luabpf/core.so bpf
+all: $(MODULE) bpf
 
-luabpf/core.so: $(OBJ)
+# ---- the module ------------------------------------------------------------------
+
+$(MODULE): $(OBJ)
+	@mkdir -p $(@D)
 	$(call MSG,LINK,$@)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBBPF_LIBS) -pthread
 
-$(BUILD)/%.o: luabpf/%.c Makefile | $(BUILD)
+$(BUILD)/%.o: luabpf/%.c $(BUILD)/flags
 	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-$(BUILD):
-	@mkdir -p $@
+# Another compiler or other flags: everything is built again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)/engine
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+
+# ---- BPF objects ------------------------------------------------------------------
 
 ifneq ($(shell command -v $(CLANG) 2>/dev/null),)
 bpf: $(BPF_OBJ)
 else
 bpf:
-	@echo "$(CLANG) not found: the example BPF programs (bpf/*.bpf.c) were left out" >&2
+	@echo "luabpf: $(CLANG) not found: the example BPF programs (bpf/*.bpf.c) were left out" >&2
 endif
 
 BPF_INC ?= $(shell echo | $(CLANG) -xc -v -E - 2>&1 | \
 	sed -n '/<...> search starts here:/,/End of search list./{ s| \(/.*\)|-idirafter \1|p }')
 
-bpf/%.bpf.o: bpf/%.bpf.c Makefile
+bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) Makefile
 	$(call MSG,BPF,$@)$(CLANG) -g -O2 -Wall -Werror -target bpf -mcpu=v3 $(LIBBPF_CFLAGS) \
 		$(BPF_INC) -c -o $@ $<
 
-clean:
-	rm -rf $(BUILD) luabpf/core.so bpf/*.bpf.o
+# For the rockspec: the objects that the Lua modules load, if they could be built.
+install-bpf: bpf
+	@[ ! -e bpf/conntrack.bpf.o ] || install -D -m 644 bpf/conntrack.bpf.o \
+		'$(LUADIR)/luabpf/bpf/conntrack.bpf.o'
 
--include $(OBJ:.o=.d)
+# ---- programs for the demo, the specs and the benchmark ----------------------------
+
+$(BUILD)/%: examples/%.c $(BUILD)/flags
+	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) -pthread
+
+$(BUILD)/%: bench/%.c $(BUILD)/flags
+	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(LIBBPF_LIBS) -pthread
+
+# The linker takes only the objects that a test needs: an engine that needs Lua does not link.
+$(BUILD)/engine/%: spec/engine/%.c $(BUILD)/engines.a
+	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -Iluabpf -o $@ $< $(LDFLAGS) $(BUILD)/engines.a \
+		$(LIBBPF_LIBS) -pthread
+
+$(BUILD)/engines.a: $(OBJ)
+	@rm -f $@
+	$(call MSG,AR,$@)$(AR) rcs $@ $(OBJ)
+
+# ---- the targets that people type ---------------------------------------------------
+
+build-demo: all $(TRAFFIC)
+build-test: all $(TRAFFIC) $(ENGINE_TESTS)
+build-bench: all $(BENCH)
+
+demo:
+	$(SETUP) demo
+	$(THEN) build-demo
+	$(RUN) $(LUA) examples/demo.lua $(ARGS)
+
+test:
+	$(SETUP) test
+	$(THEN) build-test
+	$(RUN) $(LUA) spec/run.lua $(ARGS)
+
+bench:
+	$(SETUP) bench
+	$(THEN) build-bench
+	$(RUN) $(LUA) bench/bench.lua $(ARGS)
+
+# Leaks are looked for in the engine tests only: Lua leaves its memory to exit(2).
+asan:
+	$(SETUP) asan
+	$(THEN) run-asan BUILD=.build/asan MODULE=.build/asan/luabpf/core.so CFLAGS='$(SANITIZE)'
+
+run-asan: build-test
+	$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		$(LUA) spec/run.lua --cpath='$(CURDIR)/.build/asan/?.so' $(ARGS)
+
+lint:
+	$(SETUP) lint
+	$(THEN) all
+	@luacheck -q --no-color .
+	@LUA='$(LUA)' scripts/lint $(BUILD)
+
+clean:
+	rm -rf .build luabpf/core.so bpf/*.bpf.o
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/engine/*.d)
