@@ -45,16 +45,6 @@ static int wrong_type(const struct lb_prog *p, const char *target, struct lb_log
 	return -EINVAL;
 }
 
-/* Adds to EPERM what is missing. */
-static int refused(int err, unsigned int wanted, struct lb_log *log)
-{
-	char buf[64];
-
-	if (err == EPERM && lb_missing_privileges(wanted, buf, sizeof(buf)))
-		lb_log_reason(log, "Operation not permitted (this process lacks %s)", buf);
-	return -err;
-}
-
 static int find_interface(const char *name, struct lb_log *log)
 {
 	unsigned int ifindex = if_nametoindex(name);
@@ -159,7 +149,7 @@ int lb_attach_cgroup(struct lb_link *link, const struct lb_prog *p, const char *
 	link->fd = bpf_link_create(p->fd, cgroup, (enum bpf_attach_type)type, NULL);
 	err = errno;
 	close(cgroup);
-	return link->fd < 0 ? refused(err, LB_CAP_NET_ADMIN, log) : 0;
+	return link->fd < 0 ? lb_refused(err, LB_CAP_NET_ADMIN, log) : 0;
 }
 
 /* ---- interfaces ------------------------------------------------------- */
@@ -180,7 +170,7 @@ int lb_attach_xdp(struct lb_link *link, const struct lb_prog *p, const char *ifn
 	err = errno;
 	if (err == EBUSY || err == EEXIST)
 		lb_log_reason(log, "%s already has an XDP program", ifname);
-	return refused(err, LB_CAP_NET_ADMIN, log);
+	return lb_refused(err, LB_CAP_NET_ADMIN, log);
 }
 
 static enum bpf_tc_attach_point tc_point(enum lb_direction dir)
@@ -201,10 +191,13 @@ int lb_attach_tc(struct lb_link *link, const struct lb_prog *p, const char *ifna
 	if (hook.ifindex < 0)
 		return hook.ifindex;
 	err = bpf_tc_hook_create(&hook);
-	if (err == 0 || err == -EEXIST)
+	if (err == 0 || err == -EEXIST) {
+		/* What libbpf said of a qdisc that exists is no reason for anything that follows. */
+		lb_log_clear(log);
 		err = bpf_tc_attach(&hook, &opts);
+	}
 	if (err)
-		return refused(-err, LB_CAP_NET_ADMIN, log);
+		return lb_refused(-err, LB_CAP_NET_ADMIN, log);
 	link->tc.ifindex = hook.ifindex;
 	link->tc.direction = dir == LB_EGRESS ? LB_EGRESS : LB_INGRESS;
 	link->tc.handle = opts.handle;
@@ -298,7 +291,7 @@ static int attach_event(struct lb_link *link, const struct lb_prog *p, int id, s
 	int event = open_perf_event(id), err;
 
 	if (event < 0)
-		return refused(errno == EACCES ? EPERM : errno, LB_CAP_PERFMON, log);
+		return lb_refused(errno == EACCES ? EPERM : errno, LB_CAP_PERFMON, log);
 	link->fd = bpf_link_create(p->fd, event, BPF_PERF_EVENT, NULL);
 	err = errno;
 	if (link->fd >= 0 && ioctl(event, PERF_EVENT_IOC_ENABLE, 0) < 0) {
@@ -306,18 +299,21 @@ static int attach_event(struct lb_link *link, const struct lb_prog *p, int id, s
 		lb_link_close(link);
 	}
 	close(event);
-	return link->fd < 0 ? refused(err, LB_CAP_PERFMON, log) : 0;
+	return link->fd < 0 ? lb_refused(err, LB_CAP_PERFMON, log) : 0;
 }
 
 static int attach_raw(struct lb_link *link, const struct lb_prog *p, const char *event,
 		      struct lb_log *log)
 {
+	int err;
+
 	link->fd = bpf_raw_tracepoint_open(event, p->fd);
 	if (link->fd >= 0)
 		return 0;
-	if (errno == ENOENT)
+	err = errno;
+	if (err == ENOENT)
 		lb_log_reason(log, "no raw tracepoint '%s'", event);
-	return refused(errno, LB_CAP_PERFMON, log);
+	return lb_refused(err, LB_CAP_PERFMON, log);
 }
 
 int lb_attach_tracepoint(struct lb_link *link, const struct lb_prog *p, const char *name,
@@ -378,7 +374,11 @@ int lb_attach_section(struct lb_link *link, const struct bpf_program *prog, stru
 	if (made)
 		return take_over(link, made);
 	err = lb_libbpf_errno(errno);
-	return refused(err, LB_CAP_BPF | LB_CAP_PERFMON | LB_CAP_NET_ADMIN, log);
+	if (err == EOPNOTSUPP || err == ESRCH)
+		lb_log_reason(log, "the program's section, \"%s\", does not say what to attach it to: "
+				   "give cgroup, xdp, tc or tracepoint",
+			      bpf_program__section_name(prog));
+	return lb_refused(err, LB_CAP_BPF | LB_CAP_PERFMON | LB_CAP_NET_ADMIN, log);
 }
 
 /* ---- links ------------------------------------------------------------ */
@@ -396,7 +396,7 @@ int lb_link_open(struct lb_link *link, const char *path, struct lb_log *log)
 int lb_link_pin(const struct lb_link *link, const char *path, struct lb_log *log)
 {
 	if (link->fd >= 0)
-		return bpf_obj_pin(link->fd, path) < 0 ? -errno : 0;
+		return lb_pin_make(link->fd, path, log);
 	lb_log_reason(log, link->tc.ifindex
 		      ? "tc filters are not kernel links and cannot be pinned"
 		      : "probes attached through a perf event of libbpf cannot be pinned");
@@ -433,10 +433,11 @@ void lb_link_close(struct lb_link *link)
 
 int lb_link_info(const struct lb_link *link, struct bpf_link_info *info)
 {
+	int fd = link->held ? bpf_link__fd(link->held) : link->fd;
 	uint32_t len = sizeof(*info);
 
-	if (link->fd < 0)
+	if (fd < 0 || lb_fdkind(fd) != LB_FD_LINK)
 		return -EOPNOTSUPP;
 	memset(info, 0, sizeof(*info));
-	return bpf_obj_get_info_by_fd(link->fd, info, &len) < 0 ? -errno : 0;
+	return bpf_obj_get_info_by_fd(fd, info, &len) < 0 ? -errno : 0;
 }

@@ -13,9 +13,12 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Older headers lack it. */
@@ -236,7 +239,8 @@ enum lb_fdkind lb_fdkind(int fd)
 	} kinds[] = {
 		{ "anon_inode:bpf-map", LB_FD_MAP },
 		{ "anon_inode:bpf-prog", LB_FD_PROGRAM },
-		{ "anon_inode:bpf_link", LB_FD_LINK },
+		{ "anon_inode:bpf_link", LB_FD_LINK },	/* made by attaching */
+		{ "anon_inode:bpf-link", LB_FD_LINK },	/* opened from a pin */
 	};
 	char path[40], target[64];
 	ssize_t n;
@@ -250,6 +254,20 @@ enum lb_fdkind lb_fdkind(int fd)
 	return LB_FD_OTHER;
 }
 
+static int no_pin(int err, const char *path, struct lb_log *log)
+{
+	char buf[64];
+
+	if (err == EINVAL || (err == EACCES && access(path, R_OK | W_OK) == 0))
+		lb_log_reason(log, "%s is not a pin of a map, program or link", path);
+	else if (err == EPERM && lb_missing_privileges(LB_CAP_BPF, buf, sizeof(buf)))
+		lb_log_reason(log, "%s: %s (this process lacks %s)", path, strerrordesc_np(err),
+			      buf);
+	else
+		lb_log_reason(log, "%s: %s", path, strerrordesc_np(err));
+	return -err;
+}
+
 int lb_pin_open(const char *path, enum lb_fdkind kind, struct lb_log *log)
 {
 	static const char *const names[] = {
@@ -259,17 +277,42 @@ int lb_pin_open(const char *path, enum lb_fdkind kind, struct lb_log *log)
 	int fd = bpf_obj_get(path);
 	enum lb_fdkind is;
 
-	if (fd < 0) {
-		int err = errno;
-
-		if (err == EINVAL || (err == EACCES && access(path, R_OK | W_OK) == 0))
-			lb_log_reason(log, "%s is not a pin of a map, program or link", path);
-		return -err;
-	}
+	if (fd < 0)
+		return no_pin(errno, path, log);
 	is = lb_fdkind(fd);
 	if (is == kind)
 		return fd;
 	close(fd);
 	lb_log_reason(log, "%s is the pin of %s, not of %s", path, names[is], names[kind]);
 	return -EINVAL;
+}
+
+/* Whether the folder that path lies in is one of a BPF file system. */
+static bool in_bpffs(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	struct statfs fs;
+	bool in = folder && statfs(folder, &fs) == 0 && fs.f_type == BPF_FS_MAGIC;
+
+	free(folder);
+	return in;
+}
+
+/* Source: bpf_obj_do_pin and bpf_lookup, kernel/bpf/inode.c. */
+int lb_pin_make(int fd, const char *path, struct lb_log *log)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	int err;
+
+	if (bpf_obj_pin(fd, path) == 0)
+		return 0;
+	err = errno;
+	if (err == EPERM && !in_bpffs(path))
+		lb_log_reason(log, "not within a BPF file system (mount -t bpf bpffs /sys/fs/bpf)");
+	else if (err == EPERM && strchr(name, '.'))
+		lb_log_reason(log, "names of pins have no dots");
+	else
+		lb_refused(err, LB_CAP_BPF, log);
+	return -err;
 }

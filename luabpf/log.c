@@ -79,13 +79,18 @@ void lb_log_install(void)
 	pthread_once(&once, install);
 }
 
-void lb_log_begin(struct lb_log *log)
+void lb_log_clear(struct lb_log *log)
 {
-	lb_log_install();
-	log->reason[0] = '\0';
 	log->text[0] = '\0';
 	log->len = 0;
 	log->cut = false;
+}
+
+void lb_log_begin(struct lb_log *log)
+{
+	lb_log_install();
+	lb_log_clear(log);
+	log->reason[0] = '\0';
 	log->outer = current;
 	current = log;
 }

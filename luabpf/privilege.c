@@ -5,6 +5,7 @@
  */
 #include "privilege.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -59,4 +60,13 @@ const char *lb_missing_privileges(unsigned int wanted, char *buf, size_t size)
 			len += (size_t)snprintf(buf + len, size - len, "%s%s",
 						len ? " and " : "", caps[i].name);
 	return len ? buf : NULL;
+}
+
+int lb_refused(int err, unsigned int wanted, struct lb_log *log)
+{
+	char buf[64];
+
+	if (err == EPERM && lb_missing_privileges(wanted, buf, sizeof(buf)))
+		lb_log_reason(log, "%s (this process lacks %s)", strerrordesc_np(err), buf);
+	return -err;
 }

@@ -5,6 +5,8 @@
 #ifndef LUABPF_PRIVILEGE_H
 #define LUABPF_PRIVILEGE_H
 
+#include "log.h"
+
 #include <stddef.h>
 
 /* Bits for lb_missing_privileges. */
@@ -20,5 +22,11 @@ enum {
  * has not got, into buf and returns it; NULL if none is missing.
  */
 const char *lb_missing_privileges(unsigned int wanted, char *buf, size_t size);
+
+/*
+ * For the errno of a call that needs wanted: returns -err, and if that is
+ * EPERM and something is missing, states it as the log's reason.
+ */
+int lb_refused(int err, unsigned int wanted, struct lb_log *log);
 
 #endif
