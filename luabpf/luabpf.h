@@ -52,6 +52,8 @@ lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max
 int lb_map_adopt(lua_State *L, int fd);
 /* The descriptor of the map at arg; raises if it is not a map or closed. */
 int lb_map_fd(lua_State *L, int arg);
+/* The same for programs. */
+int lb_program_fd(lua_State *L, int arg);
 
 /* Each adds its functions to the module table at the top of the stack. */
 void lb_open_system(lua_State *L);

@@ -217,14 +217,8 @@ static int handle_fd(lua_State *L, int idx)
 {
 	if (luaL_testudata(L, idx, LB_MAP))
 		return lb_map_fd(L, idx);
-	if (luaL_testudata(L, idx, LB_PROGRAM) && luaL_getmetafield(L, idx, "__index")) {
-		lua_getfield(L, -1, "fd");
-		lua_pushvalue(L, idx);
-		lua_call(L, 1, 1);
-		idx = (int)luaL_checkinteger(L, -1);
-		lua_pop(L, 2);
-		return idx;
-	}
+	if (luaL_testudata(L, idx, LB_PROGRAM))
+		return lb_program_fd(L, idx);
 	return -1;
 }
 
