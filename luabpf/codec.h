@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The codec: the only place that turns bytes into Lua values and back, and
- * the class luabpf.layout, which holds a struct lb_layout for Lua.
+ * The codec (codec.c): the only place that turns bytes into Lua values and
+ * back. And the class luabpf.layout (describe.c), which holds a struct
+ * lb_layout for Lua.
  */
 #ifndef LUABPF_CODEC_H
 #define LUABPF_CODEC_H
@@ -35,6 +36,8 @@ void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out,
 /* Raises "PATH: message". */
 int lb_path_error(lua_State *L, const struct lb_path *path, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* ---- the class luabpf.layout ------------------------------------------- */
 
 /* Pushes a new luabpf.layout that owns layout; NULL pushes nil. Frees it when out of memory. */
 void lb_layout_push(lua_State *L, struct lb_layout *layout);
