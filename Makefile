@@ -88,8 +88,8 @@ bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) Makefile
 	$(call MSG,BPF,$@)$(CLANG) -g -O2 -Wall -Werror -target bpf -mcpu=v3 $(LIBBPF_CFLAGS) \
 		$(BPF_INC) -c -o $@ $<
 
-# For the rockspec: the objects that the Lua modules load, if they could be built.
-install-bpf: bpf
+# For the rockspec, after all: the objects that the Lua modules load, if they could be built.
+install-bpf:
 	@[ ! -e bpf/conntrack.bpf.o ] || install -D -m 644 bpf/conntrack.bpf.o \
 		'$(LUADIR)/luabpf/bpf/conntrack.bpf.o'
 

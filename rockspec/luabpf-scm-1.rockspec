@@ -1,0 +1,52 @@
+rockspec_format = "3.0"
+package = "luabpf"
+version = "scm-1"
+source = {
+  url = "git+https://github.com/luabpf/luabpf.git",
+}
+description = {
+  summary = "The maps of a running Linux kernel, in bulk, from Lua",
+  detailed = [[
+    Handles on eBPF maps for Lua 5.4: reading, updating, deleting, filtering and summing
+    up millions of entries, with the filter run inside the kernel. Needs Linux 5.15 or
+    newer and libbpf; clang to build the connection tracker that comes with it.
+  ]],
+  license = "MIT",
+  labels = { "linux", "bpf", "ebpf", "network" },
+}
+supported_platforms = { "linux" }
+dependencies = {
+  "lua >= 5.4, < 5.5",
+}
+external_dependencies = {
+  LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
+}
+build = {
+  type = "make",
+  build_variables = {
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    LIBBPF_INCDIR = "$(LIBBPF_INCDIR)",
+    LIBBPF_LIBDIR = "$(LIBBPF_LIBDIR)",
+  },
+  -- make installs the BPF objects, which are left out where there is no clang;
+  -- everything else is listed here.
+  install_target = "install-bpf",
+  install_variables = {
+    LUADIR = "$(LUADIR)",
+  },
+  install = {
+    lib = {
+      ["luabpf.core"] = "luabpf/core.so",
+    },
+    lua = {
+      ["luabpf.conntrack"] = "lua/luabpf/conntrack.lua",
+    },
+  },
+}
+test = {
+  type = "command",
+  script = "spec/run.lua",
+}
