@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fragments: expressions compiled to BPF instructions, and what they may do.
+ * interp.c runs them over blocks, scan.c and keyed.c put them into programs.
+ * No Lua here.
+ *
+ * A fragment finds in its registers
+ *
+ *	r6	the key
+ *	r7	the value (not in per-CPU maps, where there is no single one)
+ *	r8	the parameters, u64 slots
+ *	r9	the per-CPU slots, u64, one for each reduction
+ *	r10	the frame: [r10-128, r10) are sixteen u64 slots of its own
+ *
+ * and leaves its result in r0, 0 or 1 if it is a condition. r0 to r5 are
+ * scratch, r6 to r10 are never written. It calls nothing, jumps forward only
+ * and ends by running off its end. Loads end inside the key or the value and
+ * may be unaligned; the slots are loaded and stored whole. Its instructions are
+ * those of Linux 5.15: none of the ISA's version 4.
+ */
+#ifndef LUABPF_FRAGMENT_H
+#define LUABPF_FRAGMENT_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Half of what a jump's 16-bit offset can span, so that a program has room around it. */
+#define LB_MAX_FRAGMENT 16384
+#define LB_FRAME_SIZE 128
+/* They lie on the 512-byte stack of a program, next to the frame. */
+#define LB_MAX_REDUCTIONS 32
+/* They are addressed by a 16-bit offset from r8, with a scan's counters behind them. */
+#define LB_MAX_PARAMS 2048
+
+struct lb_fragment {
+	const struct bpf_insn *code;
+	uint32_t n;			/* instructions */
+};
+
+enum lb_reduce_op {
+	LB_REDUCE_SUM,			/* modulo 2^64 */
+	LB_REDUCE_MAX,			/* by the field's signedness */
+	LB_REDUCE_MIN,
+	LB_REDUCE_CPU,			/* the field of one CPU */
+};
+
+/*
+ * How one field of all CPUs' values becomes one u64. The field is read as an
+ * integer of size bytes; a bitfield is bits [bit, bit + bits) of that integer,
+ * counted from its lowest; signed fields are sign-extended.
+ */
+struct lb_reduction {
+	enum lb_reduce_op op;
+	uint32_t cpu;			/* LB_REDUCE_CPU: from 0, in the order of values */
+	uint32_t offset;		/* bytes from the start of the value */
+	uint32_t size;			/* 1, 2, 4 or 8 */
+	uint32_t bit, bits;		/* bits 0: the whole field, bit is 0 too */
+	bool is_signed, big;
+};
+
+/* What a fragment is given to work on. */
+struct lb_env {
+	uint32_t key_size, value_size;	/* bytes */
+	uint32_t ncpu;			/* per-CPU maps: possible CPUs; else 0 */
+	uint32_t nparams;		/* u64 slots */
+	const struct lb_reduction *reductions;
+	uint32_t nreductions;		/* 0 unless ncpu */
+};
+
+/* Bytes from one entry's value to the next in a block. */
+uint32_t lb_env_stride(const struct lb_env *env);
+
+/* NULL if the environment is sound: sizes, reductions, limits; else why not, static text. */
+const char *lb_env_check(const struct lb_env *env);
+
+/*
+ * Proves that a fragment keeps the contract above in an environment that
+ * lb_env_check passed. NULL if it does; else why not, static text, with *at
+ * (may be NULL) set to the instruction's index. What passes here can be run
+ * without a check of its loads, whatever the data.
+ */
+const char *lb_fragment_check(const struct lb_fragment *f, const struct lb_env *env, uint32_t *at);
+
+#endif
