@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cursors and batches for the binding files: cursor.c steps through a map,
+ * batch.c holds what a step gave, view.c looks into it without decoding.
+ */
+#ifndef LUABPF_BATCH_H
+#define LUABPF_BATCH_H
+
+#include "map.h"
+#include "source.h"
+
+/* User values of a batch. */
+enum { LB_BATCH_OWNER = 1, LB_BATCH_MAP = 2, LB_BATCH_POSITION = 3, LB_BATCH_UVALUES = 3 };
+
+struct lb_cursor {
+	struct lb_source src;
+	struct lb_map *map;
+	uint64_t step;		/* grows with each step: a batch of an earlier one is stale */
+	unsigned int busy;	/* a batch is being decoded: its memory must stay */
+	bool raw;
+	bool open;
+	bool complete;		/* the end was reached */
+};
+
+/*
+ * Marks that Lua memory is allocated while the batch's bytes are read: a
+ * finalizer that runs then may close the cursor, but not free its memory.
+ */
+static inline void lb_batch_hold(const struct lb_batch *b)
+{
+	if (b->cursor)
+		b->cursor->busy++;
+}
+
+static inline void lb_batch_release(const struct lb_batch *b)
+{
+	if (b->cursor)
+		b->cursor->busy--;
+}
+
+static inline bool lb_batch_valid(const struct lb_batch *b)
+{
+	return !b->cursor || (b->cursor->open && b->cursor->step == b->step);
+}
+
+static inline bool lb_batch_has(const struct lb_batch *b, uint32_t i)
+{
+	return !b->present || b->present[i];
+}
+
+/* Pushes the key or the value of entry i, which exists. */
+void lb_batch_push_key(lua_State *L, const struct lb_batch *b, uint32_t i);
+void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i);
+/* Pushes the batch of the cursor's current step; cursor and map are stack indices. */
+void lb_batch_push_step(lua_State *L, int cursor, int map);
+
+/* Pushes the position after the current step as a string that cursors take back. */
+void lb_cursor_push_position(lua_State *L, struct lb_cursor *c);
+
+/*
+ * Pushes the function, the state and the control value of an iterator over
+ * the batch at arg, whose views move along. Returns how many.
+ */
+int lb_views(lua_State *L, int arg);
+
+void lb_open_cursor(lua_State *L);
+void lb_open_view(lua_State *L);
+
+#endif
