@@ -129,8 +129,6 @@ static void begin(lua_State *L, struct call *c, bool status)
 {
 	uint32_t n, nvalues;
 
-	if (c->m->key.size == 0)
-		luaL_error(L, "%s: %s maps have no keys", c->name, c->m->k.type->name);
 	n = prepare(L, c->m, 2, &c->m->key, "keys");
 	c->in.n = n;
 	if (c->values) {
@@ -150,9 +148,8 @@ static void begin(lua_State *L, struct call *c, bool status)
 }
 
 /* Raises unless the map is still open: encoding may have run finalizers. */
-static struct lb_kmap *kmap(lua_State *L, const struct call *c)
+static struct lb_kmap *kmap(lua_State *L)
 {
-	(void)c;
 	return &lb_check_map(L, 1)->k;
 }
 
@@ -205,7 +202,7 @@ static void push_values(lua_State *L, const struct call *c, const uint8_t *value
 static int lookup_list(lua_State *L, struct call *c)
 {
 	uint8_t *values = lua_newuserdatauv(L, (size_t)c->in.n * c->m->value.stride + 1, 0);
-	int err = lb_bulk_lookup(kmap(L, c), &c->in, values, &c->tally);
+	int err = lb_bulk_lookup(kmap(L), &c->in, values, &c->tally);
 
 	push_values(L, c, values, option_is(L, c, "raw"));
 	lua_pushinteger(L, c->tally.found);
@@ -222,17 +219,20 @@ static int lookup_packed(lua_State *L, struct call *c)
 	b->raw = option_is(L, c, "raw");
 	c->in.keys = records(L, 2, false);
 	memcpy(keys, c->in.keys, (size_t)c->in.n * c->m->key.size);
-	err = lb_bulk_lookup(kmap(L, c), &c->in, values, &c->tally);
+	err = lb_bulk_lookup(kmap(L), &c->in, values, &c->tally);
 	for (uint32_t i = 0; i < c->in.n; i++)
 		present[i] = c->in.status[i] == LB_ST_FOUND;
 	lua_pushinteger(L, c->tally.found);
 	return finish(L, c, err, 2);
 }
 
-static void check_can(lua_State *L, const struct call *c, uint32_t what)
+/* False with nil, message, errno pushed when the type of map cannot do it. */
+static bool can(lua_State *L, const struct call *c, uint32_t what)
 {
-	if (!lb_can(&c->m->k, what))
-		luaL_error(L, "%s: not supported by %s maps", c->name, c->m->k.type->name);
+	if (lb_can(&c->m->k, what) && c->m->key.size)
+		return true;
+	lb_map_fail(L, c->m, c->name, LB_ENOTSUPP);
+	return false;
 }
 
 static void check_call_options(lua_State *L, struct call *c, int idx, const char *const names[])
@@ -256,7 +256,8 @@ static int map_lookup_batch(lua_State *L)
 	bool list = lua_istable(L, 2);
 
 	check_call_options(L, &c, 3, names);
-	check_can(L, &c, LB_CAN_LOOKUP);
+	if (!can(L, &c, LB_CAN_LOOKUP))
+		return 3;
 	begin(L, &c, true);
 	return list ? lookup_list(L, &c) : lookup_packed(L, &c);
 }
@@ -307,9 +308,10 @@ static int map_update_batch(lua_State *L)
 	spread_batch(L);
 	check_call_options(L, &c, 4, names);
 	mode = option_mode(L, &c);
-	check_can(L, &c, LB_CAN_UPDATE);
+	if (!can(L, &c, LB_CAN_UPDATE))
+		return 3;
 	begin(L, &c, false);
-	err = lb_bulk_update(kmap(L, &c), &c.in, mode, &c.tally);
+	err = lb_bulk_update(kmap(L), &c.in, mode, &c.tally);
 	lua_pushinteger(L, c.tally.stored);
 	return finish(L, &c, err, 1);
 }
@@ -328,9 +330,10 @@ static int map_upsert_batch(lua_State *L)
 
 	spread_batch(L);
 	check_call_options(L, &c, 4, names);
-	check_can(L, &c, LB_CAN_UPDATE);
+	if (!can(L, &c, LB_CAN_UPDATE))
+		return 3;
 	begin(L, &c, false);
-	err = lb_bulk_upsert(kmap(L, &c), &c.in, &c.tally);
+	err = lb_bulk_upsert(kmap(L), &c.in, &c.tally);
 	lua_createtable(L, 0, 2);
 	lua_pushinteger(L, c.tally.inserted);
 	lua_setfield(L, -2, "inserted");
@@ -368,13 +371,14 @@ static int map_delete_batch(lua_State *L)
 	int err;
 
 	check_call_options(L, &c, 3, names);
-	check_can(L, &c, LB_CAN_DELETE);
+	if (!can(L, &c, LB_CAN_DELETE))
+		return 3;
 	find_if_equal(L, &c);
 	begin(L, &c, false);
 	if (c.values)
-		err = lb_bulk_delete_equal(kmap(L, &c), &c.in, &c.tally);
+		err = lb_bulk_delete_equal(kmap(L), &c.in, &c.tally);
 	else
-		err = lb_bulk_delete(kmap(L, &c), &c.in, &c.tally);
+		err = lb_bulk_delete(kmap(L), &c.in, &c.tally);
 	lua_pushinteger(L, c.tally.deleted);
 	lua_pushinteger(L, c.tally.missing);
 	if (c.values)

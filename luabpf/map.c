@@ -8,6 +8,7 @@
 #include "map.h"
 
 #include "btf.h"
+#include "privilege.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -277,6 +278,20 @@ static lua_Integer field_int(lua_State *L, int idx, const char *name)
 	return v;
 }
 
+/* lb_fail; when it was not permitted, with the capabilities that are missing. */
+static int refused(lua_State *L, int err, unsigned int wanted, const char *what)
+{
+	char buf[64], text[128];
+
+	if (err != EPERM || !lb_missing_privileges(wanted, buf, sizeof(buf)))
+		return lb_fail(L, err, "%s", what);
+	luaL_pushfail(L);
+	lua_pushfstring(L, "%s: %s (this process lacks %s)", what,
+			lb_strerror(err, text, sizeof(text)), buf);
+	lua_pushinteger(L, err);
+	return 3;
+}
+
 static const struct lb_type *field_type(lua_State *L, int idx, const char *name)
 {
 	const struct lb_layout *layout;
@@ -338,7 +353,8 @@ static int map_create(lua_State *L)
 	m = new_handle(L);
 	fd = create_typed(L, 1, name);
 	if (fd < 0)
-		return lb_fail(L, -fd, "%s: create", name && *name ? name : "map");
+		return refused(L, -fd, LB_CAP_BPF, lua_pushfstring(L, "%s: create",
+								   name && *name ? name : "map"));
 	return fill(L, m, fd, "map");
 }
 
@@ -370,7 +386,8 @@ static int map_open_id(lua_State *L)
 	int fd = bpf_map_get_fd_by_id_opts(id, &opts);
 
 	if (fd < 0)
-		return lb_fail(L, errno, "map id %I", (LUAI_UACINT)id);
+		return refused(L, errno, LB_CAP_SYS_ADMIN,
+			       lua_pushfstring(L, "map id %I", (LUAI_UACINT)id));
 	return fill(L, m, fd, "map");
 }
 
@@ -405,11 +422,11 @@ static int map_list(lua_State *L)
 		if (err == -ENOENT)
 			continue;
 		if (err)
-			return lb_fail(L, -err, "maps");
+			return refused(L, -err, LB_CAP_SYS_ADMIN, "maps");
 		push_info(L, &info);
 		lua_rawseti(L, -2, ++n);
 	}
-	return errno == ENOENT ? 1 : lb_fail(L, errno, "maps");
+	return errno == ENOENT ? 1 : refused(L, errno, LB_CAP_SYS_ADMIN, "maps");
 }
 
 /*
@@ -444,24 +461,64 @@ static int map_layouts(lua_State *L)
 	return 2;
 }
 
-/* core.maptypes: list of { name, id, since, batch_since, percpu, ... } for messages and create. */
+/* core.pin_path(map): where the handle knows it to be pinned, or nil. */
+static int map_pin_path(lua_State *L)
+{
+	lb_to_map(L, 1);
+	lua_getiuservalue(L, 1, LB_MAP_PATH);
+	return 1;
+}
+
+/* What Lua asks of a type: fields of its entry in core.maptypes. */
+static const struct {
+	const char *name;
+	uint32_t can;
+} abilities[] = {
+	{ "can_lookup", LB_CAN_LOOKUP },	{ "can_update", LB_CAN_UPDATE },
+	{ "can_delete", LB_CAN_DELETE },	{ "can_take", LB_CAN_TAKE },
+	{ "batch_lookup", LB_BATCH_LOOKUP },	{ "batch_drain", LB_BATCH_DRAIN },
+	{ "batch_update", LB_BATCH_UPDATE },	{ "batch_delete", LB_BATCH_DELETE },
+	{ "percpu", LB_PERCPU },		{ "keyless", LB_KEYLESS },
+	{ "map_values", LB_MAP_VALUES },	{ "fixed", LB_FIXED },
+	{ "fd_values", LB_FD_VALUES },		{ "evicts", LB_EVICTS },
+	{ "for_each", LB_FOR_EACH },		{ "keyed", LB_KEYED },
+	{ "sum_count", LB_SUM_COUNT },		{ "key_index", LB_KEY_INDEX },
+	{ "needs_no_prealloc", LB_NEEDS_NO_PREALLOC },
+	{ "rounds_size", LB_ROUNDS_SIZE },	{ "prefix_key", LB_PREFIX_KEY },
+};
+
+static void push_maptype(lua_State *L, const struct lb_maptype *t)
+{
+	static const char *const positions[] = {
+		[LB_POS_NONE] = "none", [LB_POS_BUCKET] = "bucket", [LB_POS_INDEX] = "index",
+		[LB_POS_TRIE] = "trie", [LB_POS_KEY] = "key", [LB_POS_POP] = "pop",
+	};
+
+	lua_createtable(L, 0, 32);
+	lua_pushstring(L, t->name);
+	lua_setfield(L, -2, "name");
+	lua_pushinteger(L, t->id);
+	lua_setfield(L, -2, "id");
+	lua_pushstring(L, t->since);
+	lua_setfield(L, -2, "since");
+	lua_pushstring(L, t->batch_since);
+	lua_setfield(L, -2, "batch_since");
+	lua_pushstring(L, positions[t->position]);
+	lua_setfield(L, -2, "position");
+	for (size_t i = 0; i < sizeof(abilities) / sizeof(abilities[0]); i++) {
+		lua_pushboolean(L, (t->can & abilities[i].can) != 0);
+		lua_setfield(L, -2, abilities[i].name);
+	}
+}
+
+/* core.maptypes: the table of maptype.c, by number and by name. */
 static void push_maptypes(lua_State *L)
 {
 	const struct lb_maptype *t;
 
 	lua_newtable(L);
 	for (uint32_t i = 0; (t = lb_maptype_at(i)) != NULL; i++) {
-		lua_createtable(L, 0, 8);
-		lua_pushstring(L, t->name);
-		lua_setfield(L, -2, "name");
-		lua_pushinteger(L, t->id);
-		lua_setfield(L, -2, "id");
-		lua_pushstring(L, t->since);
-		lua_setfield(L, -2, "since");
-		lua_pushstring(L, t->batch_since);
-		lua_setfield(L, -2, "batch_since");
-		lua_pushinteger(L, t->can);
-		lua_setfield(L, -2, "can");
+		push_maptype(L, t);
 		lua_pushvalue(L, -1);
 		lua_setfield(L, -3, t->name);
 		lua_rawseti(L, -2, t->id);
@@ -611,6 +668,17 @@ static int map_eq(lua_State *L)
 
 	lua_pushboolean(L, a && b && a->k.info.id == b->k.info.id);
 	return 1;
+}
+
+/* pairs(map) is map:entries(); a for loop that pairs begins has no closing value (Lua 5.4). */
+static int map_pairs(lua_State *L)
+{
+	lb_check_map(L, 1);
+	lua_settop(L, 1);
+	lua_getfield(L, 1, "entries");
+	lua_pushvalue(L, 1);
+	lua_call(L, 1, 3);
+	return 3;
 }
 
 /* ---- one entry -------------------------------------------------------- */
@@ -883,6 +951,7 @@ static const luaL_Reg meta[] = {
 	{ "__len", map_len },
 	{ "__tostring", map_tostring },
 	{ "__eq", map_eq },
+	{ "__pairs", map_pairs },
 	{ NULL, NULL },
 };
 
@@ -894,6 +963,7 @@ static const luaL_Reg functions[] = {
 	{ "maps", map_list },
 	{ "set_types", map_set_types },
 	{ "layouts", map_layouts },
+	{ "pin_path", map_pin_path },
 	{ NULL, NULL },
 };
 

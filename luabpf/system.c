@@ -5,7 +5,9 @@
  */
 #include "kmap.h"
 #include "luabpf.h"
+#include "privilege.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -89,6 +91,53 @@ static int system_columns(lua_State *L)
 	return 1;
 }
 
+/*
+ * core.probe_map_type(id), core.probe_program_type(id),
+ * core.probe_helper(program_type, helper): whether the kernel has it; nil when
+ * that cannot be found out, for lack of privileges.
+ */
+static int push_probe(lua_State *L, int result)
+{
+	if (result < 0)
+		luaL_pushfail(L);
+	else
+		lua_pushboolean(L, result);
+	return 1;
+}
+
+static int system_probe_map_type(lua_State *L)
+{
+	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+
+	return push_probe(L, libbpf_probe_bpf_map_type((enum bpf_map_type)type, NULL));
+}
+
+static int system_probe_program_type(lua_State *L)
+{
+	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+
+	return push_probe(L, libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL));
+}
+
+static int system_probe_helper(lua_State *L)
+{
+	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+	int helper = (int)lb_check_int(L, 2, 1, INT32_MAX);
+
+	return push_probe(L, libbpf_probe_bpf_helper((enum bpf_prog_type)type,
+						     (enum bpf_func_id)helper, NULL));
+}
+
+/*** The capabilities this process lacks, as text; nil if none. @function missing_privileges */
+static int system_missing_privileges(lua_State *L)
+{
+	char buf[128];
+
+	lua_pushstring(L, lb_missing_privileges(LB_CAP_BPF | LB_CAP_PERFMON | LB_CAP_NET_ADMIN |
+						LB_CAP_SYS_ADMIN, buf, sizeof(buf)));
+	return 1;
+}
+
 static const luaL_Reg functions[] = {
 	{ "now", system_now },
 	{ "boottime", system_boottime },
@@ -98,6 +147,10 @@ static const luaL_Reg functions[] = {
 	{ "boot_id", system_boot_id },
 	{ "isatty", system_isatty },
 	{ "columns", system_columns },
+	{ "probe_map_type", system_probe_map_type },
+	{ "probe_program_type", system_probe_program_type },
+	{ "probe_helper", system_probe_helper },
+	{ "missing_privileges", system_missing_privileges },
 	{ NULL, NULL },
 };
 
