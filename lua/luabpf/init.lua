@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: MIT
+--
+-- luabpf: the maps of a running Linux kernel, from Lua.
+--
+--   local bpf = require "luabpf"
+--   for key, value in bpf.open("/sys/fs/bpf/conns"):entries() do print(key, value) end
+--
+-- This file puts the public module together: the C core, and what is written
+-- in Lua on top of it.
+
+local core = require "luabpf.core"
+local features = require "luabpf.features"
+local iter = require "luabpf.iter"
+local map = require "luabpf.map"
+local maps = require "luabpf.maps"
+local options = require "luabpf.options"
+require "luabpf.query"
+
+local bpf = {
+  _VERSION = "luabpf scm",
+  create = maps.create,
+  open = maps.open,
+  maps = maps.list,
+  load = core.load,
+  open_program = core.open_program,
+  open_link = core.open_link,
+  iter = iter,
+  copy = core.copy,
+  features = features,
+  now = core.now,
+  boottime = core.boottime,
+  cpus = core.cpus,
+  errno = core.errno,
+  duration = options.duration,
+  size = options.size,
+  --- What functions take when an option is left out; may be changed.
+  -- batch_size: entries a batch.
+  defaults = map.defaults,
+}
+
+--- Sleeps.
+-- @param duration integer nanoseconds or text ("1s")
+-- @treturn boolean false when a signal ended it early
+function bpf.sleep(duration)
+  return core.sleep(options.duration(duration, "sleep"))
+end
+
+return bpf

@@ -1,0 +1,88 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Options and the quantities in them: what every function that takes a table
+-- of options needs. Errors name the option and blame the caller.
+
+local options = {}
+
+local UNITS = { ns = 1, us = 1000, ms = 1000000, s = 1000000000, m = 60000000000,
+  h = 3600000000000, d = 86400000000000 }
+local SIZES = { B = 1, KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30 }
+
+-- The options of a call, checked: an empty table for nil.
+-- @tparam string what names the call in messages
+-- @param given what the caller passed
+-- @tparam table known option name to type name, or to true for any type
+-- @tparam[opt=3] integer level whom errors blame, as in error()
+function options.check(what, given, known, level)
+  level = level or 3
+  if given == nil then return {} end
+  if type(given) ~= "table" then
+    error(("%s: table of options expected, got %s"):format(what, type(given)), level)
+  end
+  for name, value in pairs(given) do
+    local wanted = known[name]
+    if not wanted then
+      error(("%s: unknown option '%s'"):format(what, tostring(name)), level)
+    end
+    if wanted ~= true and type(value) ~= wanted then
+      error(("%s: option '%s': %s expected, got %s"):format(what, name, wanted, type(value)), level)
+    end
+  end
+  return given
+end
+
+-- An integer option within bounds; default where it is nil.
+function options.integer(what, name, value, min, max, default, level)
+  if value == nil then return default end
+  local n = math.type(value) and math.tointeger(value)
+  if not n or n < min or n > max then
+    error(("%s: option '%s': integer from %d to %d expected, got %s"):format(what, name, min, max,
+      tostring(value)), level or 3)
+  end
+  return n
+end
+
+-- One of a few texts; default where it is nil.
+function options.choice(what, name, value, choices, default, level)
+  if value == nil then return default end
+  for _, choice in ipairs(choices) do
+    if value == choice then return value end
+  end
+  error(("%s: option '%s': \"%s\" expected, got %s"):format(what, name,
+    table.concat(choices, '", "'), tostring(value)), level or 3)
+end
+
+local function quantity(text, what, units, example, level)
+  if math.type(text) and math.tointeger(text) then return math.tointeger(text) end
+  local number, unit = tostring(text):match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
+  if type(text) ~= "string" or not number or not units[unit] then
+    error(("%s: integer or text such as %q expected, got %s"):format(what or "argument", example,
+      type(text) == "string" and ("%q"):format(text) or tostring(text)), level + 1)
+  end
+  local n = math.tointeger(tonumber(number))
+  if n and n <= math.maxinteger // units[unit] then return n * units[unit] end
+  local exact = tonumber(number) * units[unit]
+  if exact >= 2.0 ^ 63 then
+    error(("%s: %q is too large"):format(what or "argument", text), level + 1)
+  end
+  return math.tointeger(exact // 1)
+end
+
+--- A duration in nanoseconds.
+-- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d
+-- @tparam[opt] string what names it in the error that is raised for anything else
+-- @treturn integer
+function options.duration(value, what)
+  return quantity(value, what, UNITS, "30s", 2)
+end
+
+--- A size in bytes.
+-- @param value integer bytes, or text: "64MiB"; units B KiB MiB GiB
+-- @tparam[opt] string what names it in the error that is raised for anything else
+-- @treturn integer
+function options.size(value, what)
+  return quantity(value, what, SIZES, "64MiB", 2)
+end
+
+return options
