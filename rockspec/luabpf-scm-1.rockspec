@@ -43,6 +43,14 @@ build = {
     },
     lua = {
       ["luabpf.conntrack"] = "lua/luabpf/conntrack.lua",
+      ["luabpf.features"] = "lua/luabpf/features.lua",
+      ["luabpf.init"] = "lua/luabpf/init.lua",
+      ["luabpf.iter"] = "lua/luabpf/iter.lua",
+      ["luabpf.map"] = "lua/luabpf/map.lua",
+      ["luabpf.maps"] = "lua/luabpf/maps.lua",
+      ["luabpf.options"] = "lua/luabpf/options.lua",
+      ["luabpf.query"] = "lua/luabpf/query.lua",
+      ["luabpf.show"] = "lua/luabpf/show.lua",
     },
   },
 }

@@ -1,0 +1,422 @@
+---@meta luabpf
+-- SPDX-License-Identifier: MIT
+--
+-- What luabpf offers, for editors (lua-language-server: add this folder to
+-- workspace.library). spec/types_spec.lua checks that no method is missing.
+--
+-- Everywhere: absent is nil or false; the system's refusal is nil, message, errno;
+-- misuse raises. Integers are 64-bit patterns.
+
+---@class luabpf
+---@field defaults table<string, any>
+---@field errno table<string, integer>
+---@field iter luabpf.iter
+---@field _VERSION string
+local bpf = {}
+
+---A span of time: nanoseconds, or text as "30s".
+---@alias luabpf.time integer|string
+
+---What a map holds: a number, text, a list or a table of fields, by its layout.
+---@alias luabpf.data any
+
+---A type name ("u32") or C-like declarations ({ "ipv4 addr", "be16 port" }).
+---@alias luabpf.declaration string|table
+
+---Chooses entries: a Lua function, which gets views, or an expression.
+---@alias luabpf.where string|fun(key: luabpf.data, value: luabpf.data): any
+
+-- ---- the module ------------------------------------------------------------------
+
+---@class luabpf.open_options
+---@field path? string a pin
+---@field name? string
+---@field id? integer
+---@field fd? integer
+---@field readonly? boolean
+---@field key? luabpf.declaration
+---@field value? luabpf.declaration
+
+---Opens a map: a pin's path, a map's name (no slash) or id, or options. By name and id it
+---needs CAP_SYS_ADMIN.
+---@param what string|integer|luabpf.open_options
+---@return luabpf.map? map
+---@return string? message
+---@return integer? errno
+function bpf.open(what) end
+
+---@class luabpf.create_options
+---@field type string "hash", "lru_hash", "array", "percpu_hash", ...
+---@field name? string at most 15 bytes
+---@field key? luabpf.declaration
+---@field value? luabpf.declaration
+---@field key_size? integer instead of key: binary strings
+---@field value_size? integer
+---@field max_entries? integer
+---@field flags? string[] as "no_prealloc"
+---@field pin? string
+---@field inner? luabpf.create_options|luabpf.map for maps of maps
+
+---Creates a map.
+---@param options luabpf.create_options
+---@return luabpf.map? map
+---@return string? message
+---@return integer? errno
+function bpf.create(options) end
+
+---@class luabpf.load_options
+---@field maps? table<string, { type: string?, max_entries: integer?, pin: string? }>
+---@field globals? table<string, luabpf.data>
+
+---Loads an object file of BPF programs.
+---@param path string
+---@param options? luabpf.load_options
+---@return luabpf.object? object
+---@return string? message with the verifier's log
+---@return integer? errno
+function bpf.load(path, options) end
+
+---The maps of the kernel: an iterator of info tables, which prints as a table at the prompt.
+---Needs CAP_SYS_ADMIN.
+function bpf.maps() end
+
+---The clock of bpf_ktime_get_ns, in nanoseconds.
+---@return integer
+function bpf.now() end
+
+---The clock of bpf_ktime_get_boot_ns, in nanoseconds.
+---@return integer
+function bpf.boottime() end
+
+---@param time luabpf.time
+function bpf.sleep(time) end
+
+---How many CPUs are possible: the length of per-CPU values.
+---@return integer
+function bpf.cpus() end
+
+---@return table<string, any>
+function bpf.features() end
+
+-- ---- maps --------------------------------------------------------------------------
+
+---@class luabpf.map
+---@operator len: integer
+local map = {}
+
+---@return table? info everything that the kernel tells
+---@return string? message
+---@return integer? errno
+function map:info() end
+
+---@param path string in bpffs
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function map:pin(path) end
+
+---@param path? string
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function map:unpin(path) end
+
+---No program and no process can write from now on, but programs that say they may.
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function map:freeze() end
+
+---@return integer
+function map:fd() end
+
+---@return true
+function map:close() end
+
+---The first entries, for the prompt: prints as a table.
+---@param n? integer default 10
+function map:head(n) end
+
+---What the map is and what its entries are made of, for the prompt.
+function map:describe() end
+
+---@param key luabpf.data
+---@return luabpf.data? value nil if absent
+---@return string? message
+---@return integer? errno
+function map:lookup(key) end
+
+---@param key luabpf.data
+---@param value luabpf.data
+---@param mode? "any"|"noexist"|"exist"|table
+---@return boolean? stored false when the condition does not hold
+---@return string? message
+---@return integer? errno
+function map:update(key, value, mode) end
+
+---@param key luabpf.data
+---@return boolean? deleted false when absent
+---@return string? message
+---@return integer? errno
+function map:delete(key) end
+
+---Looks up and deletes in one step.
+---@param key luabpf.data
+---@return luabpf.data? value nil if absent
+---@return string? message
+---@return integer? errno
+function map:take(key) end
+
+---The key after this one; the first without one.
+---@param key? luabpf.data
+---@return luabpf.data? key nil at the end
+---@return string? message
+---@return integer? errno
+function map:next(key) end
+
+---@param value luabpf.data
+---@return boolean? stored
+---@return string? message
+---@return integer? errno
+function map:push(value) end
+
+---@return luabpf.data? value nil if empty
+---@return string? message
+---@return integer? errno
+function map:pop() end
+
+---@return luabpf.data? value nil if empty
+---@return string? message
+---@return integer? errno
+function map:peek() end
+
+---A list of keys or values, a packed string of records, or a batch.
+---@alias luabpf.records luabpf.data[]|string|luabpf.batch
+
+---@param keys luabpf.records
+---@param options? table
+---@return luabpf.data[]|luabpf.batch? values with holes where a key is absent
+---@return integer|string? found
+---@return integer? errno
+---@return any partial
+function map:lookup_batch(keys, options) end
+
+---@param keys luabpf.records
+---@param values? luabpf.records not with a batch
+---@param options? { mode: "any"|"noexist"|"exist"?, status: boolean? }
+---@return integer? stored
+---@return string? message
+---@return integer? errno
+---@return integer? partial
+function map:update_batch(keys, values, options) end
+
+---@param keys luabpf.records
+---@param options? { if_equal: luabpf.records?, status: boolean? }
+---@return integer? deleted
+---@return integer|string? missing
+---@return integer? changed
+function map:delete_batch(keys, options) end
+
+---@param keys luabpf.records
+---@param values? luabpf.records
+---@param options? table
+---@return { inserted: integer, updated: integer }? counts
+---@return string? message
+---@return integer? errno
+function map:upsert_batch(keys, values, options) end
+
+---@param where? luabpf.where
+---@return integer? count
+---@return table|string|nil report
+---@return integer? errno
+function map:count(where) end
+
+---Deletes all entries; sets those of arrays to zeros.
+---@return integer? cleared
+---@return string? message
+---@return integer? errno
+function map:clear() end
+
+---@class luabpf.batches_options
+---@field batch_size? integer
+---@field from? string a batch's cursor: goes on after it
+---@field raw? boolean binary strings instead of decoded data
+
+---Iterates over batches; each is valid until the next step. Raises an object with message,
+---errno and partial.
+---@param batch_size? integer|luabpf.batches_options
+---@return fun(): luabpf.batch?
+function map:batches(batch_size) end
+
+---Iterates over entries.
+---@param options? luabpf.batches_options
+---@return fun(): luabpf.data?, luabpf.data?
+function map:entries(options) end
+
+---Iterates over batches, which are taken out of the map.
+---@param batch_size? integer|luabpf.batches_options
+---@return fun(): luabpf.batch?
+function map:drain(batch_size) end
+
+---@class luabpf.report
+---@field visited integer
+---@field matched integer
+---@field deleted integer
+---@field missing integer
+---@field kept integer
+---@field engine string
+---@field complete boolean
+---@field seconds number
+
+---@class luabpf.delete_options
+---@field dry_run? boolean only count
+---@field limit? integer delete at most so many
+---@field on_delete? fun(key: luabpf.data, value: luabpf.data) called after each deletion
+
+---Deletes the entries that match, each judged again immediately before it is deleted.
+---@param where luabpf.where
+---@param options? luabpf.delete_options
+---@return luabpf.report? report
+---@return string? message
+---@return integer? errno
+---@return luabpf.report? partial
+function map:delete_where(where, options) end
+
+-- ---- batches -----------------------------------------------------------------------
+
+---@class luabpf.batch
+---@operator len: integer
+local batch = {}
+
+---@param i integer from 1
+---@return luabpf.data
+function batch:key(i) end
+
+---@param i integer from 1
+---@return luabpf.data? value nil where there is none
+function batch:value(i) end
+
+---@return luabpf.data[]
+function batch:keys() end
+
+---@return luabpf.data[]
+function batch:values() end
+
+---@return fun(): luabpf.data?, luabpf.data?
+function batch:entries() end
+
+---One pair of views that moves along; reading a field reads the buffer.
+---@return fun(): luabpf.data?, luabpf.data?
+function batch:views() end
+
+---@return string keys
+---@return string values
+function batch:packed() end
+
+---A place to go on from, in another process too: map:batches { from = cursor }.
+---@return string
+function batch:cursor() end
+
+---A batch that stays valid.
+---@return luabpf.batch
+function batch:copy() end
+
+-- ---- objects -----------------------------------------------------------------------
+
+---@class luabpf.object
+---@field maps table<string, luabpf.map>
+---@field programs table<string, luabpf.program>
+---@field globals table<string, luabpf.data>
+local object = {}
+
+---@return true
+function object:close() end
+
+---@class luabpf.program
+---@field name string
+---@field type string
+local program = {}
+
+---@class luabpf.attach_options
+---@field cgroup? string a folder of cgroup2
+---@field xdp? string an interface
+---@field tc? string an interface
+---@field tracepoint? string "category:event"
+---@field direction? "ingress"|"egress"
+
+---Without options as the program's section says.
+---@param options? luabpf.attach_options exactly one target
+---@return luabpf.link? link
+---@return string? message
+---@return integer? errno
+function program:attach(options) end
+
+---@param options? { data: string?, ctx: string?, times: integer? }
+---@return { retval: integer, data: string?, ctx: string?, ns: integer? }? result
+---@return string? message
+---@return integer? errno
+function program:run(options) end
+
+---@return table? info
+---@return string? message
+---@return integer? errno
+function program:info() end
+
+---@return integer
+function program:fd() end
+
+---@param path string in bpffs
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function program:pin(path) end
+
+---@return true
+function program:close() end
+
+---@class luabpf.link
+local link = {}
+
+---@return table? info
+---@return string? message
+---@return integer? errno
+function link:info() end
+
+---@return integer? fd nil for a tc filter
+function link:fd() end
+
+---The program stays attached after this process.
+---@param path string in bpffs
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function link:pin(path) end
+
+---Detaches the program now, whoever else holds the link.
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function link:detach() end
+
+---@return true
+function link:close() end
+
+-- ---- iterators ----------------------------------------------------------------------
+
+---Composes iterators. The iterator comes last, so that all its values arrive.
+---@class luabpf.iter
+local iter = {}
+
+---@param pred fun(...): any
+function iter.filter(pred, ...) end
+
+---@param fn fun(...): ...
+function iter.map(fn, ...) end
+
+---@param n integer
+function iter.take(n, ...) end
+
+---@param n integer
+function iter.chunk(n, ...) end
+
+return bpf
