@@ -4,7 +4,7 @@
  * description table and described by one.
  *
  *	{ kind =, name =, size =, align =, signed =, big =,
- *	  elem = description, n =,                             arrays
+ *	  elem = description, n =,                             arrays (n: char[n] too)
  *	  fields = { { name =, type = description, bit =, bits = }, ... },
  *	  values = { { name =, value = }, ... } }              enums
  *
@@ -340,7 +340,6 @@ static void read_array(struct reader *r, int idx, struct lb_type *t, const struc
 {
 	const struct lb_path elem = { path, "elem", 0 };
 
-	t->n = (uint32_t)read_int(r, idx, "n", 0, MAX_SIZE, path);
 	get(r->L, idx, "elem");
 	t->elem = read_type(r, lua_gettop(r->L), &elem);
 	lua_pop(r->L, 1);
@@ -394,6 +393,7 @@ static const struct lb_type *read_type(struct reader *r, int idx, const struct l
 	t->align = (uint32_t)read_int(r, idx, "align", 1, 1 << 16, path);
 	t->is_signed = read_bool(r, idx, "signed");
 	t->big = read_bool(r, idx, "big");
+	t->n = (uint32_t)read_int(r, idx, "n", 0, MAX_SIZE, path);
 	check_size(r, t, path);
 	read_parts(r, idx, t, path);
 	r->depth--;
@@ -474,7 +474,6 @@ static void describe_values(lua_State *L, const struct lb_type *t)
 
 static void describe_array(lua_State *L, const struct lb_type *t)
 {
-	set_int(L, "n", t->n);
 	describe(L, t->elem);
 	lua_setfield(L, -2, "elem");
 }
@@ -491,6 +490,8 @@ static void describe(lua_State *L, const struct lb_type *t)
 		set_int(L, "align", t->align);
 	set_flag(L, "signed", t->is_signed);
 	set_flag(L, "big", t->big);
+	if (t->n || t->kind == LB_ARRAY)
+		set_int(L, "n", t->n);
 	if (t->kind == LB_ARRAY)
 		describe_array(L, t);
 	else if (t->kind == LB_ENUM)

@@ -68,7 +68,7 @@ struct lb_type {
 	bool has_union;			/* a union stands here or below */
 	const char *name;		/* "u32", "ipv4", tag of a struct, typedef; never NULL */
 	const struct lb_type *elem;	/* LB_ARRAY */
-	uint32_t n;
+	uint32_t n;			/* its length; of LB_TEXT, 0 for a single char */
 	const struct lb_field *fields;	/* LB_STRUCT, LB_UNION */
 	uint32_t nfields;
 	const struct lb_member *members;

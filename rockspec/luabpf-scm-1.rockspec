@@ -43,9 +43,11 @@ build = {
     },
     lua = {
       ["luabpf.conntrack"] = "lua/luabpf/conntrack.lua",
+      ["luabpf.declaration"] = "lua/luabpf/declaration.lua",
       ["luabpf.features"] = "lua/luabpf/features.lua",
       ["luabpf.init"] = "lua/luabpf/init.lua",
       ["luabpf.iter"] = "lua/luabpf/iter.lua",
+      ["luabpf.layout"] = "lua/luabpf/layout.lua",
       ["luabpf.map"] = "lua/luabpf/map.lua",
       ["luabpf.maps"] = "lua/luabpf/maps.lua",
       ["luabpf.options"] = "lua/luabpf/options.lua",
