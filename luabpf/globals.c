@@ -241,7 +241,8 @@ static void push_value(lua_State *L, const struct globals *g, const struct varia
 
 	copy_whole(copy, address(g, v), v->shape.size);
 	lb_push(L, &v->shape, copy, false);
-	lua_replace(L, top + 1);
+	/* Below the value the memory, if it was not local. */
+	lua_rotate(L, top + 1, 1);
 	lua_settop(L, top + 1);
 }
 

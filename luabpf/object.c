@@ -404,8 +404,10 @@ static int handles_tostring(lua_State *L)
 	lua_settop(L, 1);
 	lua_newtable(L);
 	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-		lua_pushfstring(L, "%s = %s", luaL_tolstring(L, -2, NULL),
-				luaL_tolstring(L, -2, NULL));
+		const char *handle = luaL_tolstring(L, -1, NULL);
+		const char *name = luaL_tolstring(L, -3, NULL);
+
+		lua_pushfstring(L, "%s = %s", name, handle);
 		lua_rawseti(L, 2, ++n);
 		lua_pop(L, 2);
 	}
