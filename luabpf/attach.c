@@ -360,10 +360,31 @@ static int take_over(struct lb_link *link, struct bpf_link *from)
 	return 0;
 }
 
+/* Whether the section is "tracepoint/CATEGORY/EVENT" or "tp/...": name is then "CATEGORY:EVENT". */
+static bool section_tracepoint(const char *section, char *name, size_t size)
+{
+	const char *rest = strchr(section, '/');
+	char *slash;
+
+	if (strncmp(section, "tracepoint/", 11) != 0 && strncmp(section, "tp/", 3) != 0)
+		return false;
+	snprintf(name, size, "%s", rest + 1);
+	slash = strchr(name, '/');
+	if (slash)
+		*slash = ':';
+	return slash != NULL;
+}
+
 int lb_attach_section(struct lb_link *link, const struct bpf_program *prog, struct lb_log *log)
 {
+	struct lb_prog p = { bpf_program__fd(prog), bpf_program__type(prog), -1 };
 	struct bpf_link *made;
+	char event[128];
 	int err;
+
+	/* Not by libbpf, so that the link can be pinned. */
+	if (section_tracepoint(bpf_program__section_name(prog), event, sizeof(event)))
+		return lb_attach_tracepoint(link, &p, event, log);
 
 	/* Their links need the object for as long as they live. */
 	if (strncmp(bpf_program__section_name(prog), "usdt", 4) == 0) {

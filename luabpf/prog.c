@@ -597,8 +597,8 @@ static void push_result(lua_State *L, const struct lb_runtype *t, const struct l
  * @function program:run
  * @tparam[opt] table options
  * `data`: a packet, beginning with its Ethernet header, for the types that work on packets.
- * `ctx`: the context as binary string: struct __sk_buff or struct xdp_md, where "" has the
- * changed one returned; the argument for "syscall" programs; the arguments, 8 bytes each, for
+ * `ctx`: the context as binary string: struct __sk_buff or struct xdp_md, where "" stands for the
+ * packet's own and has it returned; the argument for "syscall" programs; the arguments, 8 bytes each, for
  * raw tracepoints. `times`: how often to run it, 1 if not given; packet types only.
  * @treturn table `retval` as the C program returned it (a signed 32-bit integer), `data` the
  * packet and `ctx` the context as the program left them (nil for types without, or not given),

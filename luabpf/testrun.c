@@ -84,11 +84,15 @@ static int explain(int err, const struct lb_prog *p, const struct lb_run *run,
 
 int lb_testrun(const struct lb_prog *p, struct lb_run *run, struct lb_log *log)
 {
+	/* An XDP context of zeros is not that of the packet: the kernel reads the end from it. */
+	const struct xdp_md md = { .data_end = run->data_size };
+	bool own = p->type == BPF_PROG_TYPE_XDP && run->ctx && !run->ctx_size;
+	/* The kernel refuses an address without bytes. */
+	const void *ctx = own ? &md : run->ctx_size ? run->ctx : NULL;
 	LIBBPF_OPTS(bpf_test_run_opts, opts,
 		.data_in = run->data, .data_size_in = run->data_size,
 		.data_out = run->data_out, .data_size_out = run->data_out_size,
-		/* The kernel refuses an address without bytes. */
-		.ctx_in = run->ctx_size ? run->ctx : NULL, .ctx_size_in = run->ctx_size,
+		.ctx_in = ctx, .ctx_size_in = own ? sizeof(md) : run->ctx_size,
 		.ctx_out = run->ctx_out, .ctx_size_out = run->ctx_out_size,
 		.repeat = (int)run->times);
 
