@@ -15,6 +15,8 @@
 #include "map.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -299,7 +301,23 @@ static int globals_pairs(lua_State *L)
 	return 3;
 }
 
-/* "name = 30000", a line each; tables by their type. */
+/* Replaces the value at the top by what a reader sees: tables by their type, u64 as unsigned. */
+static void to_text(lua_State *L, const struct lb_type *type)
+{
+	char digits[24];
+
+	if (lua_istable(L, -1)) {
+		lua_pushfstring(L, "{ %s }", type->name);
+	} else if (lua_isinteger(L, -1) && type && type->size == 8 && !type->is_signed) {
+		snprintf(digits, sizeof(digits), "%" PRIu64, (uint64_t)lua_tointeger(L, -1));
+		lua_pushstring(L, digits);
+	} else {
+		luaL_tolstring(L, -1, NULL);
+	}
+	lua_remove(L, -2);
+}
+
+/* "name = 30000", a line each. */
 static int globals_tostring(lua_State *L)
 {
 	struct globals *g = to_globals(L);
@@ -317,13 +335,7 @@ static int globals_tostring(lua_State *L)
 		luaL_addvalue(&b);
 		luaL_addstring(&b, v->kind == LB_SEC_DATA ? " = " : " (constant) = ");
 		push_value(L, g, v);
-		if (lua_istable(L, -1)) {
-			lua_pop(L, 1);
-			lua_pushfstring(L, "{ %s }", v->shape.type->name);
-		} else {
-			luaL_tolstring(L, -1, NULL);
-			lua_remove(L, -2);
-		}
+		to_text(L, v->shape.type);
 		luaL_addvalue(&b);
 	}
 	luaL_pushresult(&b);

@@ -197,6 +197,20 @@ static bool lacks_type(struct bpf_object *obj, struct lb_log *log)
 	return false;
 }
 
+/* Names the program that the verifier refused, as libbpf's log does at its end. */
+static void name_refused(int err, struct lb_log *log)
+{
+	static const char begin[] = "prog '", end[] = "': failed to load";
+	char *name = NULL, *p, *stop, buf[128];
+
+	for (p = log->text; (p = strstr(p, begin)) != NULL; p += sizeof(begin) - 1)
+		name = p + sizeof(begin) - 1;
+	stop = name ? strstr(name, end) : NULL;
+	if (stop)
+		lb_log_reason(log, "the kernel refuses program %.*s: %s", (int)(stop - name), name,
+			      lb_strerror(err, buf, sizeof(buf)));
+}
+
 static void explain(struct bpf_object *obj, int err, struct lb_log *log)
 {
 	const unsigned int wanted = LB_CAP_BPF | LB_CAP_PERFMON | LB_CAP_NET_ADMIN;
@@ -207,8 +221,8 @@ static void explain(struct bpf_object *obj, int err, struct lb_log *log)
 	if ((err == EPERM || err == EACCES) && lb_missing_privileges(wanted, buf, sizeof(buf)))
 		lb_log_reason(log, "%s (this process lacks %s)",
 			      lb_strerror(err, text, sizeof(text)), buf);
-	else if (err == EINVAL)
-		lacks_type(obj, log);
+	else if (err != EINVAL || !lacks_type(obj, log))
+		name_refused(err, log);
 }
 
 int lb_object_load(struct bpf_object *obj, struct lb_log *log)

@@ -8,6 +8,8 @@
 #include "map.h"
 
 #include "btf.h"
+#include "loader.h"
+#include "object.h"
 #include "privilege.h"
 
 #include <bpf/bpf.h>
@@ -574,13 +576,15 @@ static int map_pin(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
 	const char *path = luaL_checkstring(L, 2);
+	struct lb_log log;
+	char name[32];
+	int err;
 
-	if (bpf_obj_pin(m->k.fd, path) < 0) {
-		int err = errno;
-
-		lua_pushfstring(L, "pin %s", path);
-		return lb_map_fail(L, m, lua_tostring(L, -1), err);
-	}
+	lb_log_begin(&log);
+	err = lb_pin_make(m->k.fd, path, &log);
+	lb_log_end(&log);
+	if (err)
+		return lb_log_fail(L, err, &log, "%s: pin %s", label(m, name, sizeof(name)), path);
 	lua_pushvalue(L, 2);
 	lua_setiuservalue(L, 1, LB_MAP_PATH);
 	lua_pushboolean(L, true);
