@@ -1,7 +1,8 @@
 std = "lua54"
 max_line_length = 100
 include_files = { "**/*.lua", "rockspec/*.rockspec", ".busted", ".luacheckrc" }
-files["spec"] = { std = "+busted" }
+-- 512: loops that are left at once are what is tested.
+files["spec"] = { std = "+busted", ignore = { "512" } }
 files["rockspec"] = { std = "+rockspec" }
 -- Declarations for editors; nothing in them runs.
 files["types"] = { ignore = { "122", "212", "241" } }

@@ -19,6 +19,13 @@ local function kind_of(self)
   return core.maptypes[raw_info(self).type]
 end
 
+-- What a method returns that the type of map has no way to do.
+local function unsupported(self, what)
+  local info = raw_info(self)
+  return nil, ("%s: %s: not supported by %s maps"):format(info.name, what, info.type),
+    core.errno.ENOTSUPP
+end
+
 -- Raises an error object with what is known of a half-done job.
 local function throw(message, errno, fields)
   fields = fields or {}
@@ -45,12 +52,12 @@ local SCAN_OPTIONS = { batch_size = true, from = "string", raw = "boolean", engi
 local function open_cursor(self, what, given, drain)
   if math.type(given) then given = { batch_size = given } end
   given = options.check(what, given, SCAN_OPTIONS, 4)
-  local engine = options.choice(what, "engine", given.engine, { "batch", "walk" }, "batch", 5)
+  local engine = options.choice(what, "engine", given.engine, { "batch", "walk" }, "batch", 4)
   if drain and (given.from or given.engine) then
-    error(("%s: a drain begins at the start of the map and has one engine"):format(what), 4)
+    error(("%s: a drain begins at the start of the map and has one engine"):format(what), 3)
   end
   local size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
-    defaults.batch_size, 5)
+    defaults.batch_size, 4)
   return core.cursor(self, { batch_size = size, from = given.from, raw = given.raw,
     drain = drain, walk = engine == "walk" }), given.report
 end
@@ -252,4 +259,5 @@ function map:describe()
   end)
 end
 
-return { defaults = defaults, caught = caught, throw = throw, kind_of = kind_of }
+return { defaults = defaults, caught = caught, throw = throw, unsupported = unsupported,
+  kind_of = kind_of }

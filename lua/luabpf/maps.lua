@@ -50,13 +50,13 @@ local function flag_bits(names, kind)
   for i, name in ipairs(names or {}) do
     if not FLAGS[name] then
       error(("create: flags[%d]: unknown flag '%s' (known: %s)"):format(i, tostring(name),
-        table.concat(FLAG_NAMES, ", ")), 4)
+        table.concat(FLAG_NAMES, ", ")), 3)
     end
     bits = bits | FLAGS[name]
   end
   if kind.evicts and bits & FLAGS.no_prealloc ~= 0 then
     error(("create: flags: %s maps are always preallocated; leave no_prealloc out"):format(
-      kind.name), 4)
+      kind.name), 3)
   end
   return bits
 end
@@ -67,7 +67,7 @@ local function type_of(name)
   local names = {}
   for _, known in ipairs(core.maptypes) do names[#names + 1] = known.name end
   error(("create: option 'type': %s (known: %s)"):format(
-    name and ("unknown map type '%s'"):format(name) or "missing", table.concat(names, ", ")), 4)
+    name and ("unknown map type '%s'"):format(name) or "missing", table.concat(names, ", ")), 3)
 end
 
 -- What the key or value is when the caller says nothing: some types allow one answer only.
@@ -82,10 +82,10 @@ end
 local function part(given, kind, what)
   local declared, size = given[what], given[what .. "_size"]
   if declared ~= nil and size then
-    error(("create: %s and %s_size are given, one is enough"):format(what, what), 4)
+    error(("create: %s and %s_size are given, one is enough"):format(what, what), 3)
   end
   if size then
-    return nil, options.integer("create", what .. "_size", size, 0, MAX_U32, nil, 5)
+    return nil, options.integer("create", what .. "_size", size, 0, MAX_U32, nil, 4)
   end
   if declared == nil then
     declared, size = default_layout(kind, what)
@@ -98,10 +98,10 @@ end
 local function check_name(name)
   if #name > NAME_LENGTH then
     error(("create: option 'name': %q has %d bytes, the kernel keeps %d"):format(name, #name,
-      NAME_LENGTH), 4)
+      NAME_LENGTH), 3)
   end
   if name:find("[^%w_.]") then
-    error(("create: option 'name': %q: letters, digits, '_' and '.' only"):format(name), 4)
+    error(("create: option 'name': %q: letters, digits, '_' and '.' only"):format(name), 3)
   end
   return name
 end
@@ -109,12 +109,12 @@ end
 -- The map that says what the inner maps look like: a handle, and whether it is ours to close.
 local function inner_map(inner, kind)
   if not kind.map_values then
-    if inner ~= nil then error(("create: inner: %s maps hold no maps"):format(kind.name), 4) end
+    if inner ~= nil then error(("create: inner: %s maps hold no maps"):format(kind.name), 3) end
     return nil
   end
   if type(inner) == "userdata" then return inner, false end
   if type(inner) ~= "table" then
-    error("create: option 'inner': a map or the options of create for one expected", 4)
+    error("create: option 'inner': a map or the options of create for one expected", 3)
   end
   local map, message, errno = maps.create(inner)
   if not map then return nil, nil, "inner: " .. message, errno end
@@ -154,7 +154,7 @@ end
 -- @treturn luabpf.map|nil, message, errno. Needs CAP_BPF, some types more.
 -- Raises for options that cannot be right.
 function maps.create(given)
-  given = options.check("create", given, CREATE_OPTIONS, 3)
+  given = options.check("create", given, CREATE_OPTIONS)
   local kind = type_of(given.type)
   local key, key_size = part(given, kind, "key")
   local value, value_size = part(given, kind, "value")
@@ -201,14 +201,14 @@ local function open_source(given)
   for _, way in ipairs { "path", "name", "id", "fd" } do
     if given[way] ~= nil then ways = ways + 1 end
   end
-  if ways ~= 1 then error("open: one of path, name, id and fd expected", 4) end
+  if ways ~= 1 then error("open: one of path, name, id and fd expected", 3) end
   if given.path then return core.open_path(given.path, given.readonly) end
   if given.name then return open_name(given.name, given.readonly) end
   if given.id then
-    return core.open_id(options.integer("open", "id", given.id, 0, MAX_U32, nil, 5), given.readonly)
+    return core.open_id(options.integer("open", "id", given.id, 0, MAX_U32, nil, 4), given.readonly)
   end
-  if given.readonly then error("open: readonly goes with path, name or id", 4) end
-  return core.open_fd(options.integer("open", "fd", given.fd, 0, 0x7fffffff, nil, 5))
+  if given.readonly then error("open: readonly goes with path, name or id", 3) end
+  return core.open_fd(options.integer("open", "fd", given.fd, 0, 0x7fffffff, nil, 4))
 end
 
 -- A layout for the key or value of an open map: what was given, over what its BTF says.
@@ -218,7 +218,7 @@ local function typed(given, known, size, what)
   local has = made:describe().size
   if has ~= size then
     error(("open: %s: the layout has %d bytes, the map's %s has %d"):format(what, has, what, size),
-      4)
+      3)
   end
   return made
 end

@@ -28,6 +28,13 @@ local function matches_of(batch, where)
   return hits
 end
 
+-- The same; an error in where carries how far the job had come.
+local function judge(batch, where, report)
+  local ok, hits = pcall(matches_of, batch, where)
+  if ok then return hits end
+  common.throw(("where: %s"):format(tostring(hits)), nil, { partial = report, cause = hits })
+end
+
 -- Tells on_delete what was deleted. If it raises, the error carries what it did not get to see.
 local function deliver(batch, status, on_delete, report)
   for i = 1, #batch do
@@ -59,7 +66,7 @@ local function delete_matches(self, batch, hits, given, report)
     local message, errno
     if not deleted then
       message, errno = missing, changed
-      deleted, missing, changed, status = table.unpack(status)
+      deleted, missing, changed, status = table.unpack(status or { 0, 0, 0, {} })
     end
     report.deleted = report.deleted + deleted
     report.missing = report.missing + missing
@@ -74,7 +81,7 @@ local function sweep(self, where, given, report)
   for batch in map.batches(self, { batch_size = given.batch_size, engine = given.engine }) do
     if given.limit and report.deleted >= given.limit then return end
     report.visited = report.visited + #batch
-    local hits = matches_of(batch, where)
+    local hits = judge(batch, where, report)
     report.matched = report.matched + #hits
     if not given.dry_run then delete_matches(self, batch, hits, given, report) end
   end
@@ -96,6 +103,7 @@ function map:delete_where(where, given)
   given = options.check("delete_where", given, DELETE_OPTIONS)
   options.integer("delete_where", "limit", given.limit, 0, math.maxinteger)
   local kind, start = common.kind_of(self), core.now()
+  if not kind.can_delete then return common.unsupported(self, "delete_where") end
   local report = { visited = 0, matched = 0, deleted = 0, missing = 0, kept = 0,
     engine = given.engine or (kind.batch_lookup and "batch" or "walk"), complete = false }
   local _, message, errno = common.caught(nil, pcall(sweep, self, where, given, report))

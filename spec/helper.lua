@@ -1,0 +1,138 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What specs share: maps that close themselves, every type of map as a matrix,
+-- counts of what a process holds open, another process that works on a map.
+
+local bpf = require "luabpf"
+local core = require "luabpf.core"
+
+local helper = {}
+
+local counter = 0
+
+--- A name that no other map, pin or cgroup of any spec has: up to 15 characters.
+function helper.name()
+  counter = counter + 1
+  helper.pid = helper.pid or io.open("/proc/self/stat"):read("n")
+  return ("s%x_%d"):format(helper.pid, counter)
+end
+
+local opened = {}
+
+local keyless = { queue = true, stack = true, bloom_filter = true }
+
+--- Creates a map with defaults for what is left out; helper.close_all() closes it.
+function helper.map(given)
+  local options = { type = "hash", key = "u32", value = "u64", max_entries = 100,
+    name = helper.name() }
+  for name, value in pairs(given or {}) do options[name] = value end
+  if options.key_size or keyless[options.type] then options.key = nil end
+  if options.value_size then options.value = nil end
+  local map = assert(bpf.create(options))
+  opened[#opened + 1] = map
+  return map
+end
+
+--- Closes what helper.map made; for after_each.
+function helper.close_all()
+  for _, map in ipairs(opened) do map:close() end
+  opened = {}
+end
+
+--- Open descriptors of this process, garbage collected first.
+function helper.descriptors()
+  collectgarbage()
+  collectgarbage()
+  local n = 0
+  local listing <close> = io.popen("ls /proc/" .. helper.pid .. "/fd")
+  for _ in listing:lines() do n = n + 1 end
+  return n
+end
+
+--- A pin path that nothing has.
+function helper.pin()
+  return "/sys/fs/bpf/" .. helper.name()
+end
+
+--- The types of map that hold entries under keys, and what one of each is made with.
+-- get(i): the i-th key from 0, val(i): a value.
+local function number(i) return i end
+
+local function percpu(i)
+  local list = {}
+  for cpu = 1, (bpf.cpus()) do list[cpu] = i * 10 + cpu end
+  return list
+end
+
+local function prefix(i)
+  return ("10.%d.%d.0/24"):format(i // 256, i % 256)
+end
+
+helper.types = {
+  { type = "hash", key_of = number, value_of = number, deletes = true, takes = true },
+  { type = "hash", flags = { "no_prealloc" }, key_of = number, value_of = number, deletes = true,
+    takes = true, label = "hash without preallocation" },
+  { type = "lru_hash", key_of = number, value_of = number, deletes = true, takes = true,
+    room = 4 },
+  { type = "lru_hash", flags = { "no_common_lru" }, key_of = number, value_of = number,
+    deletes = true, takes = true, room = 8, label = "lru_hash per CPU" },
+  { type = "percpu_hash", key_of = number, value_of = percpu, deletes = true, takes = true },
+  { type = "lru_percpu_hash", key_of = number, value_of = percpu, deletes = true, takes = true,
+    room = 4 },
+  { type = "array", key_of = number, value_of = number, fixed = true },
+  { type = "array", flags = { "mmapable" }, key_of = number, value_of = number, fixed = true,
+    label = "array that can be mapped" },
+  { type = "percpu_array", key_of = number, value_of = percpu, fixed = true },
+  { type = "lpm_trie", key = "prefix4", key_of = prefix, value_of = number, deletes = true },
+}
+
+--- A map of one of helper.types with room for n entries.
+function helper.make(kind, n, more)
+  local given = { type = kind.type, flags = kind.flags, key = kind.key,
+    max_entries = n * (kind.room or 1) }
+  for name, value in pairs(more or {}) do given[name] = value end
+  return helper.map(given)
+end
+
+--- Keys and values of the entries from to to (from 0).
+function helper.entries(kind, from, to)
+  local keys, values = {}, {}
+  for i = from, to do
+    keys[#keys + 1], values[#values + 1] = kind.key_of(i), kind.value_of(i)
+  end
+  return keys, values
+end
+
+--- What a scan gave, as key -> value; raises for a key given twice.
+function helper.collect(...)
+  local all, n = {}, 0
+  for key, value in ... do
+    if all[key] ~= nil then error("key given twice: " .. tostring(key)) end
+    all[key], n = value, n + 1
+  end
+  return all, n
+end
+
+--- Runs Lua code in another process, which has bpf and the arguments as its varargs.
+-- @treturn file its output; close() waits for its end
+function helper.process(code, ...)
+  local path = os.tmpname()
+  local file <close> = assert(io.open(path, "w"))
+  file:write("local bpf = require 'luabpf'\nos.remove(", ("%q"):format(path), ")\n", code)
+  file:close()
+  local command = { "LUA_PATH='" .. package.path .. "' LUA_CPATH='" .. package.cpath .. "'",
+    "exec lua5.4", path }
+  for _, argument in ipairs { ... } do command[#command + 1] = "'" .. argument .. "'" end
+  return assert(io.popen(table.concat(command, " ") .. " 2>&1"))
+end
+
+--- Whether the running kernel is at least that version: for pending("needs Linux 6.6: ...").
+function helper.kernel_has(major, minor)
+  local has_major, has_minor = core.release():match("^(%d+)%.(%d+)")
+  has_major, has_minor = tonumber(has_major), tonumber(has_minor)
+  return has_major > major or has_major == major and has_minor >= minor
+end
+
+helper.name()
+
+return helper
