@@ -43,8 +43,6 @@ int lb_path_error(lua_State *L, const struct lb_path *path, const char *fmt, ...
 void lb_layout_push(lua_State *L, struct lb_layout *layout);
 /* The layout at idx, or NULL if the value there is not one. */
 const struct lb_layout *lb_layout_test(lua_State *L, int idx);
-/* Pushes the table of the layout's root: member name -> index in root->members, from 1. */
-void lb_layout_names(lua_State *L, int idx);
 
 /* Registers the class; leaves core.layout (the constructor) in the module table at the top. */
 void lb_open_codec(lua_State *L);

@@ -25,9 +25,6 @@
 /* Bytes of a type: offsets in bits must fit 32 bits. */
 #define MAX_SIZE (UINT32_MAX / 8)
 
-/* User value of a layout: member name -> index, made when first asked for. */
-enum { NAMES = 1, UVALUES = NAMES };
-
 struct box {
 	struct lb_layout *layout;	/* NULL: collected */
 };
@@ -44,7 +41,7 @@ static const uint32_t kind_sizes[] = {
 
 static struct box *push_box(lua_State *L)
 {
-	struct box *box = lua_newuserdatauv(L, sizeof(*box), UVALUES);
+	struct box *box = lua_newuserdatauv(L, sizeof(*box), 0);
 
 	box->layout = NULL;
 	luaL_setmetatable(L, LB_LAYOUT);
@@ -88,23 +85,6 @@ static const struct lb_type *check_root(lua_State *L, int arg)
 	if (!box->layout)
 		luaL_argerror(L, arg, "layout was collected");
 	return box->layout->root;
-}
-
-void lb_layout_names(lua_State *L, int idx)
-{
-	const struct lb_type *root = check_root(L, idx);
-
-	idx = lua_absindex(L, idx);
-	if (lua_getiuservalue(L, idx, NAMES) == LUA_TTABLE)
-		return;
-	lua_pop(L, 1);
-	lua_createtable(L, 0, (int)root->nmembers);
-	for (uint32_t i = 0; i < root->nmembers; i++) {
-		lua_pushinteger(L, (lua_Integer)i + 1);
-		lua_setfield(L, -2, root->members[i].name);
-	}
-	lua_pushvalue(L, -1);
-	lua_setiuservalue(L, idx, NAMES);
 }
 
 /* ---- from a description ----------------------------------------------- */

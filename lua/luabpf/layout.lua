@@ -211,21 +211,22 @@ end
 -- ---- the interface -------------------------------------------------------------
 
 -- The layout of the description that fn makes. Functions here end with a call of this one, so
--- level 3 is their caller's caller.
-local function build(fn, ...)
+-- that levels are counted from them.
+local function build(level, fn, ...)
   local ok, result = pcall(function(...) return core.layout(fn(...)) end, ...)
-  if not ok then error(result, 3) end
+  if not ok then error(result, level or 3) end
   return result
 end
 
 --- The layout of a declaration.
 -- @param given type name, list of declarations, or a layout
 -- @tparam string what "key" or "value": begins the messages of errors
+-- @tparam[opt=3] integer level whom errors blame, as in error(): 3 is the caller's caller
 -- @treturn luabpf.layout
--- Raises for what is no declaration; the error blames the caller's caller.
-function layout.new(given, what)
+-- Raises for what is no declaration.
+function layout.new(given, what, level)
   if is_layout(given) then return given end
-  return build(read, given, what)
+  return build(level, read, given, what)
 end
 
 --- A layout with the types of some fields changed; offsets stay.
@@ -233,10 +234,11 @@ end
 -- @param given list of declarations of those fields, each of the field's size; nested tables
 --   go into nested structs. A type name or a layout replaces the whole.
 -- @tparam string what "key" or "value": begins the messages of errors
+-- @tparam[opt=3] integer level whom errors blame, as in error()
 -- @treturn luabpf.layout
--- Raises for fields that the base has not got; the error blames the caller's caller.
-function layout.override(base, given, what)
-  return build(overridden, base, given, what)
+-- Raises for fields that the base has not got.
+function layout.override(base, given, what, level)
+  return build(level, overridden, base, given, what)
 end
 
 return layout

@@ -91,7 +91,7 @@ local function part(given, kind, what)
     declared, size = default_layout(kind, what)
     if not declared then return nil, size end
   end
-  local made = layout.new(declared, what)
+  local made = layout.new(declared, what, 4)
   return made, made:describe().size
 end
 
@@ -214,7 +214,7 @@ end
 -- A layout for the key or value of an open map: what was given, over what its BTF says.
 local function typed(given, known, size, what)
   if given == nil then return nil end
-  local made = known and layout.override(known, given, what) or layout.new(given, what)
+  local made = known and layout.override(known, given, what, 4) or layout.new(given, what, 4)
   local has = made:describe().size
   if has ~= size then
     error(("open: %s: the layout has %d bytes, the map's %s has %d"):format(what, has, what, size),
