@@ -28,9 +28,12 @@ describe("a handle", function()
 
   it("is closed by the garbage collector", function()
     local before = helper.descriptors()
-    for _ = 1, 20 do
-      assert(bpf.create { type = "hash", key = "u32", value = "u32", max_entries = 1 })
+    local function abandon()
+      for _ = 1, 20 do
+        assert(bpf.create { type = "hash", key = "u32", value = "u32", max_entries = 1 })
+      end
     end
+    abandon()
     assert.equal(before, helper.descriptors())
   end)
 
