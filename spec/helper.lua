@@ -39,13 +39,15 @@ function helper.close_all()
   opened = {}
 end
 
---- Open descriptors of this process, garbage collected first.
+--- Open descriptors of this process, garbage collected first. Not by popen, whose own pipe would
+-- be counted now and then.
 function helper.descriptors()
   collectgarbage()
   collectgarbage()
-  local n = 0
-  local listing <close> = io.popen("ls /proc/" .. helper.pid .. "/fd")
-  for _ in listing:lines() do n = n + 1 end
+  local list, n = os.tmpname(), 0
+  os.execute(("ls /proc/%d/fd >%s"):format(helper.pid, list))
+  for _ in io.lines(list) do n = n + 1 end
+  os.remove(list)
   return n
 end
 
