@@ -412,10 +412,12 @@ static const struct lb_type *read_record(struct reader *r, const struct btf_type
 	return lb_type_finish(r->layout, type) ? type : refuse(ENOMEM);
 }
 
+/* A float is of bytes where the kernel would refuse its place (emit_field_type). */
 static const struct lb_type *apply_alias(struct reader *r, const struct alias *a,
 					 const struct lb_type *base)
 {
-	struct lb_type *type = new_type(r, a->kind, base->size, base->align, a->becomes);
+	uint32_t align = a->kind == LB_FLOAT ? a->size : base->align;
+	struct lb_type *type = new_type(r, a->kind, base->size, align, a->becomes);
 
 	if (!type)
 		return NULL;

@@ -170,7 +170,10 @@ static void push_record(lua_State *L, const struct lb_type *type, const uint8_t 
 	luaL_checkstack(L, LUA_MINSTACK, "types nest too deep");
 	lua_createtable(L, 0, (int)type->nmembers);
 	for (const struct lb_member *m = type->members; m < end; m++) {
-		lb_push_member(L, m, p);
+		if (m->type->kind == LB_INT && !m->bits)	/* most are: no call for them */
+			lua_pushinteger(L, (lua_Integer)lb_load_int(p + m->offset, m->type));
+		else
+			lb_push_member(L, m, p);
 		lua_setfield(L, -2, m->name);
 	}
 }

@@ -162,34 +162,6 @@ const char *lb_kind_name(enum lb_kind kind)
 
 /* ---- raw access ------------------------------------------------------- */
 
-uint64_t lb_load_int(const void *p, const struct lb_type *type)
-{
-	uint32_t unused = 64 - 8 * type->size;
-	uint64_t v = 0;
-
-	switch (type->size) {
-	case 1:
-		v = *(const uint8_t *)p;
-		break;
-	case 2:
-		memcpy(&v, p, 2);
-		break;
-	case 4:
-		memcpy(&v, p, 4);
-		break;
-	case 8:
-		memcpy(&v, p, 8);
-		break;
-	default:
-		memcpy(&v, p, type->size);
-	}
-	if (type->big)
-		v = be64toh(v) >> unused;
-	if (type->is_signed)
-		v = (uint64_t)((int64_t)(v << unused) >> unused);
-	return v;
-}
-
 void lb_store_int(void *p, const struct lb_type *type, uint64_t v)
 {
 	if (type->big)

@@ -10,9 +10,11 @@
 #ifndef LUABPF_LAYOUT_H
 #define LUABPF_LAYOUT_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum lb_kind {
 	LB_INT,		/* 1, 2, 4 or 8 bytes; is_signed, big */
@@ -110,7 +112,35 @@ const char *lb_kind_name(enum lb_kind kind);
  * Raw access, shared by the codec and the interpreter; any alignment. Integers
  * have 1 to 8 bytes; bitfields 1 to 64 bits, from bit (0 to any) after p.
  */
-uint64_t lb_load_int(const void *p, const struct lb_type *type);
+static inline uint64_t lb_load_int(const void *p, const struct lb_type *type)
+{
+	uint32_t unused = 64 - 8 * type->size;
+	uint64_t v = 0;
+
+	/* Sizes known to the compiler make a copy one load. */
+	switch (type->size) {
+	case 1:
+		memcpy(&v, p, 1);
+		break;
+	case 2:
+		memcpy(&v, p, 2);
+		break;
+	case 4:
+		memcpy(&v, p, 4);
+		break;
+	case 8:
+		memcpy(&v, p, 8);
+		break;
+	default:
+		memcpy(&v, p, type->size);
+	}
+	if (type->big)
+		v = be64toh(v) >> unused;
+	if (type->is_signed)
+		v = (uint64_t)((int64_t)(v << unused) >> unused);
+	return v;
+}
+
 void lb_store_int(void *p, const struct lb_type *type, uint64_t v);
 uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed);
 void lb_store_bits(void *p, uint32_t bit, uint32_t bits, uint64_t v);

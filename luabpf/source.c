@@ -21,10 +21,15 @@
 /* A key walk gives up after this many times max_entries steps. */
 #define MAX_ROUNDS 10u
 
+/*
+ * What may be gone at the next call. Also ENOMEM: the kernel copies a bucket
+ * into memory of its own, and when it has none for a large one, the entries of
+ * the buckets before it are delivered, and gone from the map if it is drained.
+ */
 static bool transient(int err)
 {
 	return err == EINTR || err == EBUSY || err == EAGAIN || err == EDEADLK ||
-	       err == ETIMEDOUT;
+	       err == ETIMEDOUT || err == ENOMEM;
 }
 
 /* Whether keys that vanish under the scan have sent it back too often. */

@@ -32,7 +32,7 @@ struct lb_scan_stats {
 	uint64_t entries;
 	uint64_t calls;		/* system calls */
 	uint64_t grown;		/* times the buffer was doubled */
-	uint64_t retried;	/* calls repeated after EINTR, EBUSY, EAGAIN, EDEADLK, ETIMEDOUT */
+	uint64_t retried;	/* calls repeated after EINTR, EBUSY, ENOMEM and the like */
 	uint64_t restarted;	/* times the kernel began again at the first key */
 };
 

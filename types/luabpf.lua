@@ -95,8 +95,38 @@ function bpf.sleep(time) end
 ---@return integer
 function bpf.cpus() end
 
+---What this kernel has, found by trying; prints as a table.
 ---@return table<string, any>
 function bpf.features() end
+
+---Opens a pinned program.
+---@param path string
+---@return luabpf.program? program
+---@return string? message
+---@return integer? errno
+function bpf.open_program(path) end
+
+---Opens a pinned link.
+---@param path string
+---@return luabpf.link? link
+---@return string? message
+---@return integer? errno
+function bpf.open_link(path) end
+
+---A copy of a batch, or the table that a view is on, which stays valid.
+---@param of luabpf.batch|luabpf.data
+---@return luabpf.batch|luabpf.data
+function bpf.copy(of) end
+
+---A time in nanoseconds: from text as "10ms", "30s", "1.5h".
+---@param time luabpf.time
+---@return integer
+function bpf.duration(time) end
+
+---A size in bytes: from text as "64MiB".
+---@param size integer|string
+---@return integer
+function bpf.size(size) end
 
 -- ---- maps --------------------------------------------------------------------------
 
@@ -241,6 +271,8 @@ function map:clear() end
 ---@field batch_size? integer
 ---@field from? string a batch's cursor: goes on after it
 ---@field raw? boolean binary strings instead of decoded data
+---@field engine? "batch"|"walk"
+---@field report? table filled with what the scan did
 
 ---Iterates over batches; each is valid until the next step. Raises an object with message,
 ---errno and partial.
@@ -252,6 +284,11 @@ function map:batches(batch_size) end
 ---@param options? luabpf.batches_options
 ---@return fun(): luabpf.data?, luabpf.data?
 function map:entries(options) end
+
+---Iterates over views, which move along; reading a field reads the batch.
+---@param options? luabpf.batches_options
+---@return fun(): luabpf.data?, luabpf.data?
+function map:views(options) end
 
 ---Iterates over batches, which are taken out of the map.
 ---@param batch_size? integer|luabpf.batches_options
@@ -316,6 +353,15 @@ function batch:packed() end
 ---A place to go on from, in another process too: map:batches { from = cursor }.
 ---@return string
 function batch:cursor() end
+
+---Some of the entries.
+---@param indices integer[]
+---@return luabpf.batch
+function batch:pick(indices) end
+
+---What the scan did so far; nil for a batch of other origin.
+---@return table?
+function batch:report() end
 
 ---A batch that stays valid.
 ---@return luabpf.batch
@@ -418,5 +464,10 @@ function iter.take(n, ...) end
 
 ---@param n integer
 function iter.chunk(n, ...) end
+
+---The values that a coroutine yields, made when asked for.
+---@param producer fun(resource: any)
+---@param resource? any closed with the loop
+function iter.lazy(producer, resource) end
 
 return bpf
