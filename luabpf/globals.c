@@ -221,7 +221,8 @@ static struct variable *named(lua_State *L, struct globals *g)
 	if (lua_type(L, 2) == LUA_TSTRING) {
 		lua_getiuservalue(L, 1, NAMES);
 		lua_pushvalue(L, 2);
-		if (lua_rawget(L, -2) == LUA_TNUMBER)
+		/* None is left in a proxy whose finalizer has run. */
+		if (lua_rawget(L, -2) == LUA_TNUMBER && lua_tointeger(L, -1) <= g->nvariables)
 			v = &g->variables[lua_tointeger(L, -1) - 1];
 		lua_pop(L, 2);
 	}

@@ -344,6 +344,18 @@ describe("global variables", function()
 end)
 
 describe("luabpf.object", function()
+  it("bears that a finalizer is called by hand", function()
+    local object = load()
+    local globals, called = object.globals, object.programs.called
+    for _, handle in ipairs { globals, called, object } do getmetatable(handle).__gc(handle) end
+    assert.error_matches(function() return globals.tiny end, "unknown global variable 'tiny'")
+    assert.error_matches(function() globals.tiny = 1 end, "unknown global variable 'tiny'")
+    assert.is_nil(next({ pairs(globals)(globals) }))
+    assert.equal("", tostring(globals))
+    assert.error_matches(function() called:info() end, "program is closed")
+    assert.is_true(object:close())
+  end)
+
   it("closes twice, and its handles stay usable", function()
     local object = load()
     local points <close> = object.maps.points
