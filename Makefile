@@ -43,7 +43,7 @@ TRAFFIC = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 BENCH = $(patsubst bench/%.c,$(BUILD)/%,$(wildcard bench/*.c))
 
 MSG = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
-SETUP = @CC='$(CC)' CLANG='$(CLANG)' LUA='$(LUA)' LUA_CFLAGS='$(LUA_CFLAGS)' \
+SETUP = CC='$(CC)' CLANG='$(CLANG)' LUA='$(LUA)' LUA_CFLAGS='$(LUA_CFLAGS)' \
 	LIBBPF_CFLAGS='$(LIBBPF_CFLAGS)' scripts/setup
 # Set-up may have brought the compilers: what is built after it is left to another make.
 THEN = @$(MAKE) --no-print-directory
@@ -67,10 +67,11 @@ $(MODULE): $(OBJ)
 $(BUILD)/%.o: luabpf/%.c $(BUILD)/flags
 	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# Another compiler or other flags: everything is built again.
+# Another compiler or other flags: everything is built again, if the headers are there.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)/engine
-	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+	@[ "$$(cat $@ 2>/dev/null)" = '$(CC) $(ALL_CFLAGS)' ] || \
+		{ $(SETUP) --check module && echo '$(CC) $(ALL_CFLAGS)' >$@; }
 
 # ---- BPF objects ------------------------------------------------------------------
 
@@ -117,23 +118,23 @@ build-test: all $(TRAFFIC) $(ENGINE_TESTS)
 build-bench: all $(BENCH)
 
 demo:
-	$(SETUP) demo
+	@$(SETUP) demo
 	$(THEN) build-demo
 	$(RUN) $(LUA) examples/demo.lua $(ARGS)
 
 test:
-	$(SETUP) test
+	@$(SETUP) test
 	$(THEN) build-test
 	$(RUN) $(LUA) spec/run.lua $(ARGS)
 
 bench:
-	$(SETUP) bench
+	@$(SETUP) bench
 	$(THEN) build-bench
 	$(RUN) $(LUA) bench/bench.lua $(ARGS)
 
 # Leaks are looked for in the engine tests only: Lua leaves its memory to exit(2).
 asan:
-	$(SETUP) asan
+	@$(SETUP) asan
 	$(THEN) run-asan BUILD=.build/asan MODULE=.build/asan/luabpf/core.so CFLAGS='$(SANITIZE)'
 
 run-asan: build-test
@@ -141,7 +142,7 @@ run-asan: build-test
 		$(LUA) spec/run.lua --cpath='$(CURDIR)/.build/asan/?.so' $(ARGS)
 
 lint:
-	$(SETUP) lint
+	@$(SETUP) lint
 	$(THEN) all
 	@luacheck -q --no-color .
 	@LUA='$(LUA)' scripts/lint $(BUILD)
