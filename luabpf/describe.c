@@ -18,8 +18,8 @@
 
 #include <string.h>
 
-/* Deeper types than the kernel's BTF may have (kernel/bpf/btf.c, MAX_RESOLVE_DEPTH). */
-#define MAX_DEPTH 32
+/* Deeper than the kernel's BTF may be (kernel/bpf/btf.c, MAX_RESOLVE_DEPTH), and than btf.c reads. */
+#define MAX_DEPTH 64
 /* Types in one description; a small one can name the same table again and again. */
 #define MAX_TYPES 65536
 /* Bytes of a type: offsets in bits must fit 32 bits. */

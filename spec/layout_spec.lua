@@ -192,7 +192,7 @@ describe("descriptions", function()
 
   it("that contain themselves are refused", function()
     local message = refused(function(d) d.fields[1].type = d end)
-    assert.truthy(message:find("types nest deeper than 32", 1, true))
+    assert.truthy(message:find("types nest deeper than 64", 1, true))
   end)
 
   it("that name one table very often are refused", function()

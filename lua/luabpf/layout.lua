@@ -213,7 +213,8 @@ end
 -- The layout of the description that fn makes. Functions here end with a call of this one, so
 -- that levels are counted from them.
 local function build(level, fn, ...)
-  local ok, result = pcall(function(...) return core.layout(fn(...)) end, ...)
+  local ok, result = pcall(fn, ...)
+  if ok then ok, result = pcall(core.layout, result) end
   if not ok then error(result, level or 3) end
   return result
 end
