@@ -24,7 +24,8 @@
  * cgroups). Some packets cannot be traced back that way: the kernel's own
  * answers (for a port without listener, for a connection in TIME_WAIT), what a
  * raw socket sends, and the last packets of a connection, which outlive its
- * socket. Of those egress leaves a note (the map notes).
+ * socket. Of those egress leaves a note (the map notes), and one of each sender, for what is still
+ * on its way when its socket is closed.
  *
  * Linux 5.15 and newer.
  */
@@ -100,12 +101,13 @@ struct {
 	__type(value, __u8);
 } cgroups SEC(".maps");
 
+/* A packet by its identity; or all that one end of a connection sends: that end and 0. */
 struct note_key {
 	struct conn_key conn;
 	__u32 identity[2];
 };
 
-/* Packets on lo that egress has counted and that lead back to no socket. */
+/* Packets and senders on lo that egress has counted and that may lead back to no socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -430,18 +432,20 @@ static __always_inline bool traceable(struct __sk_buff *skb, const struct packet
 
 /* Egress on lo: ingress will have to know that this packet is counted. */
 static __noinline void note_sent(struct __sk_buff *skb, const struct packet *p,
-				 const struct conn_key *key)
+				 const struct conn_key *key, enum initiator sender)
 {
+	struct note_key note = { *key, { sender, 0 } };
 	__u64 cgroup = bpf_skb_cgroup_id(skb);
 	__u8 yes = 1;
 
 	if (!traceable(skb, p)) {
-		struct note_key note = { *key, { p->identity[0], p->identity[1] } };
-
-		bpf_map_update_elem(&notes, &note, &yes, BPF_ANY);
+		note.identity[0] = p->identity[0];
+		note.identity[1] = p->identity[1];
 	} else if (!bpf_map_lookup_elem(&cgroups, &cgroup)) {
 		bpf_map_update_elem(&cgroups, &cgroup, &yes, BPF_ANY);
 	}
+	if (!bpf_map_lookup_elem(&notes, &note))
+		bpf_map_update_elem(&notes, &note, &yes, BPF_ANY);
 }
 
 /* The cgroup of the socket that a TCP or UDP packet on lo came from; 0 if there is none. */
@@ -478,15 +482,20 @@ static __always_inline __u64 sender_cgroup(struct __sk_buff *skb, const struct p
 
 /* Ingress on lo: whether egress has counted this packet. */
 static __noinline bool counted_when_sent(struct __sk_buff *skb, const struct packet *p,
-					 const struct conn_key *key)
+					 const struct conn_key *key, enum initiator sender)
 {
 	struct note_key note = { *key, { p->identity[0], p->identity[1] } };
-	__u64 cgroup = 0;
+	bool has_socket = p->protocol == tcp || p->protocol == udp;
+	__u64 cgroup = has_socket ? sender_cgroup(skb, p) : 0;
 
-	if (p->protocol == tcp || p->protocol == udp)
-		cgroup = sender_cgroup(skb, p);
 	if (cgroup && bpf_map_lookup_elem(&cgroups, &cgroup))
 		return true;
+	if (bpf_map_lookup_elem(&notes, &note))
+		return true;
+	if (cgroup || !has_socket)
+		return false;
+	note.identity[0] = sender;
+	note.identity[1] = 0;
 	return bpf_map_lookup_elem(&notes, &note) != NULL;
 }
 
@@ -633,8 +642,8 @@ static __always_inline int watch(struct __sk_buff *skb, bool sent)
 	sender = make_key(&p, &key);
 	if (skb->ifindex == LOOPBACK) {
 		if (sent) {
-			note_sent(skb, &p, &key);
-		} else if (counted_when_sent(skb, &p, &key)) {
+			note_sent(skb, &p, &key, sender);
+		} else if (counted_when_sent(skb, &p, &key, sender)) {
 			count(repeated);
 			return 1;
 		}
