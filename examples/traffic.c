@@ -4,9 +4,10 @@
  * connection tracker: TCP and UDP connections and pings, both ends in this
  * process, and an account of what each connection sent.
  *
- * It obeys commands, one a line on standard input, and leaves at its end. Each
- * is answered on standard output (or into the file named as argument) by any
- * number of "conn" lines and then "ok", or "error: reason".
+ * It obeys commands, one a line on standard input, and leaves at its end, not
+ * at an interrupt. Each is answered on standard output (or into the file named
+ * as argument, which it removes when it leaves) by any number of "conn" lines
+ * and then "ok", or "error: reason".
  *
  *   tcp TAG ADDRESS PORT CONNECTIONS UP DOWN
  *       Opens connections and sends UP bytes from the client to the server
@@ -15,14 +16,15 @@
  *   ping TAG ADDRESS PACKETS SIZE
  *       Echo requests, each answered by the kernel.
  *   stream TAG MILLISECONDS INTERVAL
- *       Sends 32 bytes on every connection of TAG, again and again.
+ *       Sends 32 bytes on every connection of TAG, again and again, for so long
+ *       or until standard input is closed.
  *   report TAG
  *       Waits until nothing is on its way any more, then tells about each
  *       connection of TAG ("*": all of them):
- *       conn TAG PROTOCOL FROM PORT TO PORT PACKETS BYTES PACKETS BYTES HEADERS
- *       The two pairs are what was sent and what came back. Bytes are those
- *       of the payload; HEADERS is what each packet has besides (a SYN: up to
- *       20 more). The packets of TCP are the kernel's own count (TCP_INFO).
+ *       conn TAG PROTOCOL FROM PORT TO PORT PACKETS BYTES PACKETS BYTES
+ *       The two pairs are what was sent and what came back. Bytes begin at
+ *       the IP header. Those of TCP are from the kernel's own account of the
+ *       two sockets (TCP_INFO).
  *   close TAG
  *
  * A PORT that is taken is replaced by a free one.
@@ -32,7 +34,8 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
-#include <stdarg.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -66,7 +69,7 @@ struct conn {
 	enum protocol protocol;
 	int client, server;
 	union address from, to;
-	uint64_t packets, bytes, reply_packets, reply_bytes;
+	uint64_t packets, bytes, reply_packets, reply_bytes;	/* bytes: payload; TCP: not used */
 };
 
 static struct conn conns[MAX_CONNS];
@@ -222,8 +225,6 @@ static bool tcp_open(int listener, const char *tag, const union address *to, uin
 	c->server = accept(listener, NULL, NULL);
 	if (c->server < 0)
 		return fail("accept");
-	c->bytes = up;
-	c->reply_bytes = down;
 	return transfer(c->client, c->server, up) && transfer(c->server, c->client, down);
 }
 
@@ -246,18 +247,41 @@ static bool do_tcp(char *const arg[], const unsigned long number[])
 	return ok;
 }
 
-/* What the client's end has sent and received, SYN and acknowledgements too. */
-static bool tcp_account(struct conn *c, unsigned *options)
+static bool tcp_info(int fd, struct tcp_info *info)
 {
-	struct tcp_info info;
-	socklen_t size = sizeof(info);
+	socklen_t size = sizeof(*info);
 
-	memset(&info, 0, sizeof(info));
-	if (getsockopt(c->client, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-		return fail("TCP_INFO");
-	c->packets = info.tcpi_segs_out;
-	c->reply_packets = info.tcpi_segs_in;
-	*options = info.tcpi_options & TCPI_OPT_TIMESTAMPS ? 12 : 0;
+	memset(info, 0, sizeof(*info));
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 || fail("TCP_INFO");
+}
+
+/*
+ * The options of a SYN, in bytes, and those of each later packet. Both ends
+ * have the same settings, so that what one offers both take. Source:
+ * net/ipv4/tcp_output.c, tcp_syn_options and tcp_established_options.
+ */
+static unsigned tcp_options(const struct tcp_info *info, unsigned *each)
+{
+	bool timestamps = info->tcpi_options & TCPI_OPT_TIMESTAMPS;
+	bool scale = info->tcpi_options & TCPI_OPT_WSCALE, sack = info->tcpi_options & TCPI_OPT_SACK;
+
+	*each = timestamps ? 12 : 0;
+	return 4 + *each + (scale ? 4 : 0) + (sack && !timestamps ? 4 : 0);
+}
+
+/* Sent and received by the client's end, SYN and acknowledgements too; bytes with TCP headers. */
+static bool tcp_account(struct conn *c)
+{
+	struct tcp_info client, server;
+	unsigned syn, each;
+
+	if (!tcp_info(c->client, &client) || !tcp_info(c->server, &server))
+		return false;
+	syn = tcp_options(&client, &each);
+	c->packets = client.tcpi_segs_out;
+	c->bytes = client.tcpi_bytes_sent + c->packets * (20 + each) + syn - each;
+	c->reply_packets = client.tcpi_segs_in;
+	c->reply_bytes = server.tcpi_bytes_sent + c->reply_packets * (20 + each) + syn - each;
 	return true;
 }
 
@@ -435,8 +459,14 @@ static bool send_some(struct conn *c)
 		return udp_send(c, STREAM_BYTES);
 	if (c->protocol == ICMP)
 		return ping_once(c, (uint16_t)port_of(&c->to), STREAM_BYTES);
-	c->bytes += STREAM_BYTES;
 	return transfer(c->client, c->server, STREAM_BYTES);
+}
+
+static bool hung_up(void)
+{
+	struct pollfd input = { .fd = STDIN_FILENO };
+
+	return poll(&input, 1, 0) == 1 && input.revents & POLLHUP;
 }
 
 static bool do_stream(char *const arg[], const unsigned long number[])
@@ -449,24 +479,33 @@ static bool do_stream(char *const arg[], const unsigned long number[])
 			if (has_tag(&conns[i], arg[0]))
 				ok = send_some(&conns[i]);
 		wait_ms((unsigned)number[2]);
-	} while (ok && now_ms() < end);
+	} while (ok && now_ms() < end && !hung_up());
 	return ok;
+}
+
+/* The bytes of all packets, given those of their payload (TCP: of header and payload). */
+static uint64_t ip_bytes(const struct conn *c, uint64_t packets, uint64_t bytes)
+{
+	unsigned ip = c->to.any.sa_family == AF_INET ? 20 : 40;
+
+	return bytes + packets * (c->protocol == TCP ? ip : ip + 8);
 }
 
 static bool report(struct conn *c)
 {
 	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
-	bool ipv4 = c->to.any.sa_family == AF_INET;
-	unsigned headers = (ipv4 ? 20 : 40) + (c->protocol == TCP ? 20 : 8), options = 0;
+	bool icmpv6 = c->protocol == ICMP && c->to.any.sa_family == AF_INET6;
 
-	if (c->protocol == TCP && !tcp_account(c, &options))
+	if (c->protocol == TCP && !tcp_account(c))
 		return false;
-	fprintf(out, "conn %s %s%s %s %u %s %u %llu %llu %llu %llu %u\n", c->tag,
-		protocol_names[c->protocol], c->protocol == ICMP && !ipv4 ? "v6" : "",
+	fprintf(out, "conn %s %s %s %u %s %u %llu %llu %llu %llu\n", c->tag,
+		icmpv6 ? "icmpv6" : protocol_names[c->protocol],
 		text_of(&c->from, from, sizeof(from)), port_of(&c->from),
-		text_of(&c->to, to, sizeof(to)), port_of(&c->to), (unsigned long long)c->packets,
-		(unsigned long long)c->bytes, (unsigned long long)c->reply_packets,
-		(unsigned long long)c->reply_bytes, headers + options);
+		text_of(&c->to, to, sizeof(to)), port_of(&c->to),
+		(unsigned long long)c->packets,
+		(unsigned long long)ip_bytes(c, c->packets, c->bytes),
+		(unsigned long long)c->reply_packets,
+		(unsigned long long)ip_bytes(c, c->reply_packets, c->reply_bytes));
 	return true;
 }
 
@@ -550,17 +589,20 @@ static bool obey(char *line)
 int main(int argc, char **argv)
 {
 	char line[256];
+	int status = 0;
 
+	signal(SIGINT, SIG_IGN);
 	out = argc > 1 ? fopen(argv[1], "w") : stdout;
 	if (!out) {
 		perror(argv[1]);
 		return 1;
 	}
-	while (fgets(line, sizeof(line), stdin)) {
+	while (status == 0 && fgets(line, sizeof(line), stdin)) {
 		if (obey(line))
 			fputs("ok\n", out);
-		if (fflush(out) != 0)
-			return 1;
+		status = fflush(out) != 0;
 	}
-	return 0;
+	if (argc > 1)
+		remove(argv[1]);
+	return status;
 }

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- A cgroup of its own, and the traffic generator (traffic.c) running in it: for
--- the demo and for the specs of the connection tracker.
+-- the demo and for the specs of the connection tracker. Nothing is left behind,
+-- even when this process is killed.
 
 local bpf = require "luabpf"
 local conntrack = require "luabpf.conntrack"
@@ -23,45 +24,53 @@ end
 
 -- ---- a cgroup ------------------------------------------------------------------
 
+-- Removes the cgroup $1, and unmounts $2 if it is given, once its input ends: when it is told to,
+-- or with the process that holds the other end. A cgroup can be removed a moment after its last
+-- process has ended; the kernel has not noticed before.
+local KEEPER <const> = [[
+trap '' INT TERM HUP
+read -r _
+n=0
+until rmdir "$1" 2>/dev/null || [ ! -d "$1" ] || [ $n = 250 ]; do n=$((n + 1)); sleep 0.02; done
+[ -z "$2" ] || { umount "$2" && rmdir "$2"; }
+[ ! -d "$1" ]
+]]
+
 local cgroup = {}
 cgroup.__index = cgroup
+
+-- A mount point for cgroup2; raises if it cannot be mounted.
+local function mount_cgroup2()
+  local path = os.tmpname()
+  os.remove(path)
+  if run("mkdir", path) and run("mount", "-t", "cgroup2", "none", path) then return path end
+  os.remove(path)
+  error("cannot mount cgroup2 (this needs root)", 0)
+end
 
 --- Makes an empty cgroup, under a cgroup2 that is mounted for the purpose if there is none.
 -- @tparam string name
 -- @treturn cgroup with path, and with <close>, which removes it; raises if it cannot be made
 function traffic.cgroup(name)
   local self = setmetatable({}, cgroup)
-  local root = conntrack.cgroup_root()
+  local root, mount = conntrack.cgroup_root(), ""
   if not root then
-    local mount = os.tmpname()
-    os.remove(mount)
-    if not (run("mkdir", mount) and run("mount", "-t", "cgroup2", "none", mount)) then
-      os.remove(mount)
-      error("cannot mount cgroup2 (this needs root)", 0)
-    end
-    self.mount, root = mount, mount
+    mount = mount_cgroup2()
+    root = mount
   end
-  self.path = root .. "/" .. name
-  if not run("mkdir", self.path) then
-    self.path = nil
-    self:close()
-    error("cannot create a cgroup in " .. root .. " (this needs root)", 0)
-  end
-  return self
+  local made = run("mkdir", root .. "/" .. name)
+  self.path = made and root .. "/" .. name or ""
+  self.keeper = assert(io.popen(("exec sh -c %s keeper %s %s"):format(quoted(KEEPER),
+    quoted(self.path), quoted(mount)), "w"))
+  if made then return self end
+  self:close()
+  error("cannot create a cgroup in " .. root .. " (this needs root)", 0)
 end
 
---- Removes it. Its processes must have ended; the kernel may need a moment to notice.
+--- Removes it. Its processes must have ended.
 function cgroup:close()
-  local tries = 100
-  while self.path and tries > 0 do
-    if os.remove(self.path) then self.path = nil else bpf.sleep("20ms") end
-    tries = tries - 1
-  end
-  if self.mount then
-    run("umount", self.mount)
-    os.remove(self.mount)
-    self.mount = nil
-  end
+  if self.keeper then self.keeper:close() end
+  self.keeper = nil
 end
 
 cgroup.__close = cgroup.close
@@ -75,8 +84,11 @@ generator.__index = generator
 --- Starts the generator.
 -- @tparam string path the program, .build/traffic
 -- @tparam[opt] cgroup where to run it
--- @treturn generator with <close>, which ends it
+-- @treturn generator with <close>, which ends it; raises if there is no such program
 function traffic.start(path, where)
+  local program = io.open(path)
+  if not program then error(path .. ": not there; `make build-demo` builds it", 0) end
+  program:close()
   local answers = os.tmpname()
   local join = where and ("echo $$ > %s && "):format(quoted(where.path .. "/cgroup.procs")) or ""
   local pipe = io.popen(("%sexec %s %s"):format(join, quoted(path), quoted(answers)), "w")
@@ -86,6 +98,7 @@ end
 
 --- Gives a command (traffic.c lists them) and does not wait for its end.
 function generator:tell(...)
+  self.conns = {}
   self.pipe:write(table.concat({ ... }, " "), "\n")
 end
 
@@ -106,8 +119,8 @@ local function parse_conn(line)
   local word = {}
   for w in line:gmatch("%S+") do word[#word + 1] = math.tointeger(tonumber(w)) or w end
   return { tag = word[2], protocol = word[3], src_addr = word[4], src_port = word[5],
-    dst_addr = word[6], dst_port = word[7], packets = word[8], payload = word[9],
-    reply_packets = word[10], reply_payload = word[11], headers = word[12] }
+    dst_addr = word[6], dst_port = word[7], packets = word[8], bytes = word[9],
+    reply_packets = word[10], reply_bytes = word[11] }
 end
 
 --- Whether the last command has come to its end; what it reported is in self.conns.
@@ -122,7 +135,7 @@ end
 
 --- Waits for the end of the last command.
 -- @treturn table the connections it reported: tag, protocol, src_addr, src_port, dst_addr,
---   dst_port, packets, payload, reply_packets, reply_payload, headers (bytes per packet)
+--   dst_port, packets, bytes, reply_packets, reply_bytes
 function generator:wait()
   local deadline = bpf.now() + PATIENCE
   while not self:done() do
@@ -134,7 +147,6 @@ end
 
 --- Gives a command and waits for its end.
 function generator:command(...)
-  self.conns = {}
   self:tell(...)
   return self:wait()
 end
