@@ -42,8 +42,10 @@ build = {
       ["luabpf.core"] = "luabpf/core.so",
     },
     lua = {
+      ["luabpf.connection"] = "lua/luabpf/connection.lua",
       ["luabpf.conntrack"] = "lua/luabpf/conntrack.lua",
       ["luabpf.declaration"] = "lua/luabpf/declaration.lua",
+      ["luabpf.endpoint"] = "lua/luabpf/endpoint.lua",
       ["luabpf.features"] = "lua/luabpf/features.lua",
       ["luabpf.init"] = "lua/luabpf/init.lua",
       ["luabpf.iter"] = "lua/luabpf/iter.lua",

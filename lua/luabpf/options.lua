@@ -72,9 +72,10 @@ end
 --- A duration in nanoseconds.
 -- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d
 -- @tparam[opt] string what names it in the error that is raised for anything else
+-- @tparam[opt=2] integer level whom that error blames, as in error()
 -- @treturn integer
-function options.duration(value, what)
-  return quantity(value, what, UNITS, "30s", 2)
+function options.duration(value, what, level)
+  return quantity(value, what, UNITS, "30s", level or 2)
 end
 
 --- A size in bytes.
