@@ -687,8 +687,6 @@ static int emit_field_type(struct btf *btf, const struct lb_field *f)
 {
 	const struct lb_type *type = f->type;
 
-	if (f->bits && type->kind == LB_INT)
-		return emit_int(btf, type->size, type->is_signed);
 	if (type->kind == LB_FLOAT && f->bit / 8 % type->size)
 		return emit_typedef(btf, type->name, emit_raw(btf, type->size, 1));
 	return emit_type(btf, type);

@@ -301,6 +301,11 @@ static void structs(void)
 	btf__add_field(btf, "b", number, 8, 0);
 	reads_as(btf, id, "struct packed 5/1 { int u8 1/1 a@0; int u32 4/4 b@8; }",
 		 "a struct with a member off its alignment is packed");
+	id = btf__add_struct(btf, "packed", 5);
+	btf__add_field(btf, "b", number, 0, 0);
+	btf__add_field(btf, "a", byte, 32, 0);
+	reads_as(btf, id, "struct packed 5/1 { int u32 4/4 b@0; int u8 1/1 a@32; }",
+		 "and one of a size that is");
 	inner = btf__add_union(btf, NULL, 4);
 	btf__add_field(btf, "x", number, 0, 0);
 	btf__add_field(btf, "y", byte, 0, 0);
