@@ -100,6 +100,11 @@ void lb_log_end(struct lb_log *log)
 	current = log->outer;
 }
 
+void lb_log_append(struct lb_log *log, const char *text)
+{
+	append(log, text, strlen(text));
+}
+
 void lb_log_reason(struct lb_log *log, const char *fmt, ...)
 {
 	va_list ap;

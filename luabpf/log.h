@@ -40,6 +40,8 @@ void lb_log_begin(struct lb_log *log);
 void lb_log_end(struct lb_log *log);
 /* Drops what was said so far. */
 void lb_log_clear(struct lb_log *log);
+/* Adds text that did not come through libbpf's print function: a verifier's log. */
+void lb_log_append(struct lb_log *log, const char *text);
 /* States the reason of a failure in the caller's words. */
 void lb_log_reason(struct lb_log *log, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The last lines of the log, no newline at the end; "" if nothing was said. */
