@@ -345,6 +345,21 @@ describe("values with BTF", function()
     maps.guarded:delete(1)
   end)
 
+  it("[case 40] are locked by batch calls, and read without the lock's bytes", function()
+    local keys, values = {}, {}
+    for i = 1, ENTRIES do keys[i], values[i] = i, { n = i, m = i * 10 } end
+    assert.equal(ENTRIES, maps.guarded:update_batch(keys, values))
+    local n = 0
+    for key, value in maps.guarded:entries{ raw = true } do
+      local lock, number, timer, m = ("<I4 I4 c16 I8"):unpack(value)
+      local i = ("<I4"):unpack(key)
+      assert.same({ 0, i, ("\0"):rep(16), i * 10 }, { lock, number, timer, m })
+      n = n + 1
+    end
+    assert.equal(ENTRIES, n)
+    assert.equal(ENTRIES, (maps.guarded:delete_batch(keys)))
+  end)
+
   it("may be told what a field means", function()
     local map <close> = bpf.open{ id = maps.packed:info().id, value = { "ipv4 b" } }
     local key = ("\0"):rep(15)

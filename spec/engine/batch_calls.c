@@ -172,7 +172,7 @@ static bool refused(enum bpf_cmd cmd, int fd, const uint64_t *flags, int n)
 
 static void flags(void)
 {
-	const uint64_t bad[] = { BPF_NOEXIST, BPF_EXIST, 8, 16 };
+	const uint64_t bad[] = { BPF_NOEXIST, BPF_EXIST, 8, 16 }, lock[] = { BPF_F_LOCK };
 	int hash = new_map(BPF_MAP_TYPE_HASH, 8, 8, N, 0);
 	int array = new_map(BPF_MAP_TYPE_ARRAY, 4, 8, 10, 0);
 	uint32_t cursor;
@@ -185,6 +185,9 @@ static void flags(void)
 	      "[case 12] so does lookup and delete");
 	check(refused(BPF_MAP_UPDATE_BATCH, hash, bad, 4), "[case 12] so does update");
 	check(refused(BPF_MAP_DELETE_BATCH, hash, bad, 4), "[case 12] so does delete");
+	check(refused(BPF_MAP_LOOKUP_BATCH, hash, lock, 1) &&
+	      refused(BPF_MAP_UPDATE_BATCH, hash, lock, 1),
+	      "[case 40] BPF_F_LOCK is refused where the value has no lock");
 	b = scan_of(hash, &cursor, N);
 	b.flags = 1;
 	equal(batch(BPF_MAP_LOOKUP_BATCH, &b), EINVAL, "[case 13] flags are refused by a hash");

@@ -341,6 +341,27 @@ static void large_writes(void)
 	lb_kmap_close(&m);
 }
 
+/* A call cannot be interrupted: what is asked for in one is limited. */
+static void large_scans(void)
+{
+	struct lb_source s;
+	struct lb_kmap m;
+
+	adopt(&m, N);
+	m.info.max_entries = 10000000;
+	if (lb_source_open(&s, &m, 10000000, false, false) < 0)
+		give_up("a scan");
+	equal(s.want, LB_MAX_CALL, "[case 15] a scan in steps of ten million: steps of 65,536");
+	lb_source_close(&s);
+	m.value_stride = 1u << 20;
+	if (lb_source_open(&s, &m, 0, false, false) < 0)
+		give_up("a scan");
+	check(s.want > 1 && (uint64_t)s.want * m.value_stride <= 65u << 20,
+	      "of large values as many as 64 MiB have");
+	lb_source_close(&s);
+	lb_kmap_close(&m);
+}
+
 int main(void)
 {
 	passing_trouble(false);
@@ -352,5 +373,6 @@ int main(void)
 	refused_writes();
 	partial_writes();
 	large_writes();
+	large_scans();
 	return done();
 }
