@@ -112,6 +112,10 @@ static void refusals(void)
 		"jump that is not forward and inside", 1);
 	refuses("unreachable code", FRAGMENT(ALU_K(MOV, 0, 0), JUMP(1), ALU_K(MOV, 0, 1)),
 		"unreachable instruction", 2);
+}
+
+static void refused_accesses(void)
+{
 	refuses("a load past the key", FRAGMENT(LOAD(DW, 0, 6, 1)), "load outside the key", 0);
 	refuses("a load before the key", FRAGMENT(LOAD(B, 0, 6, -1)), "load outside the key", 0);
 	refuses("a load past the value", FRAGMENT(LOAD(W, 0, 7, 10)), "load outside the value", 0);
@@ -135,6 +139,10 @@ static void refusals(void)
 	refuses("a load into r9", FRAGMENT(LOAD(DW, 9, 6, 0)), "bad load", 0);
 	refuses("an atomic operation", FRAGMENT(INSN(BPF_STX | 0xc0 | BPF_DW, 10, 0, -8, 0)),
 		"bad store", 0);
+}
+
+static void refused_arithmetic(void)
+{
 	refuses("arithmetic on pointers", FRAGMENT(ALU_X(MOV, 0, 6), ALU_X(SUB, 0, 6)),
 		"arithmetic on a pointer", 1);
 	refuses("comparing pointers", FRAGMENT(ALU_K(MOV, 0, 0), JMP_X(JEQ, 6, 7, 0)),
@@ -285,6 +293,8 @@ int main(void)
 	arithmetic();
 	jumps();
 	refusals();
+	refused_accesses();
+	refused_arithmetic();
 	reductions();
 	blocks();
 	generator();

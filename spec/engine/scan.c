@@ -319,7 +319,7 @@ static void handed_over(void)
 	bool seen[1000] = { false };
 	struct filled f;
 	struct lb_pool own = { 0 };
-	struct lb_region *region;
+	struct lb_region *region = NULL;
 	struct lb_scan s;
 	struct lb_scan_result r = { .stop = LB_STOP_FULL };
 
@@ -371,7 +371,7 @@ static void too_small(void)
 {
 	struct filled f;
 	struct lb_pool own = { 0 };
-	struct lb_region *region;
+	struct lb_region *region = NULL;
 	struct lb_scan s;
 	struct lb_scan_result r;
 	struct lb_fragment column = FRAGMENT(LOAD(DW, 0, 6, 0));
@@ -404,7 +404,7 @@ static void too_small(void)
 static void regions(void)
 {
 	struct lb_pool own = { 0 };
-	struct lb_region *a, *b;
+	struct lb_region *a = NULL, *b = NULL;
 	struct filled f;
 	struct lb_scan s;
 	struct lb_scan_result r;
@@ -417,7 +417,8 @@ static void regions(void)
 	err = err ? err : lb_region_get(&own, 1, &a);
 	err = err ? err : lb_region_get(&own, 1, &b);
 	err = err ? err : lb_scan_run(&s, &args, a, &r, &elog);
-	memset(b->mem, 0xee, b->size);
+	if (!err)
+		memset(b->mem, 0xee, b->size);
 	err = err ? err : lb_scan_run(&s, &args, b, &r, &elog);
 	ok(!err && r.stored == 1000 && r.rows.keys >= b->mem && r.rows.keys < b->mem + b->size &&
 	   index_of(&f, r.rows.keys) < 1000, "another region: the rows are there");
@@ -467,7 +468,7 @@ static void special(void)
 	uint32_t wrong = 0;
 	uint64_t total = 0;
 	struct filled f;
-	struct lb_region *region;
+	struct lb_region *region = NULL;
 	struct lb_scan s;
 	struct lb_scan_result r = { .stored = 0 };
 
@@ -478,7 +479,8 @@ static void special(void)
 	int err = lb_scan_open(&s, &f.m, &spec, &elog);
 
 	err = err ? err : lb_region_get(&pool, 1, &region);
-	memset(region->mem, 0xee, region->size);
+	if (!err)
+		memset(region->mem, 0xee, region->size);
 	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = NULL }, region, &r, &elog);
 	if (err)
 		explain(&s, err);
@@ -509,7 +511,7 @@ static void large_values(uint32_t size, bool zeros)
 	struct lb_span zero = { 33, 1 };
 	uint32_t wrong = 0;
 	struct filled f;
-	struct lb_region *region;
+	struct lb_region *region = NULL;
 	struct lb_scan s;
 	struct lb_scan_result r = { .stored = 0 };
 
@@ -546,7 +548,7 @@ static void largest(enum bpf_map_type type)
 	struct lb_fragment last = FRAGMENT(LOAD(DW, 0, 8, 8 * (LB_MAX_PARAMS - 1)), STORE(0, -128),
 					   LOAD(DW, 0, 10, -128));
 	struct filled f;
-	struct lb_region *region;
+	struct lb_region *region = NULL;
 	struct lb_scan s;
 	struct lb_scan_result r;
 
