@@ -423,7 +423,8 @@ static uint32_t narrow(double d)
 	memcpy(&bits, &f, sizeof(bits));
 	if (isnan(d)) {
 		memcpy(&wide, &d, sizeof(wide));
-		bits = (uint32_t)(wide >> 63) << 31 | 0xffu << 23 | (uint32_t)(wide >> 29 & 0x7fffff);
+		bits = (uint32_t)(wide >> 63) << 31 | 0xffu << 23 |
+		       (uint32_t)(wide >> 29 & 0x7fffff);
 		if (!(bits & 0x7fffff))
 			bits |= 1u << 22;
 	}
@@ -491,7 +492,8 @@ static void encode_address(const struct encoder *e, int idx, const struct lb_typ
 	uint8_t bytes[20];
 
 	if (strlen(text) != n || !lb_address_parse(type->kind, text, bytes))
-		lb_path_error(e->L, path, "%s expected, got '%s'", lb_address_name(type->kind), text);
+		lb_path_error(e->L, path, "%s expected, got '%s'",
+			      lb_address_name(type->kind), text);
 	put(e, p, bytes, type->size, path);
 }
 

@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-/* Deeper than the kernel's BTF may be (kernel/bpf/btf.c, MAX_RESOLVE_DEPTH), and than btf.c reads. */
+/* As deep as btf.c reads; the kernel's own limit is 32 (kernel/bpf/btf.c, MAX_RESOLVE_DEPTH). */
 #define MAX_DEPTH 64
 /* Types in one description; a small one can name the same table again and again. */
 #define MAX_TYPES 65536
@@ -480,7 +480,7 @@ static void describe(lua_State *L, const struct lb_type *t)
 		describe_fields(L, t);
 }
 
-/*** The description of a layout. @function layout:describe @return table, as core.layout takes it */
+/*** The description of a layout. @function layout:describe @return what core.layout takes */
 static int layout_describe(lua_State *L)
 {
 	describe(L, check_root(L, 1));
