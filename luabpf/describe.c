@@ -371,7 +371,7 @@ static const struct lb_type *read_type(struct reader *r, int idx, const struct l
 	t->name = name ? name : lb_kind_name(t->kind);
 	t->size = (uint32_t)read_int(r, idx, "size", 0, MAX_SIZE, path);
 	t->align = (uint32_t)read_int(r, idx, "align", 1, 1 << 16, path);
-	t->is_signed = read_bool(r, idx, "signed");
+	t->is_signed = (t->kind == LB_INT || t->kind == LB_ENUM) && read_bool(r, idx, "signed");
 	t->big = read_bool(r, idx, "big");
 	t->n = (uint32_t)read_int(r, idx, "n", 0, MAX_SIZE, path);
 	check_size(r, t, path);
