@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What luabpf is measured against: the work of bench/bench.lua written in C
+ * over libbpf, the way somebody who knows both would. Batches of 4096, buffers
+ * set up once, nothing allocated inside a loop.
+ *
+ *   c_baseline PIN N
+ *
+ * HOW IT WORKS. It stays running on the map pinned at PIN and takes commands,
+ * one a line, on standard input, so that neither side's times contain the
+ * start of a process. A task answers
+ *
+ *   ok NS RESULT        nanoseconds it took, what it found
+ *
+ * and "give" commands answer "ok BYTES" and then that many raw bytes: the keys
+ * and values that both sides work with. Anything that fails ends the program
+ * with a message on standard error.
+ *
+ * The data are N connections made from their number, so that everything here
+ * is repeatable: entry i is the same in every run. Numbers from N upwards are
+ * the connections that are not in the map.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH 4096u
+#define CUT 1000000000ull	/* an entry last seen before is idle: one in ten */
+#define PORTS 16
+#define GIVEN 100000u		/* keys of get and upsert, at most a tenth of the map */
+
+struct key {
+	uint32_t src_addr, dst_addr;
+	uint16_t src_port, dst_port;
+	uint32_t protocol;
+};
+
+struct value {
+	uint64_t last_seen, packets, bytes, flags;
+};
+
+_Static_assert(sizeof(struct key) == 16, "as the layout in bench.lua");
+_Static_assert(sizeof(struct value) == 32, "as the layout in bench.lua");
+
+struct entries {
+	struct key *keys;
+	struct value *values;
+	uint32_t n;
+};
+
+static int fd;
+static uint32_t entries;	/* N */
+static struct entries wanted;	/* for get: nine of ten are in the map */
+static struct entries written;	/* for upsert: six of ten are in the map, with other values */
+static struct entries original;	/* what restore writes back: the idle ones, and those of written */
+static struct entries held;	/* scratch of one batch */
+static uint64_t began;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("c_baseline: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(1);
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void start(void)
+{
+	began = clock_ns();
+}
+
+__attribute__((format(printf, 1, 2))) static void answer(const char *fmt, ...)
+{
+	uint64_t ns = clock_ns() - began;
+	va_list ap;
+
+	printf("ok %" PRIu64 " ", ns);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	putchar('\n');
+	va_end(ap);
+}
+
+/* ---- data -------------------------------------------------------------- */
+
+/* splitmix64 (Vigna, https://prng.di.unimi.it/splitmix64.c), as a function of the number. */
+static uint64_t mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+static struct key make_key(uint32_t i)
+{
+	static const uint16_t ports[PORTS] = { 22,	 25,  53,  80,	 110,  123,  143,  443,
+					    465, 587, 853, 3306, 5432, 6379, 8080, 8443 };
+	uint64_t r = mix(i);
+
+	return (struct key){
+		.src_addr = i * 2654435761u,	/* odd, so no two are equal */
+		.dst_addr = (uint32_t)r,
+		.src_port = (uint16_t)(32768 + (r >> 32) % 28232),
+		.dst_port = ports[r >> 60],
+		.protocol = (r >> 59) & 1 ? 6 : 17,
+	};
+}
+
+static struct value make_value(uint32_t i, uint64_t salt)
+{
+	uint64_t r = mix(i ^ salt << 32), packets = 1 + r % 1000;
+
+	return (struct value){
+		.last_seen = mix(r) % 10 ? CUT + r % 100000 * CUT : r % CUT,
+		.packets = packets,
+		.bytes = packets * (60 + (r >> 32) % 1400),
+		.flags = r >> 48,
+	};
+}
+
+static struct entries reserve(uint32_t n)
+{
+	struct entries e = { .keys = calloc(n + 1, sizeof(*e.keys)),
+			     .values = calloc(n + 1, sizeof(*e.values)) };
+
+	if (!e.keys || !e.values)
+		die("out of memory");
+	return e;
+}
+
+static void append(struct entries *e, uint32_t i, uint64_t salt)
+{
+	e->keys[e->n] = make_key(i);
+	e->values[e->n++] = make_value(i, salt);
+}
+
+/* Every so-manieth number, in an order that has nothing to do with the map's. */
+static uint32_t pick(uint32_t j, uint32_t given)
+{
+	return (uint32_t)((uint64_t)j * (entries / given) + mix(j) % (entries / given));
+}
+
+static void make_data(void)
+{
+	uint32_t given = entries / 10 < GIVEN ? entries / 10 : GIVEN;
+
+	wanted = reserve(given);
+	written = reserve(given);
+	original = reserve(entries);
+	held = reserve(BATCH);
+	for (uint32_t j = 0; j < given; j++) {
+		append(&wanted, mix(j) % 10 ? pick(j, given) : entries + j, 0);
+		append(&written, j % 10 < 6 ? pick(j, given) : entries + j, 1);
+		if (j % 10 < 6)
+			append(&original, pick(j, given), 0);
+	}
+	for (uint32_t i = 0; i < entries; i++)
+		if (make_value(i, 0).last_seen < CUT)
+			append(&original, i, 0);
+}
+
+/* ---- many keys --------------------------------------------------------- */
+
+static void store(const struct entries *e)
+{
+	for (uint32_t done = 0; done < e->n;) {
+		uint32_t n = e->n - done < BATCH ? e->n - done : BATCH;
+
+		if (bpf_map_update_batch(fd, e->keys + done, e->values + done, &n, NULL))
+			die("update_batch: %s", strerror(errno));
+		done += n;
+	}
+}
+
+/* Deletes keys, going on past those that are not there. */
+static uint64_t delete(const struct key *keys, uint32_t n)
+{
+	uint64_t deleted = 0;
+
+	for (uint32_t done = 0; done < n;) {
+		uint32_t count = n - done;
+		int err = bpf_map_delete_batch(fd, keys + done, &count, NULL);
+
+		if (err && errno != ENOENT)
+			die("delete_batch: %s", strerror(errno));
+		deleted += count;
+		done += count + (err != 0);
+	}
+	return deleted;
+}
+
+/* ---- a walk over the map ----------------------------------------------- */
+
+struct walk {
+	struct key *keys;
+	struct value *values;
+	uint32_t room, cursor;
+	bool started, ended;
+};
+
+static void walk_reserve(struct walk *w, uint32_t room)
+{
+	free(w->keys);
+	free(w->values);
+	w->room = room;
+	w->keys = malloc(room * sizeof(*w->keys));
+	w->values = malloc(room * sizeof(*w->values));
+	if (!w->keys || !w->values)
+		die("out of memory");
+}
+
+static struct walk walk_open(void)
+{
+	struct walk w = { 0 };
+
+	walk_reserve(&w, BATCH);
+	return w;
+}
+
+static void walk_close(struct walk *w)
+{
+	free(w->keys);
+	free(w->values);
+}
+
+/* The number of entries read into w->keys and w->values, 0 at the end. */
+static uint32_t walk_next(struct walk *w)
+{
+	while (!w->ended) {
+		uint32_t n = w->room, next;
+		int err = bpf_map_lookup_batch(fd, w->started ? &w->cursor : NULL, &next, w->keys,
+					       w->values, &n, NULL);
+
+		if (err && errno == ENOSPC) {	/* a bucket larger than the buffer */
+			walk_reserve(w, w->room * 2);
+			continue;
+		}
+		if (err && errno != ENOENT)
+			die("lookup_batch: %s", strerror(errno));
+		w->ended = err != 0;
+		w->started = true;
+		w->cursor = next;
+		if (n)
+			return n;
+	}
+	return 0;
+}
+
+/* ---- tasks ------------------------------------------------------------- */
+
+static void task_walk(void)
+{
+	struct walk w;
+	uint64_t count = 0;
+	uint32_t n;
+
+	start();
+	w = walk_open();
+	while ((n = walk_next(&w)))
+		count += n;
+	walk_close(&w);
+	answer("count=%" PRIu64, count);
+}
+
+static void task_sum(void)
+{
+	struct walk w;
+	uint64_t count = 0, bytes = 0;
+	uint32_t n;
+
+	start();
+	w = walk_open();
+	while ((n = walk_next(&w))) {
+		count += n;
+		for (uint32_t i = 0; i < n; i++)
+			bytes += w.values[i].bytes;
+	}
+	walk_close(&w);
+	answer("count=%" PRIu64 " bytes=%" PRIu64, count, bytes);
+}
+
+static void task_idle(void)
+{
+	struct walk w;
+	uint64_t count = 0;
+	uint32_t n;
+
+	start();
+	w = walk_open();
+	while ((n = walk_next(&w)))
+		for (uint32_t i = 0; i < n; i++)
+			count += w.values[i].last_seen < CUT;
+	walk_close(&w);
+	answer("count=%" PRIu64, count);
+}
+
+/* A bucket cursor is not disturbed by deletions behind it. */
+static void task_delete(void)
+{
+	struct walk w;
+	uint64_t deleted = 0;
+	uint32_t n;
+
+	start();
+	w = walk_open();
+	held.n = 0;
+	while ((n = walk_next(&w)))
+		for (uint32_t i = 0; i < n; i++) {
+			if (w.values[i].last_seen >= CUT)
+				continue;
+			held.keys[held.n++] = w.keys[i];
+			if (held.n == BATCH) {
+				deleted += delete(held.keys, held.n);
+				held.n = 0;
+			}
+		}
+	deleted += delete(held.keys, held.n);
+	walk_close(&w);
+	answer("deleted=%" PRIu64, deleted);
+}
+
+/* A port is 16 bits: a table of all of them beats any hash. */
+static void task_group(void)
+{
+	static uint64_t groups[65536][2];
+	char text[PORTS * 64] = "", *p = text;
+	struct walk w;
+	uint32_t n;
+
+	start();
+	memset(groups, 0, sizeof(groups));
+	w = walk_open();
+	while ((n = walk_next(&w)))
+		for (uint32_t i = 0; i < n; i++) {
+			groups[w.keys[i].dst_port][0]++;
+			groups[w.keys[i].dst_port][1] += w.values[i].bytes;
+		}
+	walk_close(&w);
+	for (uint32_t port = 0; port < 65536; port++)
+		if (groups[port][0])
+			p += sprintf(p, "%u=%" PRIu64 ",%" PRIu64 " ", port, groups[port][0],
+				     groups[port][1]);
+	answer("%s", text);
+}
+
+/* The kernel has no batch lookup of given keys: one call each. */
+static void task_get(void)
+{
+	uint64_t found = 0, bytes = 0;
+	struct value v;
+
+	start();
+	for (uint32_t i = 0; i < wanted.n; i++)
+		if (bpf_map_lookup_elem(fd, &wanted.keys[i], &v) == 0) {
+			found++;
+			bytes += v.bytes;
+		} else if (errno != ENOENT) {
+			die("lookup_elem: %s", strerror(errno));
+		}
+	answer("found=%" PRIu64 " bytes=%" PRIu64, found, bytes);
+}
+
+/*
+ * Exact counts need the kernel's word on each key, which a batch call does not
+ * give: inserts go one by one, and what exists is held and written in batches.
+ */
+static void task_upsert(void)
+{
+	uint64_t inserted = 0, updated = 0;
+
+	start();
+	held.n = 0;
+	for (uint32_t i = 0; i < written.n; i++) {
+		if (bpf_map_update_elem(fd, &written.keys[i], &written.values[i], BPF_NOEXIST) == 0) {
+			inserted++;
+			continue;
+		}
+		if (errno != EEXIST)
+			die("update_elem: %s", strerror(errno));
+		updated++;
+		held.keys[held.n] = written.keys[i];
+		held.values[held.n++] = written.values[i];
+		if (held.n == BATCH) {
+			store(&held);
+			held.n = 0;
+		}
+	}
+	store(&held);
+	answer("inserted=%" PRIu64 " updated=%" PRIu64, inserted, updated);
+}
+
+static void task_fill(void)
+{
+	start();
+	held.n = 0;
+	for (uint32_t i = 0; i < entries; i++) {
+		append(&held, i, 0);
+		if (held.n == BATCH) {
+			store(&held);
+			held.n = 0;
+		}
+	}
+	store(&held);
+	answer("count=%u", entries);
+}
+
+/* Puts the map back as fill left it, after delete and upsert. */
+static void task_restore(void)
+{
+	start();
+	delete(written.keys, written.n);
+	store(&original);
+	answer("restored");
+}
+
+/* ---- commands ---------------------------------------------------------- */
+
+static void give(const void *data, size_t size)
+{
+	printf("ok %zu\n", size);
+	fwrite(data, 1, size, stdout);
+}
+
+static void give_wanted_keys(void)
+{
+	give(wanted.keys, wanted.n * sizeof(*wanted.keys));
+}
+
+static void give_written_keys(void)
+{
+	give(written.keys, written.n * sizeof(*written.keys));
+}
+
+static void give_written_values(void)
+{
+	give(written.values, written.n * sizeof(*written.values));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} commands[] = {
+	{ "fill", task_fill },
+	{ "restore", task_restore },
+	{ "walk", task_walk },
+	{ "sum", task_sum },
+	{ "idle", task_idle },
+	{ "delete", task_delete },
+	{ "group", task_group },
+	{ "get", task_get },
+	{ "upsert", task_upsert },
+	{ "give wanted keys", give_wanted_keys },
+	{ "give written keys", give_written_keys },
+	{ "give written values", give_written_values },
+};
+
+static void obey(char *line)
+{
+	line[strcspn(line, "\n")] = '\0';
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(commands[i].name, line) == 0) {
+			commands[i].run();
+			fflush(stdout);
+			return;
+		}
+	die("unknown command '%s'", line);
+}
+
+int main(int argc, char **argv)
+{
+	char line[64];
+
+	entries = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
+	if (entries < 100)
+		die("usage: c_baseline PIN N (at least 100 entries)");
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	fd = bpf_obj_get(argv[1]);
+	if (fd < 0)
+		die("%s: %s", argv[1], strerror(errno));
+	make_data();
+	while (fgets(line, sizeof(line), stdin))
+		obey(line);
+	return 0;
+}
