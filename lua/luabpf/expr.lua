@@ -228,29 +228,30 @@ local function is_simple(node)
   return node.op == "boolean" or node.op == "field" or node.op == "param"
 end
 
--- Whether two raw nodes have bytes that mean the same.
-local function comparable(a, b)
-  local x, y = a.desc or a.param.desc, b.desc or b.param.desc
+-- Whether a raw node has bytes that mean the same as those of a field.
+local function comparable(field, other)
+  if other.op ~= "field" then return other.kind == "raw" end
+  local x, y = field.desc, other.desc
   if not (literal.has_pattern(x) and literal.has_pattern(y)) then return false end
   if x.kind == "text" or y.kind == "text" then return x.kind == y.kind end
   local address = { ip = "ipv6", ipv6 = "ipv6" }
-  return x.size == y.size and (address[x.kind] or x.kind) == (address[y.kind] or y.kind)
+  return x.size and x.size == y.size and (address[x.kind] or x.kind) == (address[y.kind] or y.kind)
 end
 
 function parser:check_equality(op, a, b)
   if op ~= "==" and op ~= "~=" then
     self:fail(a, "%s; only == ~= and in compare it", is(a))
-  end
-  local simple = a.kind == "raw" and comparable(a, b) or a.kind == "condition" and is_simple(b)
-  if not simple then
+  elseif a.kind == "condition" and not is_simple(b) then
+    self:fail(b, "a condition compares only with a bool field, a parameter, true or false")
+  elseif a.kind == "raw" and not comparable(a, b) then
     self:fail(b, "%s and %s do not compare%s", text_of(a), text_of(b), remedy(a))
   end
 end
 
 function parser:compare(op, a, b)
   local first, last = a.first, b.last
-  local exchange = a.kind == "loose" or (b.kind == "condition" and not is_simple(b))
-  if exchange then a, b, op = b, a, mirrored[op] end
+  local exchange = a.kind == "condition" and is_simple(a) and not is_simple(b)
+  if exchange or a.kind == "loose" then a, b, op = b, a, mirrored[op] end
   self:settle(b, a)
   if a.kind == "raw" and b.kind == "raw" or a.kind == "condition" and b.kind == "condition" then
     self:check_equality(op, a, b)
@@ -276,7 +277,7 @@ end
 function parser:element(left, element)
   self:settle(element, left, true)
   if left.kind == "raw" then
-    if element.kind ~= "raw" or not comparable(left, element) then
+    if not comparable(left, element) then
       self:fail(element, "%s and %s do not compare", text_of(left), text_of(element))
     end
   else

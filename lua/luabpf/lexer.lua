@@ -9,17 +9,19 @@ local literal = require "luabpf.literal"
 
 local lexer = {}
 
+-- Longest first, with those that are none.
 local operators = {
-  "==", "~=", "!=", "<=", ">=", "<<", ">>", "//",
+  "==", "~=", "!=", "<=", ">=", "<<", ">>", "//", "&&", "||", "--",
   "+", "-", "*", "/", "%", "&", "|", "~", "<", ">", "(", ")", "[", "]", "{", "}", ",", ".",
+  "^", "!", "=",
 }
 
--- What people write from habit, longest first.
+-- What people write from habit.
 local habits = {
-  { "&&", "'&&' is written 'and'" }, { "||", "'||' is written 'or'" },
-  { "--", "there are no comments in expressions; write '- -' for two signs" },
-  { "^", "'^' is not an operator; exclusive or is '~'" },
-  { "!", "'!' is written 'not'" }, { "=", "'=' compares as '=='" },
+  ["&&"] = "'&&' is written 'and'", ["||"] = "'||' is written 'or'",
+  ["--"] = "there are no comments in expressions; write '- -' for two signs",
+  ["^"] = "'^' is not an operator; exclusive or is '~'",
+  ["!"] = "'!' is written 'not'", ["="] = "'=' compares as '=='",
 }
 
 local escapes = {
@@ -36,10 +38,6 @@ function lexer.fail(text, at, message)
   local lead = text:sub(start, at - 1):gsub("[\x80-\xbf]", "")
   error(("expression:%d:%d: %s\n  %s\n  %s^"):format(newlines + 1, #lead + 1, message, line,
     (lead:gsub("[^\t]", " "))), 0)
-end
-
-local function starts(text, at, word)
-  return text:sub(at, at + #word - 1) == word
 end
 
 -- The character of the escape whose backslash is at `at`, and the position after it.
@@ -78,13 +76,11 @@ end
 
 local function read_operator(text, first)
   for _, operator in ipairs(operators) do
-    if starts(text, first, operator) and not starts(text, first, "--") then
+    if text:sub(first, first + #operator - 1) == operator then
+      if habits[operator] then lexer.fail(text, first, habits[operator]) end
       local type = operator == "!=" and "~=" or operator
       return { type = type, first = first, last = first + #operator - 1 }
     end
-  end
-  for _, habit in ipairs(habits) do
-    if starts(text, first, habit[1]) then lexer.fail(text, first, habit[2]) end
   end
   lexer.fail(text, first, ("unexpected character %q"):format(text:match("^[\0-\x7f]", first)
     or text:match("^[\x80-\xff]+", first)))
