@@ -336,10 +336,10 @@ function generator:condition(depth)
     self:condition(depth - 1))
 end
 
---- An expression: its text; the values of its parameters are in self.params.
+--- An expression that can be compiled: its text; the values of its parameters are in self.params.
 function generator:expression()
   self.params = {}
-  local depth = self:int(1, 5)
+  local depth = self:int(1, self.env.ncpu and 3 or 5) -- at most 32 fields are read over CPUs
   return self:chance(60) and self:condition(depth) or self:integer(depth)
 end
 
