@@ -148,11 +148,13 @@ static int entry_step(lua_State *L)
 		return 0;
 	lua_pushinteger(L, i + 1);
 	lua_replace(L, lua_upvalueindex(2));
+	lb_batch_hold(b);
 	if (b->map->key.size)
 		lb_batch_push_key(L, b, (uint32_t)i);
 	else
 		lua_pushinteger(L, i + 1);
 	lb_batch_push_value(L, b, (uint32_t)i);
+	lb_batch_release(b);
 	return 2;
 }
 
@@ -185,6 +187,7 @@ static int push_list(lua_State *L, bool values)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
+	lb_batch_hold(b);
 	lua_createtable(L, (int)b->n, 0);
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (values)
@@ -195,6 +198,7 @@ static int push_list(lua_State *L, bool values)
 			lua_pushnil(L);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
+	lb_batch_release(b);
 	return 1;
 }
 
@@ -210,20 +214,15 @@ static int batch_values(lua_State *L)
 	return push_list(L, true);
 }
 
-static void push_bytes(lua_State *L, const struct lb_batch *b, const uint8_t *p, size_t size)
-{
-	lb_batch_hold(b);
-	lua_pushlstring(L, (const char *)p, size);
-	lb_batch_release(b);
-}
-
 /*** All keys and all values as two binary strings of records. @function batch:packed */
 static int batch_packed(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
-	push_bytes(L, b, b->keys, (size_t)b->n * b->map->key.size);
-	push_bytes(L, b, b->values, (size_t)b->n * b->map->value.stride);
+	lb_batch_hold(b);
+	lua_pushlstring(L, (const char *)b->keys, (size_t)b->n * b->map->key.size);
+	lua_pushlstring(L, (const char *)b->values, (size_t)b->n * b->map->value.stride);
+	lb_batch_release(b);
 	return 2;
 }
 

@@ -255,11 +255,13 @@ static int entry_step(lua_State *L)
 	lua_pushinteger(L, i + 1);
 	lua_copy(L, -1, lua_upvalueindex(3));
 	lua_settop(L, 0);
+	lb_batch_hold(b);
 	if (b->map->key.size)
 		lb_batch_push_key(L, b, (uint32_t)i);
 	else
 		lua_pushinteger(L, i + 1);
 	lb_batch_push_value(L, b, (uint32_t)i);
+	lb_batch_release(b);
 	return 2;
 }
 

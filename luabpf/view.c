@@ -391,8 +391,10 @@ static int views_step(lua_State *L)
 		return 0;
 	lua_pushinteger(L, i + 1);
 	lua_replace(L, lua_upvalueindex(INDEX));
+	lb_batch_hold(b);
 	push_part(L, b, KEY, (uint32_t)i);
 	push_part(L, b, VALUE, (uint32_t)i);
+	lb_batch_release(b);
 	return 2;
 }
 
