@@ -15,6 +15,15 @@ struct btf;
  */
 struct lb_layout *lb_btf_layout(const struct btf *btf, uint32_t type_id);
 
+/* Whether the kernel keeps the bytes of structs of that name to itself in map values. */
+bool lb_btf_is_special(const char *name);
+
+/* Sizes that C's integers have. */
+static inline bool lb_is_int_size(uint32_t size)
+{
+	return size == 1 || size == 2 || size == 4 || size == 8;
+}
+
 /*
  * Loads BTF that describes the two types into the kernel. Either may be NULL
  * (its id is then 0). Returns a file descriptor of the caller's, or -errno.

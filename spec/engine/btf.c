@@ -213,7 +213,7 @@ static void typedefs(void)
 		{ "__be64", 8, "int be64 8/1" }, { "ipv4", 4, "ipv4 4/1" },
 		{ "ipv6", 16, "ipv6 16/1" }, { "ip", 16, "ip 16/1" }, { "mac", 6, "mac 6/1" },
 		{ "prefix4", 8, "prefix4 8/1" }, { "prefix6", 20, "prefix6 20/1" },
-		{ "bytes", 3, "bytes 3/1" }, { "s16", 2, "int s16 2/1" },
+		{ "bytes", 3, "bytes 3/1" }, { "s16", 2, "int s16 2/1" }, { "bool", 1, "bool 1/1" },
 		{ "ip", 4, "int u8 1/1[4]" }, { "mac", 8, "int u8 1/1[8]" },
 		{ "be32", 8, "int u8 1/1[8]" }, { "unknown", 4, "int u8 1/1[4]" },
 	};

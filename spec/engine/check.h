@@ -32,6 +32,7 @@ static bool check(bool good, const char *what, ...)
 	vprintf(what, ap);
 	va_end(ap);
 	putchar('\n');
+	fflush(stdout);
 	failures += !good;
 	return good;
 }
