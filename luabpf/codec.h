@@ -20,7 +20,10 @@ struct lb_path {
 	lua_Integer index;
 };
 
-/* Pushes the value of the shape at p: one Lua value. Raises only when out of memory. */
+/*
+ * Pushes the value of the shape at p: one Lua value. raw: a binary string; of
+ * a per-CPU value, a list of them. Raises only when out of memory.
+ */
 void lb_push(lua_State *L, const struct lb_shape *shape, const void *p, bool raw);
 /* The same for one type, without per-CPU list; for a member, with its bit offset and width. */
 void lb_push_type(lua_State *L, const struct lb_type *type, const void *p);
@@ -28,7 +31,8 @@ void lb_push_member(lua_State *L, const struct lb_member *m, const void *base);
 
 /*
  * Encodes the Lua value at index idx into the shape->stride bytes at out,
- * padding zeroed. Raises an error that begins with the path.
+ * padding zeroed. A per-CPU value is a list or a binary string of the stride.
+ * No metamethod runs. Raises an error that begins with the path.
  */
 void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out,
 	       const struct lb_path *path);

@@ -82,7 +82,6 @@ struct lb_type {
 struct lb_layout {
 	const struct lb_type *root;
 	void *memory;			/* the arena's chunks */
-	const char *error;		/* why a construction failed, in the arena */
 };
 
 /* How one key or one value lies in a buffer. */
