@@ -42,16 +42,27 @@ static struct lb_batch *push_batch(lua_State *L, int owner, int map)
 	return b;
 }
 
+struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_lender *lender,
+				 const uint8_t *keys, const uint8_t *values, uint32_t n)
+{
+	struct lb_batch *b = push_batch(L, owner, map);
+
+	b->lender = lender;
+	b->step = lender->clock;
+	b->keys = keys;
+	b->values = values;
+	b->n = n;
+	return b;
+}
+
 void lb_batch_push_step(lua_State *L, int cursor, int map)
 {
 	struct lb_cursor *c = lua_touserdata(L, cursor);
-	struct lb_batch *b = push_batch(L, cursor, map);
+	const struct lb_buffer *buf = &c->src.buf;
+	struct lb_batch *b = lb_batch_borrow(L, cursor, map, &c->lender, buf->keys, buf->values,
+					     c->open ? c->src.n : 0);
 
 	b->cursor = c;
-	b->step = c->step;
-	b->keys = c->src.buf.keys;
-	b->values = c->src.buf.values;
-	b->n = c->open ? c->src.n : 0;
 	b->raw = c->raw;
 }
 

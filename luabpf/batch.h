@@ -13,34 +13,33 @@
 enum { LB_BATCH_OWNER = 1, LB_BATCH_MAP = 2, LB_BATCH_POSITION = 3, LB_BATCH_UVALUES = 3 };
 
 struct lb_cursor {
+	struct lb_lender lender;	/* its clock goes on with each step */
 	struct lb_source src;
 	struct lb_map *map;
-	uint64_t step;		/* grows with each step: a batch of an earlier one is stale */
-	unsigned int busy;	/* a batch is being decoded: its memory must stay */
 	bool raw;
 	bool open;
-	bool complete;		/* the end was reached */
+	bool complete;			/* the end was reached */
 };
 
 /*
  * Marks that Lua memory is allocated while the batch's bytes are read: a
- * finalizer that runs then may close the cursor, but not free its memory.
+ * finalizer that runs then may close the lender, but not free its memory.
  */
 static inline void lb_batch_hold(const struct lb_batch *b)
 {
-	if (b->cursor)
-		b->cursor->busy++;
+	if (b->lender)
+		b->lender->busy++;
 }
 
 static inline void lb_batch_release(const struct lb_batch *b)
 {
-	if (b->cursor)
-		b->cursor->busy--;
+	if (b->lender)
+		b->lender->busy--;
 }
 
 static inline bool lb_batch_valid(const struct lb_batch *b)
 {
-	return !b->cursor || (b->cursor->open && b->cursor->step == b->step);
+	return !b->lender || b->lender->clock == b->step;
 }
 
 static inline bool lb_batch_has(const struct lb_batch *b, uint32_t i)
@@ -53,6 +52,9 @@ void lb_batch_push_key(lua_State *L, const struct lb_batch *b, uint32_t i);
 void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i);
 /* Pushes the batch of the cursor's current step; cursor and map are stack indices. */
 void lb_batch_push_step(lua_State *L, int cursor, int map);
+/* Pushes a batch of n entries that the userdata at index owner lends. */
+struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_lender *lender,
+				 const uint8_t *keys, const uint8_t *values, uint32_t n);
 
 /* Pushes the position after the current step as a string that cursors take back. */
 void lb_cursor_push_position(lua_State *L, struct lb_cursor *c);

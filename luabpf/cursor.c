@@ -38,8 +38,8 @@ static void close_cursor(struct lb_cursor *c)
 	if (!c->open)
 		return;
 	c->open = false;
-	c->step++;
-	if (!c->busy)
+	c->lender.clock++;
+	if (!c->lender.busy)
 		lb_source_close(&c->src);
 }
 
@@ -61,9 +61,9 @@ void lb_cursor_push_position(lua_State *L, struct lb_cursor *c)
 	memcpy(t.boot, lb_boot_id(), sizeof(t.boot));
 	luaL_buffinit(L, &b);
 	luaL_addlstring(&b, (const char *)&t, sizeof(t));
-	c->busy++;
+	c->lender.busy++;
 	luaL_addlstring(&b, (const char *)s->pos, lb_source_pos_size(s));
-	c->busy--;
+	c->lender.busy--;
 	luaL_pushresult(&b);
 }
 
@@ -217,9 +217,9 @@ static int cursor_next(lua_State *L)
 	lua_settop(L, 1);
 	if (!c->open)
 		return 0;
-	if (c->busy)
+	if (c->lender.busy)
 		return luaL_error(L, "the cursor is in use");
-	c->step++;
+	c->lender.clock++;
 	n = lb_source_next(&c->src);
 	if (n < 0)
 		return step_failed(L, c, n);

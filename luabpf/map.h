@@ -9,6 +9,7 @@
 #include "codec.h"
 #include "kmap.h"
 #include "luabpf.h"
+#include "region.h"
 
 /* User values of a map handle. */
 enum {
@@ -20,6 +21,7 @@ enum {
 
 struct lb_map {
 	struct lb_kmap k;
+	struct lb_pool pool;	/* regions for programs that work on the map */
 	struct lb_shape key;
 	struct lb_shape value;
 };
@@ -44,12 +46,22 @@ void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
 /* ---- batches ---------------------------------------------------------- */
 
 /*
- * n entries in flat buffers: those of a cursor, valid until its next step, or
- * memory of its own. User values: the owner, the map, and a copy's cursor.
+ * What owns memory that batches borrow: a cursor, rows of a query. The clock
+ * goes on whenever what was borrowed before is void.
+ */
+struct lb_lender {
+	uint64_t clock;
+	unsigned int busy;	/* a batch is being decoded: its memory must stay */
+};
+
+/*
+ * n entries in flat buffers: borrowed ones, or memory of its own. User values:
+ * the owner, the map, and a copy's cursor.
  */
 struct lb_batch {
-	struct lb_cursor *cursor;	/* NULL: own memory */
-	uint64_t step;			/* the cursor's step it belongs to */
+	struct lb_lender *lender;	/* NULL: own memory */
+	uint64_t step;			/* the lender's clock when it was made */
+	struct lb_cursor *cursor;	/* NULL: not of a scan that can go on */
 	struct lb_map *map;
 	const uint8_t *keys, *values;
 	const uint8_t *present;		/* 1 byte an entry; NULL: all are */
