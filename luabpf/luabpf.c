@@ -9,6 +9,7 @@
 #include "codec.h"
 #include "kmap.h"
 #include "map.h"
+#include "rowset.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -119,6 +120,9 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_map(L);
 	lb_open_batch(L);
 	lb_open_bulk(L);
+	lb_open_rows(L);
+	lb_open_query(L);
+	lb_open_sinks(L);
 	lb_open_object(L);
 	return 1;
 }

@@ -454,6 +454,14 @@ static int map_set_types(lua_State *L)
 	return 0;
 }
 
+/* core.check_map(map): the open map that was given; raises for anything else. */
+static int map_check(lua_State *L)
+{
+	lb_check_map(L, 1);
+	lua_settop(L, 1);
+	return 1;
+}
+
 /* core.layouts(map): the layouts of key and value, or nil. */
 static int map_layouts(lua_State *L)
 {
@@ -631,17 +639,23 @@ static int map_fd(lua_State *L)
 	return 1;
 }
 
+static void close_map(struct lb_map *m)
+{
+	lb_pool_close(&m->pool);
+	lb_kmap_close(&m->k);
+}
+
 /*** Closes the handle; again does nothing. A pinned map lives on. @function map:close */
 static int map_close(lua_State *L)
 {
-	lb_kmap_close(&lb_to_map(L, 1)->k);
+	close_map(lb_to_map(L, 1));
 	lua_pushboolean(L, true);
 	return 1;
 }
 
 static int map_gc(lua_State *L)
 {
-	lb_kmap_close(&lb_to_map(L, 1)->k);
+	close_map(lb_to_map(L, 1));
 	return 0;
 }
 
@@ -967,6 +981,7 @@ static const luaL_Reg functions[] = {
 	{ "maps", map_list },
 	{ "set_types", map_set_types },
 	{ "layouts", map_layouts },
+	{ "check_map", map_check },
 	{ "pin_path", map_pin_path },
 	{ NULL, NULL },
 };

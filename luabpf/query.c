@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.query: fragments bound to a map, ready to be run. Two
+ * executors answer alike: the interpreter over the blocks of a cursor, and a
+ * program inside the kernel over the whole map. Which one to use is decided in
+ * lua/luabpf/query.lua, the only caller.
+ *
+ *	q = core.query(map, { where =, columns = { code... }, nparams =,
+ *		reductions = { { op =, cpu =, offset =, size =, bit =, bits =,
+ *		signed =, big = }... }, sums = { { op =, code = }... },
+ *		keys =, values =, remove =, zeros = { { offset =, size = }... } })
+ *	n = q:match(batch, params)		how many match
+ *	rows = q:rows(batch, params)		the matches, until the next call
+ *	some = q:pick(batch, params)		the matches as a batch
+ *	result, rows = q:scan{ params =, rows =, limit =, ... }
+ */
+#include "live.h"
+#include "loader.h"
+#include "object.h"
+#include "rowset.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LB_QUERY "luabpf.query"
+#define MAX_ZEROS 64
+
+/* User values: the map, a table that keeps code and arrays, the rows of blocks. */
+enum { MAP = 1, KEPT, ROWS, UVALUES = ROWS };
+
+struct query {
+	struct lb_map *map;
+	struct lb_scan_spec spec;	/* what it points to is kept by the user value */
+	struct lb_interp where;		/* where.f.n 0: everything matches */
+	struct lb_interp *columns;
+	uint8_t *match;			/* a byte per entry of the block at hand; malloc'd */
+	uint32_t room;
+	struct lb_scan scan;
+	bool scan_open;
+};
+
+static struct query *check_query(lua_State *L)
+{
+	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
+
+	luaL_argcheck(L, q->map && q->map->k.fd >= 0, 1, "map is closed");
+	return q;
+}
+
+/* ---- reading the spec -------------------------------------------------- */
+
+/* Memory that lives as long as the query: a userdata kept in the table at index kept. */
+static void *keep(lua_State *L, int kept, size_t size)
+{
+	void *p = lua_newuserdatauv(L, size ? size : 1, 0);
+
+	memset(p, 0, size ? size : 1);
+	lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
+	return p;
+}
+
+/* The code string at the top, popped and kept. */
+static struct lb_fragment read_code(lua_State *L, int kept, const char *what)
+{
+	struct lb_fragment f = { 0 };
+	size_t len;
+
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		return f;
+	}
+	if (lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "%s: code expected", what);
+	f.code = (const struct bpf_insn *)(const void *)lua_tolstring(L, -1, &len);
+	f.n = (uint32_t)(len / sizeof(struct bpf_insn));
+	if (len % sizeof(struct bpf_insn))
+		luaL_error(L, "%s: not a whole number of instructions", what);
+	lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
+	return f;
+}
+
+static uint32_t field(lua_State *L, int idx, const char *name, uint32_t max)
+{
+	lua_Integer v;
+
+	lua_getfield(L, idx, name);
+	v = luaL_optinteger(L, -1, 0);
+	lua_pop(L, 1);
+	if (v < 0 || v > max)
+		luaL_error(L, "%s: %I is out of range", name, (LUAI_UACINT)v);
+	return (uint32_t)v;
+}
+
+static bool flag(lua_State *L, int idx, const char *name)
+{
+	bool on;
+
+	lua_getfield(L, idx, name);
+	on = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return on;
+}
+
+/* The number of the field's text in names, which NULL ends. */
+static int choice(lua_State *L, int idx, const char *name, const char *const names[])
+{
+	const char *s;
+	int i = 0;
+
+	lua_getfield(L, idx, name);
+	s = luaL_checkstring(L, -1);
+	while (names[i] && strcmp(names[i], s) != 0)
+		i++;
+	if (!names[i])
+		luaL_error(L, "%s: unknown: %s", name, s);
+	lua_pop(L, 1);
+	return i;
+}
+
+/* Pushes the list under that name; its length, 0 if there is none. */
+static uint32_t open_list(lua_State *L, const char *name, uint32_t max)
+{
+	lua_Integer n = 0;
+
+	if (lua_getfield(L, 2, name) == LUA_TTABLE)
+		n = (lua_Integer)lua_rawlen(L, -1);
+	if (n > max)
+		luaL_error(L, "%s: more than %d", name, (int)max);
+	return (uint32_t)n;
+}
+
+static void push_item(lua_State *L, uint32_t i, const char *what)
+{
+	if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TTABLE)
+		luaL_error(L, "%s[%d]: table expected", what, (int)i + 1);
+}
+
+static void read_reductions(lua_State *L, struct query *q, int kept)
+{
+	static const char *const ops[] = { "sum", "max", "min", "cpu", NULL };
+	uint32_t n = open_list(L, "reductions", LB_MAX_REDUCTIONS);
+	struct lb_reduction *r = keep(L, kept, n * sizeof(*r));
+
+	for (uint32_t i = 0; i < n; i++) {
+		int item;
+
+		push_item(L, i, "reductions");
+		item = lua_gettop(L);
+		r[i].op = (enum lb_reduce_op)choice(L, item, "op", ops);
+		r[i].cpu = field(L, item, "cpu", UINT16_MAX);
+		r[i].offset = field(L, item, "offset", INT32_MAX);
+		r[i].size = field(L, item, "size", 8);
+		r[i].bit = field(L, item, "bit", 63);
+		r[i].bits = field(L, item, "bits", 64);
+		r[i].is_signed = flag(L, item, "signed");
+		r[i].big = flag(L, item, "big");
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	q->spec.env.reductions = r;
+	q->spec.env.nreductions = n;
+}
+
+static void read_columns(lua_State *L, struct query *q, int kept)
+{
+	uint32_t n = open_list(L, "columns", LB_MAX_COLUMNS);
+	struct lb_fragment *f = keep(L, kept, n * sizeof(*f));
+
+	for (uint32_t i = 0; i < n; i++) {
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		f[i] = read_code(L, kept, "columns");
+	}
+	lua_pop(L, 1);
+	q->spec.columns = f;
+	q->spec.ncolumns = n;
+}
+
+static void read_sums(lua_State *L, struct query *q, int kept)
+{
+	static const char *const ops[] = { "sum", "min", "max", "smin", "smax", NULL };
+	uint32_t n = open_list(L, "sums", LB_MAX_SUMS);
+	struct lb_sum *s = keep(L, kept, n * sizeof(*s));
+
+	for (uint32_t i = 0; i < n; i++) {
+		push_item(L, i, "sums");
+		s[i].op = (enum lb_sum_op)choice(L, lua_gettop(L), "op", ops);
+		lua_getfield(L, -1, "code");
+		s[i].of = read_code(L, kept, "sums");
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	q->spec.sums = s;
+	q->spec.nsums = n;
+}
+
+static void read_zeros(lua_State *L, struct query *q, int kept)
+{
+	uint32_t n = open_list(L, "zeros", MAX_ZEROS);
+	struct lb_span *z = keep(L, kept, n * sizeof(*z));
+
+	for (uint32_t i = 0; i < n; i++) {
+		push_item(L, i, "zeros");
+		z[i].offset = field(L, lua_gettop(L), "offset", INT32_MAX);
+		z[i].size = field(L, lua_gettop(L), "size", INT32_MAX);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	q->spec.zeros = z;
+	q->spec.nzeros = n;
+}
+
+static void prepare(lua_State *L, struct lb_interp *ip, const struct lb_fragment *f,
+		    const struct lb_env *env)
+{
+	uint32_t at = 0;
+	const char *why = lb_interp_init(ip, f, env, &at);
+
+	if (why)
+		luaL_error(L, "fragment refused at instruction %d: %s", (int)at, why);
+}
+
+static void prepare_all(lua_State *L, struct query *q, int kept)
+{
+	const struct lb_scan_spec *s = &q->spec;
+	const char *why = lb_env_check(&s->env);
+
+	if (why)
+		luaL_error(L, "environment refused: %s", why);
+	if (s->where.n)
+		prepare(L, &q->where, &s->where, &s->env);
+	q->columns = keep(L, kept, s->ncolumns * sizeof(*q->columns));
+	for (uint32_t i = 0; i < s->ncolumns; i++)
+		prepare(L, &q->columns[i], &s->columns[i], &s->env);
+}
+
+/* core.query(map, spec) */
+static int query_new(lua_State *L)
+{
+	struct lb_map *m = lb_check_map(L, 1);
+	struct query *q;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	q = lua_newuserdatauv(L, sizeof(*q), UVALUES);
+	memset(q, 0, sizeof(*q));
+	luaL_setmetatable(L, LB_QUERY);
+	lua_newtable(L);
+	lua_pushvalue(L, 4);
+	lua_setiuservalue(L, 3, KEPT);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, 3, MAP);
+	q->spec.env = (struct lb_env){ .key_size = m->key.size, .value_size = m->value.size,
+				       .ncpu = m->value.ncpu,
+				       .nparams = field(L, 2, "nparams", LB_MAX_PARAMS) };
+	read_reductions(L, q, 4);
+	lua_getfield(L, 2, "where");
+	q->spec.where = read_code(L, 4, "where");
+	read_columns(L, q, 4);
+	read_sums(L, q, 4);
+	read_zeros(L, q, 4);
+	q->spec.keys = flag(L, 2, "keys");
+	q->spec.values = flag(L, 2, "values");
+	q->spec.remove = flag(L, 2, "remove");
+	prepare_all(L, q, 4);
+	lb_rows_new(L, 1);
+	lua_setiuservalue(L, 3, ROWS);
+	q->map = m;
+	lua_settop(L, 3);
+	return 1;
+}
+
+/* ---- the batch engine --------------------------------------------------- */
+
+/* The parameter slots at index idx: a packed string of the right size. */
+static const uint64_t *check_params(lua_State *L, const struct query *q, int idx)
+{
+	size_t len = 0;
+	const char *s = "";
+
+	if (!lua_isnoneornil(L, idx))
+		s = luaL_checklstring(L, idx, &len);
+	if (len != q->spec.env.nparams * sizeof(uint64_t))
+		luaL_argerror(L, idx, "parameters of the wrong size");
+	return (const uint64_t *)(const void *)s;
+}
+
+/* The batch at 2 as a block of this query's map. */
+static struct lb_block check_block(lua_State *L, const struct query *q)
+{
+	const struct lb_batch *b = lb_check_batch(L, 2);
+
+	if (b->map->key.size != q->map->key.size || b->map->value.stride != q->map->value.stride)
+		luaL_argerror(L, 2, "the batch is of a map with other sizes");
+	return (struct lb_block){ b->keys, b->values, b->n };
+}
+
+static void room_for(lua_State *L, struct query *q, uint32_t n)
+{
+	uint8_t *match;
+
+	if (n <= q->room)
+		return;
+	match = realloc(q->match, n);
+	if (!match)
+		luaL_error(L, "not enough memory");
+	q->match = match;
+	q->room = n;
+}
+
+/* Fills q->match; returns how many match. */
+static uint32_t match_block(lua_State *L, struct query *q, const struct lb_block *block,
+			    const uint64_t *params)
+{
+	room_for(L, q, block->n);
+	if (q->spec.where.n)
+		return lb_interp_match(&q->where, block, params, q->match);
+	memset(q->match, 1, block->n);
+	return block->n;
+}
+
+/* q:match(batch, params): how many entries match. */
+static int query_match(lua_State *L)
+{
+	struct query *q = check_query(L);
+	struct lb_block block = check_block(L, q);
+
+	lua_pushinteger(L, match_block(L, q, &block, check_params(L, q, 3)));
+	return 1;
+}
+
+static void copy_matches(const struct query *q, const struct lb_block *block, uint8_t *keys,
+			 uint8_t *values)
+{
+	size_t ks = q->map->key.size, vs = q->map->value.stride, to = 0;
+
+	for (uint32_t i = 0; i < block->n; i++) {
+		if (!q->match[i])
+			continue;
+		if (keys)
+			memcpy(keys + to * ks, block->keys + i * ks, ks);
+		if (values)
+			memcpy(values + to * vs, block->values + i * vs, vs);
+		to++;
+	}
+}
+
+/* q:rows(batch, params): the matches as rows that are void after the next call. */
+static int query_rows(lua_State *L)
+{
+	struct query *q = check_query(L);
+	struct lb_block block = check_block(L, q);
+	const uint64_t *params = check_params(L, q, 3);
+	const struct lb_scan_spec *s = &q->spec;
+	uint32_t n = match_block(L, q, &block, params);
+	struct lb_rows *r;
+
+	lua_getiuservalue(L, 1, ROWS);
+	r = lb_check_rows(L, -1);
+	if (r->lender.busy)
+		return luaL_error(L, "the rows are in use");
+	if (!lb_rows_reserve(r, n, s->keys, s->values, s->ncolumns))
+		return luaL_error(L, "not enough memory");
+	copy_matches(q, &block, s->keys ? r->memory + (r->keys - r->memory) : NULL,
+		     s->values ? r->memory + (r->values - r->memory) : NULL);
+	for (uint32_t i = 0; i < s->ncolumns; i++)
+		lb_interp_column(&q->columns[i], &block, params, q->match,
+				 (uint64_t *)(void *)r->memory + i, s->ncolumns);
+	r->n = n;
+	return 1;
+}
+
+/* q:pick(batch, params): the matches as a batch of its own. */
+static int query_pick(lua_State *L)
+{
+	struct query *q = check_query(L);
+	struct lb_block block = check_block(L, q);
+	uint32_t n = match_block(L, q, &block, check_params(L, q, 3));
+	uint8_t *keys, *values, *present;
+
+	lua_getiuservalue(L, 1, MAP);
+	lb_batch_new(L, -1, n, false, &keys, &values, &present);
+	block = check_block(L, q);
+	copy_matches(q, &block, keys, values);
+	return 1;
+}
+
+/*
+ * q:delete_live(batch, params): deletes those of the batch that match now: each
+ * is read again and judged immediately before its own delete. Returns deleted,
+ * missing, kept and a batch of what was deleted, as it was then; or nil,
+ * message, errno and these as a list.
+ */
+static int query_delete_live(lua_State *L)
+{
+	struct query *q = check_query(L);
+	struct lb_block block = check_block(L, q);
+	const uint64_t *params = check_params(L, q, 3);
+	struct lb_live live = { 0 };
+	uint8_t *keys, *values, *present;
+	struct lb_batch *gone;
+	int err;
+
+	lua_getiuservalue(L, 1, MAP);
+	gone = lb_batch_new(L, -1, block.n, false, &keys, &values, &present);
+	block = check_block(L, q);
+	err = lb_live_delete(&q->map->k, q->spec.where.n ? &q->where : NULL, params, &block, keys,
+			     values, &live);
+	gone->n = live.deleted;
+	if (err)
+		lb_map_fail(L, q->map, "delete_where", -err);
+	lua_pushinteger(L, live.deleted);
+	lua_pushinteger(L, live.missing);
+	lua_pushinteger(L, live.kept);
+	lua_pushvalue(L, err ? -7 : -4);
+	if (!err)
+		return 4;
+	lua_createtable(L, 4, 0);
+	lua_insert(L, -5);
+	for (int i = 4; i >= 1; i--)
+		lua_rawseti(L, -i - 1, i);
+	return 4;
+}
+
+/* ---- the kernel engine -------------------------------------------------- */
+
+static const char *const stop_names[] = {
+	[LB_STOP_NONE] = "none", [LB_STOP_LIMIT] = "limit", [LB_STOP_DEADLINE] = "deadline",
+	[LB_STOP_VISITS] = "visits", [LB_STOP_FULL] = "full", [LB_STOP_ERROR] = "error",
+};
+
+/* nil, why the kernel engine cannot be used, errno. */
+static int refused(lua_State *L, const struct query *q, int err, struct lb_log *log)
+{
+	char text[128];
+
+	luaL_pushfail(L);
+	if (q->scan.refused)
+		lua_pushstring(L, q->scan.refused);
+	else
+		lua_pushfstring(L, "%s\n%s", lb_strerror(-err, text, sizeof(text)),
+				lb_log_tail(log, LB_LOG_LINES));
+	lua_pushinteger(L, -err);
+	return 3;
+}
+
+static lua_Integer arg_int(lua_State *L, const char *name)
+{
+	lua_Integer v;
+
+	lua_getfield(L, 2, name);
+	v = luaL_optinteger(L, -1, 0);
+	lua_pop(L, 1);
+	return v;
+}
+
+static void set_field(lua_State *L, const char *name, uint64_t v)
+{
+	lua_pushinteger(L, (lua_Integer)v);
+	lua_setfield(L, -2, name);
+}
+
+static void push_result(lua_State *L, const struct query *q, const struct lb_scan_result *r)
+{
+	lua_createtable(L, 0, 10);
+	set_field(L, "visited", r->visited);
+	set_field(L, "matched", r->matched);
+	set_field(L, "deleted", r->deleted);
+	set_field(L, "missing", r->missing);
+	set_field(L, "cut", r->cut);
+	set_field(L, "stored", r->stored);
+	lua_pushstring(L, stop_names[r->stop]);
+	lua_setfield(L, -2, "stop");
+	if (r->stop == LB_STOP_ERROR)
+		set_field(L, "errno", (uint64_t)-r->error);
+	lua_createtable(L, (int)q->spec.nsums, 0);
+	for (uint32_t i = 0; i < q->spec.nsums; i++) {
+		lua_pushinteger(L, (lua_Integer)r->sums[i]);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lua_setfield(L, -2, "sums");
+}
+
+static void fill_rows(struct lb_rows *rows, const struct query *q, const struct lb_scan_result *r)
+{
+	rows->n = r->stored;
+	rows->ncolumns = q->spec.ncolumns;
+	rows->keys = q->spec.keys ? r->rows.keys : NULL;
+	rows->values = q->spec.values ? r->rows.values : NULL;
+	rows->columns = r->columns;
+}
+
+static struct lb_scan_args scan_args(lua_State *L, const uint64_t *params)
+{
+	return (struct lb_scan_args){
+		.params = params,
+		.limit = (uint64_t)arg_int(L, "limit"),
+		.count_on = flag(L, 2, "count_on"),
+		.dry = flag(L, 2, "dry"),
+		.deadline = (uint64_t)arg_int(L, "deadline"),
+		.max_visits = (uint64_t)arg_int(L, "max_visits"),
+	};
+}
+
+/* Opens the scan, which loads its program, and checks out a region for nrows. */
+static int ready(struct query *q, uint64_t nrows, struct lb_rows *rows, struct lb_log *log)
+{
+	int err = 0;
+
+	q->scan.refused = NULL;
+	if (!q->scan_open) {
+		err = lb_scan_open(&q->scan, &q->map->k, &q->spec, log);
+		q->scan_open = !err;
+	}
+	if (!err && lb_scan_has_rows(&q->scan))
+		err = lb_region_get(&q->map->pool, lb_scan_room(&q->scan, nrows), &rows->region);
+	return err;
+}
+
+/*
+ * q:scan{ params =, limit =, count_on =, dry =, deadline = (ns of bpf.now()),
+ * max_visits =, rows = (how many there is room for) }: one walk inside the
+ * kernel. Returns the result and its rows; or nil, reason, errno with nothing
+ * done.
+ */
+static int query_scan(lua_State *L)
+{
+	struct query *q = check_query(L);
+	const uint64_t *params;
+	struct lb_scan_result result;
+	struct lb_scan_args args;
+	struct lb_rows *rows;
+	struct lb_log log;
+	uint64_t nrows;
+	int err;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	lua_getfield(L, 2, "params");
+	params = check_params(L, q, 3);
+	nrows = (uint64_t)arg_int(L, "rows");
+	args = scan_args(L, params);
+	lua_getiuservalue(L, 1, MAP);
+	rows = lb_rows_new(L, 4);
+	lb_log_begin(&log);
+	lb_log_end(&log);
+	err = ready(q, nrows, rows, &log);
+	if (!err)
+		err = lb_scan_run(&q->scan, &args, rows->region, &result, &log);
+	if (err) {
+		lb_rows_release(rows);
+		return refused(L, q, err, &log);
+	}
+	fill_rows(rows, q, &result);
+	push_result(L, q, &result);
+	lua_insert(L, -2);
+	return 2;
+}
+
+/* q:instructions(): of the program as it was loaded last; 0 if none was. */
+static int query_instructions(lua_State *L)
+{
+	struct query *q = check_query(L);
+
+	lua_pushinteger(L, q->scan_open ? q->scan.ninsns : 0);
+	return 1;
+}
+
+static int query_gc(lua_State *L)
+{
+	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
+
+	if (q->scan_open)
+		lb_scan_close(&q->scan);
+	q->scan_open = false;
+	free(q->match);
+	q->match = NULL;
+	q->room = 0;
+	return 0;
+}
+
+static const luaL_Reg methods[] = {
+	{ "match", query_match },
+	{ "rows", query_rows },
+	{ "pick", query_pick },
+	{ "delete_live", query_delete_live },
+	{ "scan", query_scan },
+	{ "instructions", query_instructions },
+	{ "close", query_gc },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__gc", query_gc },
+	{ "__close", query_gc },
+	{ NULL, NULL },
+};
+
+void lb_open_query(lua_State *L)
+{
+	lb_newclass(L, LB_QUERY, methods, meta);
+	lua_pushcfunction(L, query_new);
+	lua_setfield(L, -2, "query");
+}
