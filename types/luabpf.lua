@@ -24,7 +24,12 @@ local bpf = {}
 ---@alias luabpf.declaration string|table
 
 ---Chooses entries: a Lua function, which gets views, or an expression.
----@alias luabpf.where string|fun(key: luabpf.data, value: luabpf.data): any
+---An expression compiled by bpf.compile.
+---@class luabpf.expression
+---@field text string
+---@field kind "condition"|"signed"|"unsigned"
+
+---@alias luabpf.where string|luabpf.expression|fun(key: luabpf.data, value: luabpf.data): any
 
 -- ---- the module ------------------------------------------------------------------
 
@@ -112,6 +117,12 @@ function bpf.open_program(path) end
 ---@return string? message
 ---@return integer? errno
 function bpf.open_link(path) end
+
+---Compiles an expression for a map: reusable as `where`; prints as its instructions.
+---@param text string
+---@param map luabpf.map
+---@return luabpf.expression
+function bpf.compile(text, map) end
 
 ---A copy of a batch, or the table that a view is on, which stays valid.
 ---@param of luabpf.batch|luabpf.data
@@ -255,11 +266,13 @@ function map:delete_batch(keys, options) end
 ---@return integer? errno
 function map:upsert_batch(keys, values, options) end
 
+---How many entries match; without where, how many there are.
 ---@param where? luabpf.where
+---@param options? luabpf.query_options
 ---@return integer? count
----@return table|string|nil report
+---@return luabpf.report|string|nil report or message
 ---@return integer? errno
-function map:count(where) end
+function map:count(where, options) end
 
 ---Deletes all entries; sets those of arrays to zeros.
 ---@return integer? cleared
@@ -290,22 +303,41 @@ function map:entries(options) end
 ---@return fun(): luabpf.data?, luabpf.data?
 function map:views(options) end
 
----Iterates over batches, which are taken out of the map.
----@param batch_size? integer|luabpf.batches_options
----@return fun(): luabpf.batch?
-function map:drain(batch_size) end
+---@class luabpf.drain_options : luabpf.query_options
+---@field where? luabpf.where hand over those that match only
+---@field raw? boolean binary strings instead of tables
 
+---Iterates over batches, which are taken out of the map.
+---@param options? integer|luabpf.drain_options
+---@return fun(): luabpf.batch?
+function map:drain(options) end
+
+---What a query did.
 ---@class luabpf.report
----@field visited integer
+---@field engine "kernel"|"batch"|"walk" the one that was used
+---@field why string why it was
+---@field visited integer entries looked at
 ---@field matched integer
----@field deleted integer
----@field missing integer
----@field kept integer
----@field engine string
----@field complete boolean
+---@field complete boolean the whole map was looked at
+---@field exact boolean entries that were there throughout were seen exactly once
 ---@field seconds number
 
----@class luabpf.delete_options
+---@class luabpf.delete_report : luabpf.report
+---@field deleted integer
+---@field missing integer gone before they could be deleted
+---@field kept integer no longer matching, or changed, before they could be deleted
+
+---The options that all queries take.
+---@class luabpf.query_options
+---@field params? table<string, integer|string|boolean> values of $name in the text
+---@field engine? "kernel"|"batch"|"walk" forces one
+---@field exact? boolean keep to the batch cursor
+---@field memory? integer|string bytes for rows and groups
+---@field budget? integer|string ns that a run inside the kernel may take
+---@field batch_size? integer
+---@field report? table filled with the report
+
+---@class luabpf.delete_options : luabpf.query_options
 ---@field dry_run? boolean only count
 ---@field limit? integer delete at most so many
 ---@field on_delete? fun(key: luabpf.data, value: luabpf.data) called after each deletion
@@ -313,11 +345,51 @@ function map:drain(batch_size) end
 ---Deletes the entries that match, each judged again immediately before it is deleted.
 ---@param where luabpf.where
 ---@param options? luabpf.delete_options
----@return luabpf.report? report
+---@return luabpf.delete_report? report
 ---@return string? message
 ---@return integer? errno
----@return luabpf.report? partial
+---@return luabpf.delete_report? partial
 function map:delete_where(where, options) end
+
+---@alias luabpf.columns string|string[]|table<string, string>
+
+---@class luabpf.select_options : luabpf.query_options
+---@field where? luabpf.where
+---@field columns? luabpf.columns without them, rows are key and value
+---@field sort? string a column or an expression, largest first; "... asc": smallest first
+---@field limit? integer
+
+---The matching entries, or columns of them.
+---@param options? luabpf.select_options
+---@return fun(): table?, luabpf.data? next rows; raises an error object
+function map:select(options) end
+
+---@class luabpf.aggregate_options : luabpf.query_options
+---@field where? luabpf.where
+---@field group? luabpf.columns
+---@field select? luabpf.columns "sum(value.bytes) as bytes", "count()", min, max, avg, distinct, hist
+---@field sort? string
+---@field limit? integer
+
+---Sums up the matching entries, in groups.
+---@param options? luabpf.aggregate_options
+---@return table[]? rows one without group
+---@return luabpf.report|string|nil report or message
+---@return integer? errno
+function map:aggregate(options) end
+
+---@class luabpf.plan
+---@field engine string
+---@field why string
+---@field estimates table<string, integer> ns by engine
+---@field entries integer expected
+---@field row_bytes integer
+---@field fragments { name: string, listing: string }[]
+
+---What a query would do: its engine and why, the cost, the instructions. Nothing is run.
+---@param options? luabpf.select_options|luabpf.aggregate_options
+---@return luabpf.plan
+function map:explain(options) end
 
 -- ---- batches -----------------------------------------------------------------------
 

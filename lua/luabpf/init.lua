@@ -14,7 +14,10 @@ local iter = require "luabpf.iter"
 local map = require "luabpf.map"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
+local prepare = require "luabpf.prepare"
 require "luabpf.query"
+require "luabpf.sweep"
+require "luabpf.explain"
 
 local bpf = {
   _VERSION = "luabpf scm",
@@ -26,6 +29,7 @@ local bpf = {
   open_link = core.open_link,
   iter = iter,
   copy = core.copy,
+  compile = prepare.compile,
   features = features,
   now = core.now,
   boottime = core.boottime,
@@ -34,7 +38,8 @@ local bpf = {
   duration = options.duration,
   size = options.size,
   --- What functions take when an option is left out; may be changed.
-  -- batch_size: entries a batch.
+  -- batch_size: entries a batch. memory: bytes for the rows and groups of a query. budget: ns that
+  -- one run inside the kernel may take; it holds its CPU for so long.
   defaults = map.defaults,
 }
 

@@ -1,0 +1,332 @@
+-- SPDX-License-Identifier: MIT
+--
+-- From the texts of a query to something that runs: expressions parsed and
+-- compiled against the layouts of the map, their fragments put together in a
+-- core query. What is prepared is kept with the handle and used again.
+
+local compile = require "luabpf.compile"
+local core = require "luabpf.core"
+local expr = require "luabpf.expr"
+
+local prepare = {}
+
+-- More than this many queries of one handle are not kept.
+local MOST_KEPT <const> = 64
+-- An expression of more comparisons takes the verifier too long.
+local MOST_COMPARISONS <const> = 1024
+
+local get_info = core.classes["luabpf.map"].info
+
+-- ---- what expressions mean in a map ---------------------------------------------
+
+-- By handle: env, the prepared queries.
+local kept = setmetatable({}, { __mode = "k" })
+
+local function add_specials(list, desc, at)
+  if not desc then return end
+  if desc.kind == "special" then list[#list + 1] = { offset = at, size = desc.size } end
+  if desc.kind == "array" then
+    for i = 0, desc.n - 1 do add_specials(list, desc.elem, at + i * desc.elem.size) end
+  end
+  for _, field in ipairs(desc.fields or {}) do
+    add_specials(list, field.type, at + field.bit // 8)
+  end
+end
+
+-- What is known of a map whatever the query.
+local function facts_of(map)
+  local info = assert(get_info(map))
+  local key, value = core.layouts(map)
+  local kind = core.maptypes[info.type]
+  local facts = { info = info, kind = kind, queries = {}, n = 0, zeros = {} }
+  facts.env = {
+    key = key and key:describe(), value = value and value:describe(),
+    key_size = info.key_size, value_size = info.value_size,
+    ncpu = kind.percpu and core.cpus() or nil,
+  }
+  add_specials(facts.zeros, facts.env.value, 0)
+  return facts
+end
+
+--- What is known of a map: info, kind (of maptype.c), env for expr.parse.
+function prepare.facts(map)
+  local facts = kept[map]
+  if not facts then
+    facts = facts_of(map)
+    kept[map] = facts
+  end
+  return facts
+end
+
+-- Forgets what was prepared: the types of the handle have changed.
+function prepare.forget(map)
+  kept[map] = nil
+end
+
+-- ---- compiled expressions --------------------------------------------------------
+
+local compiled = { __name = "luabpf.expression" }
+compiled.__index = compiled
+
+function compiled:__tostring()
+  return compile.listing(self.fragment):gsub("\n$", "")
+end
+
+--- Compiles an expression for a map: reusable as `where`, and printed as its instructions with
+-- the expression's parts beside them.
+-- @tparam string text docs/expressions.md defines the language
+-- @tparam luabpf.map map whose fields it reads
+-- @treturn luabpf.expression; raises with the column and a caret
+function prepare.compile(text, map)
+  if type(text) ~= "string" then
+    error(("compile: text expected, got %s"):format(type(text)), 2)
+  end
+  local env = prepare.facts(core.check_map(map)).env
+  local ast = expr.parse(text, env)
+  return setmetatable({ text = text, kind = ast.kind, fragment = compile.fragment(ast, env) },
+    compiled)
+end
+
+--- The text of a `where` that is text or a compiled expression; nil for a function or nothing.
+function prepare.text(where, what)
+  if type(where) == "string" then return where end
+  if where == nil or type(where) == "function" then return nil end
+  if getmetatable(where) == compiled then return where.text end
+  error(("%s: where: text, compiled expression or function expected, got %s"):format(what,
+    type(where)), 4)
+end
+
+-- ---- the parts of a query --------------------------------------------------------
+
+local function new_parts(facts)
+  return { facts = facts, shared = { params = {}, percpu = {} }, comparisons = 0, columns = {},
+    outputs = {}, listings = {} }
+end
+
+local function note(parts, title, fragment)
+  parts.comparisons = parts.comparisons + fragment.comparisons
+  parts.listings[#parts.listings + 1] = { title, fragment }
+  return fragment
+end
+
+local function add_where(parts, text)
+  if not text then return end
+  local ast = expr.condition(text, parts.facts.env)
+  parts.where = note(parts, "where", compile.fragment(ast, parts.facts.env, parts.shared))
+end
+
+-- Adds the words of one column: their number, and what they decode to.
+local function add_words(parts, title, ast)
+  local list, desc = compile.column(ast, parts.facts.env, parts.shared)
+  for _, fragment in ipairs(list) do
+    parts.columns[#parts.columns + 1] = note(parts, title, fragment).code
+  end
+  return #list, desc
+end
+
+local function add_column(parts, name, ast)
+  local words, desc = add_words(parts, name, ast)
+  if ast.kind == "condition" then desc = { kind = "bool", name = "bool", size = 1, align = 1 } end
+  parts.outputs[#parts.outputs + 1] = { name = name, layout = desc and core.layout(desc),
+    words = words, signed = ast.kind == "signed" }
+  return parts.outputs[#parts.outputs]
+end
+
+-- The name and direction of a sort: "bytes", "bytes asc", "bytes desc".
+function prepare.sort_name(sort, what)
+  if type(sort) ~= "string" then
+    error(("%s: option 'sort': text expected, got %s"):format(what, type(sort)), 4)
+  end
+  local name, direction = sort:match("^%s*(.-)%s+(%l+)%s*$")
+  if direction == "asc" or direction == "desc" then return name, direction == "desc" end
+  return sort, true
+end
+
+local function slots(params)
+  local last = params[#params]
+  return last and last.slot + last.slots or 0
+end
+
+-- ---- kinds of queries ------------------------------------------------------------
+
+local build = {}
+
+-- Entries: whole keys and values, or nothing of them.
+function build.entries(_, given, spec)
+  spec.keys, spec.values = given.rows, given.rows
+end
+
+function build.delete(_, given, spec)
+  spec.remove = true
+  spec.keys, spec.values = given.rows, given.rows
+end
+
+function build.select(parts, given, spec)
+  local facts = parts.facts
+  if given.columns then
+    for _, column in ipairs(expr.columns(given.columns, facts.env)) do
+      add_column(parts, column.name, column.ast)
+    end
+    if #parts.outputs == 0 then error("select: columns: none given", 0) end
+  else
+    spec.keys, spec.values = true, true
+  end
+  if not given.sort then return end
+  spec.keys = true
+  local name, descending = prepare.sort_name(given.sort, "select")
+  local word = 0
+  for _, output in ipairs(parts.outputs) do
+    if output.name == name then
+      if output.layout then
+        error(("select: sort: column '%s' is no integer"):format(name), 0)
+      end
+      parts.sort = { by = word + 1, signed = output.signed, descending = descending }
+    end
+    word = word + output.words
+  end
+  if parts.sort then return end
+  local ast = expr.parse(name, facts.env)
+  if ast.kind ~= "signed" and ast.kind ~= "unsigned" then
+    error(("select: sort: '%s' is no integer"):format(name), 0)
+  end
+  add_words(parts, "sort", ast)
+  parts.sort = { by = #parts.columns, signed = ast.kind == "signed", descending = descending }
+end
+
+local SUM_OPS = { sum = { "sum", "sum" }, min = { "min", "smin" }, max = { "max", "smax" } }
+
+-- Whether all is counts, sums and extremes of everything: then programs compute them.
+local function is_plain(groups, items)
+  for _, item in ipairs(items) do
+    if item.fn ~= "count" and not SUM_OPS[item.fn] then return false end
+  end
+  return #groups == 0
+end
+
+local function add_sums(parts, items, spec)
+  spec.sums, parts.sums = {}, {}
+  for i, item in ipairs(items) do
+    parts.sums[i] = { name = item.name, fn = item.fn }
+    if item.fn ~= "count" then
+      local fragment = compile.fragment(item.arg, parts.facts.env, parts.shared)
+      note(parts, item.name, fragment)
+      spec.sums[#spec.sums + 1] = { code = fragment.code,
+        op = SUM_OPS[item.fn][item.arg.kind == "signed" and 2 or 1] }
+      parts.sums[i].at = #spec.sums
+    end
+  end
+end
+
+-- The columns of the groups, then those of the values.
+local function add_groups(parts, groups, items)
+  for _, group in ipairs(groups) do add_column(parts, group.name, group.ast) end
+  parts.group_words, parts.signs = #parts.columns, {}
+  local word = 0
+  for _, output in ipairs(parts.outputs) do
+    parts.signs[word + 1] = output.signed
+    word = word + output.words
+  end
+  parts.items, parts.item_names = {}, {}
+  for i, item in ipairs(items) do
+    local column = #parts.columns - parts.group_words
+    local words = item.arg and add_words(parts, item.name, item.arg) or 0
+    parts.items[i] = { fn = item.fn, column = column, width = words,
+      signed = item.arg and item.arg.kind == "signed" }
+    parts.item_names[i] = item.name
+  end
+end
+
+local function find_order(parts, sort)
+  local name, descending = prepare.sort_name(sort, "aggregate")
+  local word = 0
+  for _, output in ipairs(parts.outputs) do
+    if output.name == name and not (output.layout and output.words > 1) then
+      return { by = "column", which = word, descending = descending }
+    elseif output.name == name then
+      error(("aggregate: sort: '%s' is no integer"):format(name), 0)
+    end
+    word = word + output.words
+  end
+  for i, item in ipairs(parts.item_names) do
+    if item == name and parts.items[i].fn == "hist" then
+      error(("aggregate: sort: '%s' is a histogram"):format(name), 0)
+    elseif item == name then
+      return { by = "item", which = i - 1, descending = descending }
+    end
+  end
+  error(("aggregate: sort: no column '%s'"):format(name), 0)
+end
+
+function build.aggregate(parts, given, spec)
+  local env, names = parts.facts.env, {}
+  local groups = given.group and expr.columns(given.group, env, names) or {}
+  local items = expr.aggregates(given.select or "count()", env, names)
+  if given.engine == "kernel" and is_plain(groups, items) then
+    add_sums(parts, items, spec)
+  else
+    add_groups(parts, groups, items)
+    parts.order = given.sort and find_order(parts, given.sort) or { by = "key" }
+  end
+end
+
+-- ---- preparing -------------------------------------------------------------------
+
+-- A text that stands for a list, a table or text of columns.
+local function canonical(columns)
+  if type(columns) ~= "table" then return tostring(columns) end
+  local parts, names = {}, {}
+  for i, text in ipairs(columns) do parts[i] = tostring(text) end
+  for name in pairs(columns) do
+    if type(name) == "string" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    parts[#parts + 1] = name .. "=" .. tostring(columns[name])
+  end
+  return table.concat(parts, "\1")
+end
+
+local function new_query(map, facts, kind, given)
+  local parts = new_parts(facts)
+  add_where(parts, given.where)
+  local spec = {}
+  build[kind](parts, given, spec)
+  spec.where = parts.where and parts.where.code
+  spec.columns, spec.reductions = parts.columns, parts.shared.percpu
+  spec.nparams, spec.zeros = slots(parts.shared.params), facts.zeros
+  if #parts.outputs > 0 or parts.items then parts.decoder = core.decoder(parts.outputs) end
+  parts.too_long = parts.comparisons > MOST_COMPARISONS
+  parts.row_bytes = 8 * #parts.columns + (spec.keys and facts.info.key_size or 0)
+    + (spec.values and facts.info.value_size or 0)
+  parts.ncolumns, parts.values = #parts.columns, spec.values
+  parts.core = core.query(map, spec)
+  return parts
+end
+
+--- A query ready to run, kept with the handle.
+-- @tparam string kind "entries", "delete", "select", "aggregate"
+-- @tparam table given where (text or nil), columns, group, select, sort, rows, engine
+-- @treturn table core (luabpf.query), shared (params), decoder, row_bytes, ...
+function prepare.query(map, kind, given)
+  local facts = prepare.facts(map)
+  local plain = kind == "aggregate" and given.engine == "kernel"
+  local key = table.concat({ kind, given.where or "\0", given.rows and "r" or "",
+    given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
+    given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
+    plain and "k" or "" }, "\2")
+  local query = facts.queries[key]
+  if query then return query end
+  query = new_query(map, facts, kind, given)
+  if facts.n >= MOST_KEPT then facts.queries, facts.n = {}, 0 end
+  facts.queries[key], facts.n = query, facts.n + 1
+  return query
+end
+
+--- The parameter slots of one run.
+function prepare.params(query, values)
+  local params = query.shared.params
+  if #params == 0 and not (values and next(values)) then return "" end
+  return compile.pack_params(params, values, core.now(), core.boottime())
+end
+
+return prepare
