@@ -114,8 +114,8 @@ static int update_singly(struct lb_kmap *m, const struct lb_keys *in, enum lb_mo
 			what = LB_ST_MISSING;
 		else if (err)
 			return -err;
-		else
-			t->stored++;
+		t->stored += what == LB_ST_STORED;
+		t->missing += what == LB_ST_MISSING;
 		mark(in, t->done, 1, what);
 	}
 	return 0;

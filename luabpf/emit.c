@@ -169,6 +169,7 @@ void lb_emit_copy(struct lb_code *c, const struct lb_copy *o)
 		at = o->spans[i].offset + o->spans[i].size;
 	}
 	copy_run(c, o, at, o->size - at);
+	zero_run(c, o, o->size, o->pad);
 }
 
 static void differ_run(struct lb_code *c, const struct lb_copy *o, uint32_t from, uint32_t size,

@@ -46,6 +46,8 @@ struct lb_label {
 #define LB_EXIT() LB_INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 #define LB_JUMP() LB_INSN(BPF_JMP | BPF_JA, 0, 0, 0, 0)
 #define LB_JUMP_K(op, d, i) LB_INSN(BPF_JMP | (op) | BPF_K, d, 0, 0, i)
+/* On the low 32 bits: before Linux 6.4 map operations returned int. */
+#define LB_JUMP32_K(op, d, i) LB_INSN(BPF_JMP32 | (op) | BPF_K, d, 0, 0, i)
 #define LB_JUMP_X(op, d, s) LB_INSN(BPF_JMP | (op) | BPF_X, d, s, 0, 0)
 
 void lb_code_free(struct lb_code *c);
@@ -76,12 +78,13 @@ const char *lb_spans_check(const struct lb_span *spans, uint32_t n, uint32_t siz
 
 /*
  * Copies size bytes between two registers' addresses, both moved by their
- * offset, except for the spans, which are filled with zeros. To map memory
- * only: parts may overlap, and are not aligned. Uses scratch.
+ * offset, except for the spans, which are filled with zeros, as are pad bytes
+ * behind them. To map memory only: parts may overlap, and are not aligned. Uses
+ * scratch.
  */
 struct lb_copy {
 	unsigned int dst, src, scratch;
-	uint32_t dst_off, src_off, size;
+	uint32_t dst_off, src_off, size, pad;
 	const struct lb_span *spans;
 	uint32_t nspans;
 };

@@ -219,7 +219,8 @@ int lb_program_load(struct lb_program *p, struct lb_image *image, struct lb_regi
 
 int lb_program_run(const struct lb_program *p, void *ctx, uint32_t size)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ctx, .ctx_size_in = size);
+	/* A context of no bytes must not have an address. */
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = size ? ctx : NULL, .ctx_size_in = size);
 
 	return bpf_prog_test_run_opts(p->fd, &opts) < 0 ? -errno : 0;
 }

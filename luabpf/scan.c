@@ -4,12 +4,11 @@
  * in scancode.c.
  */
 #include "scancode.h"
+#include "shape.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char too_large[] = "rows are too large to be copied by a program";
 
 /* ---- the spec --------------------------------------------------------- */
 
@@ -43,28 +42,25 @@ static const char *check_spec(const struct lb_kmap *m, const struct lb_scan_spec
 	return why ? why : check_fragments(spec);
 }
 
+static struct lb_live live_of(const struct lb_scan_spec *spec)
+{
+	return (struct lb_live){ .env = &spec->env, .nzeros = spec->nzeros };
+}
+
 /* Why a sound spec cannot be a program for this map. */
 static const char *check_map(const struct lb_kmap *m, const struct lb_scan_spec *spec)
 {
+	struct lb_live live = live_of(spec);
+
 	if (!lb_can(m, LB_FOR_EACH))
 		return "the kernel does not walk this type of map";
 	if (spec->remove && !lb_can(m, LB_CAN_DELETE))
 		return "entries of this type of map cannot be deleted";
 	if (spec->env.ncpu && !lb_cpus_in_order())
 		return "the numbers of the possible CPUs have gaps";
-	if (spec->values && spec->env.ncpu > LB_UNROLLED_CPUS)
-		return "values of more than 16 CPUs are not copied by a program";
-	if (spec->values && !lb_scan_by_dynptr(spec) &&
-	    lb_env_stride(&spec->env) > LB_MAX_STRAIGHT)
-		return too_large;
 	if (spec->keys && spec->env.key_size > LB_MAX_STRAIGHT)
-		return too_large;
-	return NULL;
-}
-
-static size_t rounded(size_t size)
-{
-	return (size + 7) & ~(size_t)7;
+		return "the keys are too large to be copied by a program";
+	return spec->values ? lb_live_check(&live) : NULL;
 }
 
 static size_t code_size(const struct lb_fragment *f)
@@ -81,26 +77,15 @@ static size_t memory_size(const struct lb_scan_spec *spec)
 {
 	size_t size = context_size(spec) + code_size(&spec->where);
 
-	size += rounded(spec->env.nreductions * sizeof(*spec->env.reductions));
-	size += rounded(spec->nsums * sizeof(*spec->sums));
-	size += rounded(spec->ncolumns * sizeof(*spec->columns));
-	size += rounded(spec->nzeros * sizeof(*spec->zeros));
+	size += lb_kept(spec->env.nreductions * sizeof(*spec->env.reductions));
+	size += lb_kept(spec->nsums * sizeof(*spec->sums));
+	size += lb_kept(spec->ncolumns * sizeof(*spec->columns));
+	size += lb_kept(spec->nzeros * sizeof(*spec->zeros));
 	for (uint32_t i = 0; i < spec->nsums; i++)
 		size += code_size(&spec->sums[i].of);
 	for (uint32_t i = 0; i < spec->ncolumns; i++)
 		size += code_size(&spec->columns[i]);
 	return size;
-}
-
-/* A copy of size bytes at *p, which moves on. */
-static void *keep(uint8_t **p, const void *from, size_t size)
-{
-	void *to = *p;
-
-	if (size)
-		memcpy(to, from, size);
-	*p += rounded(size);
-	return to;
 }
 
 /* The context comes first in s->memory. */
@@ -117,16 +102,16 @@ static int copy_spec(struct lb_scan *s, const struct lb_scan_spec *from)
 	p = (uint8_t *)s->memory + context_size(from);
 	*to = *from;
 	to->unrolled = from->unrolled ? from->unrolled : LB_UNROLLED_CPUS;
-	to->where.code = keep(&p, from->where.code, code_size(&from->where));
-	to->env.reductions = keep(&p, from->env.reductions,
+	to->where.code = lb_keep(&p, from->where.code, code_size(&from->where));
+	to->env.reductions = lb_keep(&p, from->env.reductions,
 				  from->env.nreductions * sizeof(*from->env.reductions));
-	to->zeros = keep(&p, from->zeros, from->nzeros * sizeof(*from->zeros));
-	to->sums = sums = keep(&p, from->sums, from->nsums * sizeof(*sums));
-	to->columns = columns = keep(&p, from->columns, from->ncolumns * sizeof(*columns));
+	to->zeros = lb_keep(&p, from->zeros, from->nzeros * sizeof(*from->zeros));
+	to->sums = sums = lb_keep(&p, from->sums, from->nsums * sizeof(*sums));
+	to->columns = columns = lb_keep(&p, from->columns, from->ncolumns * sizeof(*columns));
 	for (uint32_t i = 0; i < from->nsums; i++)
-		sums[i].of.code = keep(&p, sums[i].of.code, code_size(&sums[i].of));
+		sums[i].of.code = lb_keep(&p, sums[i].of.code, code_size(&sums[i].of));
 	for (uint32_t i = 0; i < from->ncolumns; i++)
-		columns[i].code = keep(&p, columns[i].code, code_size(&columns[i]));
+		columns[i].code = lb_keep(&p, columns[i].code, code_size(&columns[i]));
 	return 0;
 }
 
@@ -171,6 +156,14 @@ static int load_once(struct lb_scan *s, struct lb_region *region, struct lb_log 
 	return err;
 }
 
+/* Dynptrs came later than the rest, and not everywhere at once: what is small enough goes without. */
+static bool goes_straight(const struct lb_scan_spec *spec)
+{
+	struct lb_live live = live_of(spec);
+
+	return spec->values && lb_live_by_dynptr(&live) && spec->env.value_size <= LB_MAX_STRAIGHT;
+}
+
 int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log)
 {
 	int err;
@@ -182,9 +175,7 @@ int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log
 	if (s->program.fd >= 0 && s->program.region == region)
 		return 0;
 	err = load_once(s, region, log);
-	/* Dynptrs came later than the rest, and not everywhere at once: try without. */
-	if (err && err != -EPERM && lb_scan_by_dynptr(&s->spec) && !s->straight &&
-	    s->spec.env.value_size <= LB_MAX_STRAIGHT) {
+	if (err && err != -EPERM && !s->straight && goes_straight(&s->spec)) {
 		s->straight = true;
 		err = load_once(s, region, log);
 	}

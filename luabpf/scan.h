@@ -27,8 +27,6 @@
 
 #define LB_MAX_SUMS 64
 #define LB_MAX_COLUMNS 64
-/* CPUs whose values are read by straight code; more are read in a loop (bpf_loop, Linux 5.17). */
-#define LB_UNROLLED_CPUS 16
 
 enum lb_sum_op {
 	LB_SUM,			/* modulo 2^64 */
@@ -64,7 +62,7 @@ struct lb_scan_spec {
 	 * one that does not fit.
 	 */
 	bool remove;
-	uint32_t unrolled;		/* in place of LB_UNROLLED_CPUS; 0: that */
+	uint32_t unrolled;		/* up to that many CPUs without a loop; 0: the default, 16 */
 };
 
 struct lb_scan {

@@ -17,7 +17,7 @@
  */
 #include "scancode.h"
 
-#include "layout.h"
+#include "shape.h"
 
 #include <errno.h>
 
@@ -60,12 +60,6 @@ struct lb_rows lb_rows_in(const struct lb_scan_spec *spec, size_t size)
 	rows.keys = rows.values + (spec->values ? rows.capacity * lb_env_stride(&spec->env) : 0);
 	rows.keys = (rows.keys + 7) & ~7u;
 	return rows;
-}
-
-bool lb_scan_by_dynptr(const struct lb_scan_spec *spec)
-{
-	return spec->values && spec->env.value_size > LB_STRAIGHT_COPY && !spec->nzeros &&
-	       !spec->env.ncpu;
 }
 
 /* ---- the context ------------------------------------------------------ */
@@ -172,57 +166,16 @@ static void emit_key(struct writer *w, struct lb_label *full)
 					      .size = w->spec->env.key_size });
 }
 
-/* dynptr_from_mem(value, size, 0, dynptr), dynptr_read(row, size, dynptr, 0, 0). */
-static void emit_dynptr(struct writer *w)
-{
-	struct lb_code *c = w->c;
-
-	lb_emit(c, LB_STORE(BPF_DW, R(10), LB_OWN(0), R(2)));
-	lb_emit(c, LB_MOV(R(1), R(7)));
-	lb_emit(c, LB_MOV_K(R(2), w->spec->env.value_size));
-	lb_emit(c, LB_MOV_K(R(3), 0));
-	lb_emit(c, LB_MOV(R(4), R(10)));
-	lb_emit(c, LB_ADD_K(R(4), LB_OWN(2)));
-	lb_emit(c, LB_CALL(BPF_FUNC_dynptr_from_mem));
-	lb_emit(c, LB_LOAD(BPF_DW, R(1), R(10), LB_OWN(0)));
-	lb_emit(c, LB_MOV_K(R(2), w->spec->env.value_size));
-	lb_emit(c, LB_MOV(R(3), R(10)));
-	lb_emit(c, LB_ADD_K(R(3), LB_OWN(2)));
-	lb_emit(c, LB_MOV_K(R(4), 0));
-	lb_emit(c, LB_MOV_K(R(5), 0));
-	lb_emit(c, LB_CALL(BPF_FUNC_dynptr_read));
-}
-
-/* One after the other; an entry that vanishes meanwhile is passed over. */
-static void emit_percpu_values(struct writer *w)
-{
-	const struct lb_env *env = &w->spec->env;
-
-	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(0), R(2)));
-	for (uint32_t cpu = 0; cpu < env->ncpu; cpu++) {
-		lb_emit_percpu_lookup(w->c, w->s->map->fd, cpu, &w->next);
-		lb_emit(w->c, LB_LOAD(BPF_DW, R(2), R(10), LB_OWN(0)));
-		lb_emit_copy(w->c, &(struct lb_copy){
-			.dst = R(2), .dst_off = cpu * lb_cpu_stride(env->value_size), .src = R(0),
-			.scratch = R(1), .size = env->value_size,
-			.spans = w->spec->zeros, .nspans = w->spec->nzeros });
-	}
-}
-
 static void emit_value(struct writer *w, struct lb_label *full)
 {
 	const struct lb_scan_spec *spec = w->spec;
+	struct lb_live live = { .env = &spec->env, .map_fd = w->s->map->fd, .zeros = spec->zeros,
+				.nzeros = spec->nzeros, .straight = w->s->straight };
 
 	emit_row_address(w, w->rows.values, lb_env_stride(&spec->env), full);
-	if (spec->env.ncpu)
-		emit_percpu_values(w);
-	else if (lb_scan_by_dynptr(spec) && !w->s->straight)
-		emit_dynptr(w);
-	else
-		lb_emit_copy(w->c, &(struct lb_copy){ .dst = R(2), .src = R(7), .scratch = R(1),
-						      .size = spec->env.value_size,
-						      .spans = spec->zeros,
-						      .nspans = spec->nzeros });
+	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(0), R(2)));
+	/* What vanishes meanwhile is passed over. */
+	lb_emit_live_copy(w->c, &live, 0, &w->next);
 }
 
 /* A full region stops a deletion; a query, or a dry run of a deletion, only stops storing. */
@@ -263,12 +216,6 @@ static void emit_row_count(struct writer *w)
 
 /* ---- deletion, sums, the end ------------------------------------------ */
 
-/* Only 32 bits of the result count: before Linux 6.4 map operations returned int. */
-static struct bpf_insn jump_if_result(unsigned int op, int value)
-{
-	return LB_INSN(BPF_JMP32 | op | BPF_K, R(0), 0, 0, value);
-}
-
 static void emit_remove(struct writer *w)
 {
 	struct lb_label done = { .n = 0 }, deleted = { .n = 0 };
@@ -280,9 +227,9 @@ static void emit_remove(struct writer *w)
 	lb_emit_map(w->c, R(1), w->s->map->fd);
 	lb_emit(w->c, LB_MOV(R(2), R(6)));
 	lb_emit(w->c, LB_CALL(BPF_FUNC_map_delete_elem));
-	lb_jump(w->c, jump_if_result(BPF_JEQ, 0), &deleted);
+	lb_jump(w->c, LB_JUMP32_K(BPF_JEQ, R(0), 0), &deleted);
 	put(w, LB_AT_ERROR, R(0));
-	lb_jump(w->c, jump_if_result(BPF_JNE, -ENOENT), &w->stops[LB_STOP_ERROR]);
+	lb_jump(w->c, LB_JUMP32_K(BPF_JNE, R(0), -ENOENT), &w->stops[LB_STOP_ERROR]);
 	add(w, LB_AT_MATCHED, 1);
 	add(w, LB_AT_MISSING, 1);
 	lb_jump(w->c, LB_JUMP(), &w->next);

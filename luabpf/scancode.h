@@ -6,12 +6,6 @@
 #define LUABPF_SCANCODE_H
 
 #include "scan.h"
-#include "shape.h"
-
-/* Values above this are copied by dynptr where there is one, by straight code elsewhere. */
-#define LB_STRAIGHT_COPY 512
-/* Straight code for more is not written: each 8 bytes are two instructions. */
-#define LB_MAX_STRAIGHT 16384
 
 /* Slots of the context, after the parameters. The sums follow. */
 enum {
@@ -41,8 +35,6 @@ struct lb_rows {
 /* Bytes of a row in all. */
 uint32_t lb_row_size(const struct lb_scan_spec *spec);
 struct lb_rows lb_rows_in(const struct lb_scan_spec *spec, size_t size);
-/* Whether values are copied by dynptr unless that is refused. */
-bool lb_scan_by_dynptr(const struct lb_scan_spec *spec);
 /* Writes the program into an empty image. region: NULL if there are no rows. */
 void lb_scan_write(const struct lb_scan *s, const struct lb_region *region,
 		   struct lb_image *image);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Per-CPU reductions in programs. See shape.h; lb_reduce in interp.c is the
- * same in C.
+ * What program shapes share. See shape.h.
  *
- * Up to a number of CPUs each is read by code of its own. For more the loop
+ * Per-CPU reductions: lb_reduce in interp.c is the same in C. Up to a number of CPUs each is read by code of its own. For more the loop
  * over the CPUs is bpf_loop, whose callback gets the address of a block on the
  * stack of its caller: the key, a flag that is set when an entry has vanished,
  * and the slots.
@@ -12,7 +11,7 @@
 
 #include "layout.h"
 
-#include <limits.h>
+#include <string.h>
 
 #define R(n) BPF_REG_##n
 
@@ -179,4 +178,82 @@ void lb_emit_reducer_callback(struct lb_image *image, struct lb_reducer *r)
 	lb_emit(c, LB_STORE(BPF_DW, R(9), BLOCK_GONE, R(1)));
 	lb_emit(c, LB_MOV_K(R(0), 1));
 	lb_emit(c, LB_EXIT());
+}
+
+/* ---- whole values ----------------------------------------------------- */
+
+bool lb_live_by_dynptr(const struct lb_live *live)
+{
+	return live->env->value_size > LB_STRAIGHT_COPY && !live->nzeros && !live->env->ncpu;
+}
+
+const char *lb_live_check(const struct lb_live *live)
+{
+	if (live->env->ncpu > LB_UNROLLED_CPUS)
+		return "values of more than 16 CPUs are not copied by a program";
+	if (lb_env_stride(live->env) > LB_MAX_STRAIGHT && !lb_live_by_dynptr(live))
+		return "the values are too large to be copied by a program";
+	return NULL;
+}
+
+/* dynptr_from_mem(value, size, 0, dynptr), dynptr_read(to, size, dynptr, 0, 0). */
+static void emit_dynptr(struct lb_code *c, uint32_t size, unsigned int slot)
+{
+	int dynptr = LB_OWN(slot + 2);	/* 16 bytes */
+
+	lb_emit(c, LB_MOV(R(1), R(7)));
+	lb_emit(c, LB_MOV_K(R(2), size));
+	lb_emit(c, LB_MOV_K(R(3), 0));
+	lb_emit(c, LB_MOV(R(4), R(10)));
+	lb_emit(c, LB_ADD_K(R(4), dynptr));
+	lb_emit(c, LB_CALL(BPF_FUNC_dynptr_from_mem));
+	lb_emit(c, LB_LOAD(BPF_DW, R(1), R(10), LB_OWN(slot)));
+	lb_emit(c, LB_MOV_K(R(2), size));
+	lb_emit(c, LB_MOV(R(3), R(10)));
+	lb_emit(c, LB_ADD_K(R(3), dynptr));
+	lb_emit(c, LB_MOV_K(R(4), 0));
+	lb_emit(c, LB_MOV_K(R(5), 0));
+	lb_emit(c, LB_CALL(BPF_FUNC_dynptr_read));
+}
+
+static void emit_straight(struct lb_code *c, const struct lb_live *live, unsigned int slot,
+			  unsigned int src, uint32_t cpu)
+{
+	uint32_t size = live->env->value_size, stride = lb_cpu_stride(size);
+
+	lb_emit(c, LB_LOAD(BPF_DW, R(2), R(10), LB_OWN(slot)));
+	lb_emit_copy(c, &(struct lb_copy){ .dst = R(2), .dst_off = cpu * stride, .src = src,
+					   .scratch = R(1), .size = size,
+					   .pad = live->env->ncpu ? stride - size : 0,
+					   .spans = live->zeros, .nspans = live->nzeros });
+}
+
+void lb_emit_live_copy(struct lb_code *c, const struct lb_live *live, unsigned int slot,
+		       struct lb_label *vanished)
+{
+	if (!live->env->ncpu && lb_live_by_dynptr(live) && !live->straight)
+		emit_dynptr(c, live->env->value_size, slot);
+	else if (!live->env->ncpu)
+		emit_straight(c, live, slot, R(7), 0);
+	for (uint32_t cpu = 0; cpu < live->env->ncpu; cpu++) {
+		lb_emit_percpu_lookup(c, live->map_fd, cpu, vanished);
+		emit_straight(c, live, slot, R(0), cpu);
+	}
+}
+
+/* ---- copies of specs -------------------------------------------------- */
+
+size_t lb_kept(size_t size)
+{
+	return (size + 7) & ~(size_t)7;
+}
+
+void *lb_keep(uint8_t **p, const void *from, size_t size)
+{
+	void *to = *p;
+
+	if (size)
+		memcpy(to, from, size);
+	*p += lb_kept(size);
+	return to;
 }
