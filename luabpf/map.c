@@ -321,15 +321,29 @@ static int create(lua_State *L, int idx, const char *name, uint32_t btf_fd, uint
 	return fd < 0 ? -errno : fd;
 }
 
-/* With BTF where the type of map takes it, else without. */
+/* The type of a side without a layout, size bytes; NULL if there are none. */
+static const struct lb_type *plain_bytes(struct lb_type *room, lua_Integer size)
+{
+	*room = (struct lb_type){ .kind = LB_BYTES, .size = (uint32_t)size, .align = 1,
+				  .name = "bytes" };
+	return size ? room : NULL;
+}
+
+/* With BTF, of both sides or none, where the type of map takes it, else without. */
 static int create_typed(lua_State *L, int idx, const char *name)
 {
 	const struct lb_type *key = field_type(L, idx, "key");
 	const struct lb_type *value = field_type(L, idx, "value");
 	uint32_t key_id = 0, value_id = 0;
-	int btf_fd = key || value ? lb_btf_load(key, value, &key_id, &value_id) : -1;
-	int fd = -EINVAL;
+	struct lb_type room;
+	int btf_fd = -1, fd = -EINVAL;
 
+	if (key && !value)
+		value = plain_bytes(&room, field_int(L, idx, "value_size"));
+	else if (value && !key)
+		key = plain_bytes(&room, field_int(L, idx, "key_size"));
+	if (key || value)
+		btf_fd = lb_btf_load(key, value, &key_id, &value_id);
 	if (btf_fd >= 0) {
 		fd = create(L, idx, name, (uint32_t)btf_fd, key_id, value_id);
 		close(btf_fd);

@@ -409,6 +409,20 @@ describe("maps created in Lua", function()
     end
   end)
 
+  it("keep the types of one side when the other has a size only", function()
+    local map <close> = assert(bpf.create{ type = "hash", name = "btf_spec", key_size = 5,
+      value = { "u32 n" }, max_entries = ENTRIES })
+    assert(map:update("12345", { n = 7 }))
+    local again <close> = assert(bpf.open(map:info().id))
+    assert.same({ n = 7 }, again:lookup("12345"))
+    assert.equal("12345", again:next())
+    local other <close> = assert(bpf.create{ type = "hash", name = "btf_spec", key = { "u32 n" },
+      value_size = 3, max_entries = ENTRIES })
+    assert(other:update({ n = 7 }, "abc"))
+    local reopened <close> = assert(bpf.open(other:info().id))
+    assert.equal("abc", reopened:lookup{ n = 7 })
+  end)
+
   it("are read as they were written when they are opened again", function()
     local map <close> = create(KEY, VALUE)
     local again <close> = assert(bpf.open(map:info().id))
