@@ -138,6 +138,7 @@ struct packet {
 	__u32 identity[2];	/* tells it from others of its connection */
 	bool syn, ack, fin, rst;
 	bool answer;		/* only a responder sends this: SYN with ACK, echo reply */
+	bool to_itself;		/* both ends are the same, as for a ping of 127.0.0.1 */
 };
 
 /* ---- parsing -------------------------------------------------------------- */
@@ -377,35 +378,27 @@ static __noinline void count_skipped(enum verdict v)
 
 /* ---- the key -------------------------------------------------------------- */
 
-/* As memcmp does. */
+/* As memcmp does: all of it is in network byte order. */
 static __noinline int compare(const struct endpoint *x, const struct endpoint *y)
 {
-	for (int i = 0; i < 16; i++)
-		if (x->addr[i] != y->addr[i])
-			return x->addr[i] < y->addr[i] ? -1 : 1;
-	if (x->port != y->port)
-		return bpf_ntohs(x->port) < bpf_ntohs(y->port) ? -1 : 1;
+	const __be16 *m = (const void *)x, *n = (const void *)y;
+
+	for (int i = 0; i < (int)(sizeof(*x) / sizeof(*m)); i++)
+		if (m[i] != n[i])
+			return bpf_ntohs(m[i]) < bpf_ntohs(n[i]) ? -1 : 1;
 	return 0;
 }
 
 /* Fills the key; which endpoint of it sent the packet is the result. */
-static __always_inline enum initiator make_key(const struct packet *p, struct conn_key *key)
+static __always_inline enum initiator make_key(struct packet *p, struct conn_key *key)
 {
-	key->protocol = p->protocol;
-	if (compare(&p->src, &p->dst) > 0) {
-		key->a = p->dst;
-		key->b = p->src;
-		return b;
-	}
-	key->a = p->src;
-	key->b = p->dst;
-	return a;
-}
+	int order = compare(&p->src, &p->dst);
 
-/* Whether both ends are the same, as for a ping from 127.0.0.1 to itself. */
-static __always_inline bool to_itself(const struct packet *p)
-{
-	return compare(&p->src, &p->dst) == 0;
+	p->to_itself = order == 0;
+	key->protocol = p->protocol;
+	key->a = order > 0 ? p->dst : p->src;
+	key->b = order > 0 ? p->src : p->dst;
+	return order > 0 ? b : a;
 }
 
 /* ---- once on loopback ----------------------------------------------------- */
@@ -572,7 +565,7 @@ static __always_inline bool begins_again(const struct conn *c, const struct pack
 static __always_inline void update(struct conn *c, const struct packet *p, enum initiator sender,
 				   __u64 now)
 {
-	bool from_initiator = to_itself(p) ? !p->answer : sender == c->initiator;
+	bool from_initiator = p->to_itself ? !p->answer : sender == c->initiator;
 
 	add(c, p, from_initiator, now);
 	count(counted);
@@ -584,7 +577,7 @@ static __noinline long insert(const struct conn_key *key, const struct packet *p
 	struct conn c = { .first_seen = now, .last_seen = now };
 
 	if (p->answer) {
-		c.initiator = to_itself(p) || sender == b ? a : b;
+		c.initiator = p->to_itself || sender == b ? a : b;
 		c.reply_packets = p->segments;
 		c.reply_bytes = p->bytes;
 	} else {
