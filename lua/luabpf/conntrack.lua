@@ -75,6 +75,9 @@ local function close_handles(self)
   for _, name in ipairs { "ingress", "egress", "map", "counters_map", "object" } do
     if self[name] then self[name]:close() end
   end
+  local object = self.object or { maps = {}, programs = {} }
+  for _, handle in pairs(object.maps) do handle:close() end
+  for _, handle in pairs(object.programs) do handle:close() end
 end
 
 tracker.__index = tracker
@@ -354,16 +357,14 @@ local function add_to(groups, name, packets, bytes)
   group.connections = group.connections + 1
   group.packets = group.packets + packets
   group.bytes = group.bytes + bytes
-  return group
 end
 
--- Per port of the responder; ICMP has none.
-local function add_to_port(ports, key, value, packets, bytes)
-  local protocol = key.protocol
-  if protocol ~= "tcp" and protocol ~= "udp" then return end
+-- Per port of the responder; ports: by protocol. ICMP has none.
+local function add_to_port(ports, protocol, key, value, packets, bytes)
+  local of_protocol = ports[protocol]
+  if not of_protocol then return end
   local port = (value.initiator == "a" and key.b or key.a).port
-  local group = add_to(ports, protocol .. port, packets, bytes)
-  group.protocol, group.port = protocol, port
+  add_to(of_protocol, port, packets, bytes)
 end
 
 local function busier(x, y)
@@ -374,7 +375,12 @@ end
 
 local function best_ports(ports, n)
   local best = {}
-  for _, port in pairs(ports) do connection.keep_best(best, port, n, busier) end
+  for protocol, of_protocol in pairs(ports) do
+    for port, group in pairs(of_protocol) do
+      group.protocol, group.port = protocol, port
+      connection.keep_best(best, group, n, busier)
+    end
+  end
   return best
 end
 
@@ -422,23 +428,24 @@ end
 
 -- A visitor for scan that adds each entry to stats and ports.
 local function adder(stats, ports, n)
-  local before, oldest = order_of(), nil
+  local before, least, oldest = order_of(), 0, nil
   return function(key, value)
     local reply_packets, reply_bytes = value.reply_packets, value.reply_bytes
     local packets, bytes = value.packets + reply_packets, value.bytes + reply_bytes
-    add_to(stats.protocols, key.protocol, packets, bytes)
+    local protocol, first_seen = key.protocol, value.first_seen
+    add_to(stats.protocols, protocol, packets, bytes)
     add_to(stats.states, value.state, packets, bytes)
-    add_to_port(ports, key, value, packets, bytes)
+    add_to_port(ports, protocol, key, value, packets, bytes)
     stats.connections = stats.connections + 1
     stats.packets, stats.bytes = stats.packets + packets, stats.bytes + bytes
     stats.reply_packets = stats.reply_packets + reply_packets
     stats.reply_bytes = stats.reply_bytes + reply_bytes
-    local last = stats.top[n]
-    if n > 0 and not (last and math.ult(bytes, connection.total_bytes(last))) then
+    if #stats.top < n or n > 0 and math.ult(least, bytes) then
       connection.keep_best(stats.top, connection.of(key, value), n, before)
+      least = connection.total_bytes(stats.top[#stats.top])
     end
-    if not oldest or value.first_seen < oldest then
-      oldest = value.first_seen
+    if not oldest or first_seen < oldest then
+      oldest = first_seen
       stats.oldest = connection.of(key, value)
     end
   end
@@ -456,7 +463,7 @@ end
 function tracker:stats(given)
   given = options.check("stats", given, STATS_OPTIONS)
   local n = options.integer("stats", "top", given.top, 0, MAX_U32, 10)
-  local ports = {}
+  local ports = { tcp = {}, udp = {} }
   local stats = show.printable({ connections = 0, packets = 0, bytes = 0, reply_packets = 0,
     reply_bytes = 0, protocols = {}, states = {}, top = connection.list() }, stats_text)
   local ok, message, errno = scan(self.map, adder(stats, ports, n))
@@ -494,7 +501,7 @@ end
 -- ---- cleaning ------------------------------------------------------------------
 
 local CLEANUP_OPTIONS = { idle = true, per_protocol = "table", per_state = "table",
-  dry_run = "boolean", limit = "number", on_delete = "function" }
+  where = "function", dry_run = "boolean", limit = "number", on_delete = "function" }
 
 local STATES = { "new", "syn_sent", "syn_received", "established", "fin_wait", "close_wait",
   "closing", "closed", "reset" }
@@ -517,6 +524,7 @@ end
 --   per_protocol: the same for single protocols, { udp = "10s" }; icmp also stands for icmpv6.
 --   per_state: the same for single states, { closed = "5s" }; comes before the protocol.
 --   A connection for which none of them says a time is kept.
+--   where: a function of key and value (views of the entry) that must say yes too.
 --   dry_run: only count. limit: delete at most so many.
 --   on_delete: function(connection), called for each one deleted.
 -- @treturn table the report of delete_where; nil, message, errno, report so far
@@ -530,10 +538,10 @@ function tracker:cleanup(given)
   if not (idle or next(by_protocol) or next(by_state)) then
     error("cleanup: idle, per_protocol or per_state must say after how long", 2)
   end
-  local now, on_delete = bpf.now(), given.on_delete
+  local now, where, on_delete = bpf.now(), given.where, given.on_delete
   return self.map:delete_where(function(key, value)
     local allowed = by_state[value.state] or by_protocol[key.protocol] or idle
-    return allowed and now - value.last_seen > allowed
+    return allowed and now - value.last_seen > allowed and (not where or where(key, value))
   end, {
     dry_run = given.dry_run, limit = limit,
     on_delete = on_delete and function(key, value) on_delete(connection.of(key, value)) end,

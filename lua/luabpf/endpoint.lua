@@ -65,7 +65,7 @@ function endpoint.parse(text)
   local address, port = text:match("^%[(.*)%]:(%d+)$")
   if not address then address, port = text:match("^([^:]*):(%d+)$") end
   address, port = address or text:match("^%[(.*)%]$") or text, tonumber(port)
-  if address == "" then address = nil end
+  if address == "" and text:find("^:") then address = nil end
   if (address and not endpoint.bytes(address)) or (port and port > 65535) then return nil end
   return address, port
 end
