@@ -121,6 +121,11 @@ local function print_checks()
   say(show.table({ "", "", "sent", "found" }, rows))
 end
 
+local function pid()
+  local file <close> = assert(io.open "/proc/self/stat")
+  return file:read "n"
+end
+
 -- ---- the steps ------------------------------------------------------------------------
 
 local function start_tracker(cgroup)
@@ -200,7 +205,7 @@ local function check_counters(packets)
 end
 
 local function demo()
-  local cgroup <close> = traffic.cgroup("luabpf-demo-" .. bpf.now())
+  local cgroup <close> = traffic.cgroup("luabpf-demo-" .. pid())
   local generator <close> = traffic.start(GENERATOR, cgroup)
   start_tracker(cgroup)
   local tracker <close> = env.tracker
