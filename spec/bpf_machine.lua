@@ -73,7 +73,7 @@ end
 local function step_alu(r, code, dst, operand)
   local op = code & 0xf0
   if op == 0xd0 then
-    assert(code == 0xdc, "only byte swaps of Linux 5.15")
+    assert(code == 0xdc and operand > 8, "only byte swaps of Linux 5.15")
     local bytes = string.pack("<i8", r[dst]):sub(1, operand // 8)
     r[dst] = string.unpack(">I" .. operand // 8, bytes)
   elseif type(operand) == "table" or (op ~= 0xb0 and type(r[dst]) == "table") then
@@ -82,7 +82,7 @@ local function step_alu(r, code, dst, operand)
   else
     assert(code & 7 == 7, "32-bit arithmetic is not generated")
     assert(code & 8 ~= 0 or (op ~= 0x30 and op ~= 0x90) or operand ~= 0, "division by constant 0")
-    assert(code & 8 ~= 0 or op < 0x60 or op > 0x70 or (operand >= 0 and operand < 64), "shift")
+    assert((op ~= 0x60 and op ~= 0x70) or not math.ult(63, operand), "shift out of range")
     r[dst] = alu[op](r[dst], operand)
   end
 end

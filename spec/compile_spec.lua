@@ -12,7 +12,8 @@ local generator = require "spec.generator"
 local layouts = require "spec.layouts"
 local word = require "luabpf.word"
 
--- LUABPF_SEED=n runs the random expressions of that seed only.
+-- LUABPF_SEED=n runs the random expressions of that seed only, LUABPF_GOLDEN=1 writes the golden
+-- listings anew.
 local SEED <const> = tonumber(os.getenv("LUABPF_SEED") or nil)
 local SEEDS <const> = 150 -- of ten expressions each, five entries for each: about two seconds
 
@@ -115,6 +116,21 @@ describe("a compiled fragment", function()
     local env = { key = layouts.key, value = wide }
     local compiled = fragment("value[40000] + value[2]", env)
     assert.equal(9, run(compiled, env, { key = "", value = "\0\2" .. ("\0"):rep(39997) .. "\7" }))
+  end)
+
+  it("reads bitfields that lie in nine bytes", function()
+    for _, signed in ipairs { false, true } do
+      local type = { kind = "int", size = 8, name = "u64", signed = signed }
+      local value = { kind = "struct", name = "s", size = 9, align = 1,
+        fields = { { name = "f", type = type, bit = 3, bits = 63 } } }
+      local env = { key = layouts.key, value = value }
+      local ast, compiled = expr.parse("value.f", env), fragment("value.f", env)
+      for _, raw in ipairs { ("\0"):rep(8) .. "\2",
+        "\0\0\0\0\0\0\0\0\1", "\xa5\1\2\3\4\5\6\7\xfd" } do
+        local entry = { key = "", value = raw }
+        assert.equal(evaluate(ast, entry), run(compiled, env, entry))
+      end
+    end
   end)
 
   it("reads bitfields of per-CPU values inside the value", function()
@@ -285,6 +301,12 @@ describe("parameters", function()
     local both = "value.state == $n and value.bytes > $n"
     assert.equal(string.pack("<i8i8", 3, 3), pack(both, { n = 3 }))
     assert.equal(24, #pack("key.src_addr == $a or key.peer == $b", { a = "1.1.1.1", b = "::" }))
+    assert.equal(24, #pack("key.src_addr == $a or key.src_addr in $a", { a = "1.1.1.1" }))
+    local function enum(value)
+      return { kind = "enum", size = 1, name = "e", values = { { name = "up", value = value } } }
+    end
+    local env = { key = enum(3), value = enum(4) }
+    assert.equal(string.pack("<i8i8", 3, 4), pack("key == $n and value == $n", { n = "up" }, env))
   end)
 
   it("are named when they do not fit", function()

@@ -3,6 +3,7 @@
 -- The language of expressions: precedence, types, names of columns, errors and
 -- where they point.
 
+local compile = require "luabpf.compile"
 local evaluator = require "spec.evaluator"
 local expr = require "luabpf.expr"
 local generator = require "spec.generator"
@@ -306,8 +307,12 @@ describe("columns", function()
 end)
 
 -- LUABPF_FUZZ=seconds goes on for that long.
-describe("the parser", function()
-  it("takes any text without another error than its own", function()
+describe("the parser and the compiler", function()
+  local function compiled(text)
+    return compile.column(expr.parse(text, env), env)
+  end
+
+  it("take any text without another error than their own", function()
     local random = generator.new(os.time())
     local pieces = { "value", ".", "bytes", "[", "]", "(", ")", "in", "and", "not", "==", "<", "~",
       "'10.0.0.0/8'", "$x", "5", "-", "0x", "30s", "if", ",", "key", "\0", "\xff", "'", "\\" }
@@ -320,7 +325,7 @@ describe("the parser", function()
       end
       local at = random:int(0, #text)
       text = text:sub(1, at) .. random:pick(pieces) .. text:sub(at + random:int(1, 4))
-      local ok, message = pcall(expr.parse, text, env)
+      local ok, message = pcall(compiled, text)
       assert(ok or message:find("^expression:%d+:%d+: "), text .. "\n" .. tostring(message))
     until os.clock() > deadline
   end)

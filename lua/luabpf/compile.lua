@@ -190,7 +190,7 @@ local function binary(self, node, depth)
   local a, b = node.args[1], node.args[2]
   local dst = register(depth)
   local divisor = node.op == "/" or node.op == "%"
-  if immediate(b) and not (divisor and b.value <= 0) then
+  if immediate(b) and not (divisor and b.value < 0) then
     self:integer(a, depth)
     self:note(node)
     return operate(self, node, dst, b.value)

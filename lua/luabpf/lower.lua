@@ -84,16 +84,6 @@ local function shift(node, op, signed, a, count)
   return count == 0 and a or arithmetic(node, op, signed, a, const(node, count, false))
 end
 
--- Division by a constant, which becomes positive.
-local function divide(node, op, signed, a, b)
-  if b.value == 0 then
-    return op == "/" and const(node, 0, signed) or retyped(a, signed)
-  end
-  if not (b.signed and b.value < 0) then return arithmetic(node, op, signed, a, b) end
-  local positive = arithmetic(node, op, signed, a, const(b.node, -b.value, false))
-  return op == "/" and core(node, "neg", signed, { positive }) or positive
-end
-
 local function check_shift(node, count)
   if count.op == "const" and (count.value < 0 or count.value > 63) then
     lexer.fail(node.source, node.args[2].first, "a constant shift is from 0 to 63")
@@ -104,8 +94,8 @@ local function binary(context, node)
   local op, signed = node.op == "//" and "/" or node.op, node.kind == "signed"
   local a, b = tree(context, node.args[1]), tree(context, node.args[2])
   if op == "<<" or op == ">>" then check_shift(node, b) end
-  if (op == "/" or op == "%") and a.op ~= "const" and b.op == "const" then
-    return divide(node, op, signed, a, b)
+  if (op == "/" or op == "%") and b.op == "const" and b.value == 0 then
+    return op == "/" and const(node, 0, signed) or retyped(a, signed)
   end
   return arithmetic(node, op, signed, a, b)
 end
