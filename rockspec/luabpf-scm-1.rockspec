@@ -66,6 +66,7 @@ build = {
       ["luabpf.prepare"] = "lua/luabpf/prepare.lua",
       ["luabpf.query"] = "lua/luabpf/query.lua",
       ["luabpf.show"] = "lua/luabpf/show.lua",
+      ["luabpf.summary"] = "lua/luabpf/summary.lua",
       ["luabpf.sweep"] = "lua/luabpf/sweep.lua",
       ["luabpf.word"] = "lua/luabpf/word.lua",
     },

@@ -433,6 +433,8 @@ describe("a table of connections", function()
         state = "established", where = function(_, value) return value.packets == 6 end })
       assert.same({ 1007, 1008, 1009, 1010 }, sorted { idle = "6500ms" })
       assert.same({}, sorted { idle = "1h" })
+      assert.same({ 1005, 1007, 1009 }, sorted { endpoint = "2001:db8::ff", where =
+        "value.bytes > $least or value.packets == 10", params = { least = 120 } })
     end)
 
     it("finds those of an endpoint, or between two", function()
@@ -463,6 +465,10 @@ describe("a table of connections", function()
       raises("list: option 'sort'", tracker.list, tracker, { sort = "size" })
       raises("list: option 'limit'", tracker.list, tracker, { limit = -1 })
       raises("list: option 'idle'", tracker.list, tracker, { idle = "soon" })
+      raises("list: option 'where'", tracker.list, tracker, { where = true })
+      raises("no field 'byts' in value", tracker.list, tracker, { where = "value.byts > 1" })
+      raises("enum protocol has no 'sctp'", tracker.list, tracker, { protocol = "sctp" })
+      raises("enum conn_state has no 'open'", tracker.list, tracker, { state = "open" })
       raises('list: option \'endpoint\': "10.0.0" is no endpoint', tracker.list, tracker,
         { endpoint = "10.0.0" })
       raises("find: an endpoint such as", tracker.find, tracker)
@@ -536,6 +542,13 @@ describe("a table of connections", function()
       assert.same({ 1007, 1004, 1003, 1002, 1001 }, ports(tracker:list()))
     end)
 
+    it("where text says so, inside the kernel", function()
+      local report = tracker:cleanup { idle = "1500ms", per_state = { closed = "1h" },
+        where = "key.a.port == $port or key.b.port == $port", params = { port = 82 } }
+      assert.same({ 2, 2, "kernel" }, { report.matched, report.deleted, report.engine })
+      assert.same({ 1010, 1009, 1008, 1007, 1005, 1004, 1003, 1001 }, ports(tracker:list()))
+    end)
+
     it("of ICMP for both kinds of IP", function()
       for _, protocol in ipairs { "icmp", "icmpv6" } do
         tracker:insert { { protocol = protocol, src_addr = "::1", dst_addr = "::2",
@@ -576,6 +589,8 @@ describe("a table of connections", function()
         { per_protocol = { sctp = 1 } })
       raises("cleanup: option 'per_protocol.udp'", tracker.cleanup, tracker,
         { per_protocol = { udp = "x" } })
+      raises("cleanup: option 'where'", tracker.cleanup, tracker, { idle = 0, where = 1 })
+      raises("no field 'byts'", tracker.cleanup, tracker, { idle = 0, where = "value.byts == 0" })
       raises("cleanup: unknown option 'older'", tracker.cleanup, tracker, { older = 1 })
       raises("oops", tracker.cleanup, tracker, { idle = 0, where = function() error "oops" end })
       assert.equal(10, tracker.map:count())

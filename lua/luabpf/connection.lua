@@ -129,6 +129,21 @@ function connection.list(list)
   return show.printable(list or {}, list_text)
 end
 
+--- The connections that map:select gives, with its options, in its order.
+-- @tparam[opt] function filter called with key and value of each
+-- @treturn table; nil, message, errno when the system refuses
+function connection.select(map, given, filter)
+  local list = {}
+  local ok, err = pcall(function()
+    for key, value in map:select(given) do
+      if not filter or filter(key, value) then list[#list + 1] = connection.of(key, value) end
+    end
+  end)
+  if ok then return connection.list(list) end
+  if type(err) == "table" and err.errno then return nil, err.message, err.errno end
+  error(err, 0)
+end
+
 -- ---- ranking -----------------------------------------------------------------------
 
 --- Puts item into list, the best n so far, sorted by before(x, y).

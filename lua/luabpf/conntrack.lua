@@ -25,6 +25,7 @@ local connection = require "luabpf.connection"
 local endpoint = require "luabpf.endpoint"
 local options = require "luabpf.options"
 local show = require "luabpf.show"
+local summary = require "luabpf.summary"
 
 local conntrack = {}
 
@@ -184,76 +185,100 @@ function tracker:stop()
   return self:close()
 end
 
--- ---- reading -------------------------------------------------------------------
+-- ---- conditions ----------------------------------------------------------------
 
-local LIST_OPTIONS = { protocol = true, state = "string", endpoint = "string", idle = true,
-  where = "function", sort = "string", limit = "number" }
+-- What options ask for, as an expression of the language of docs/expressions.md and its parameters.
+-- The names of the tracker's own parameters begin with ct_.
+local condition = {}
+condition.__index = condition
 
--- Calls visit(key, value) with views of every entry. nil, message, errno when the system refuses.
-local function scan(map, visit)
-  local ok, err = pcall(function()
-    for key, value in map:views() do visit(key, value) end
-  end)
-  if ok then return true end
-  if type(err) == "table" and err.errno then return nil, err.message, err.errno end
-  error(err, 0)
+-- Of the caller's text, if there is any.
+local function new_condition(given)
+  local self = setmetatable({ terms = {}, params = {} }, condition)
+  for name, value in pairs(given.params or {}) do self.params[name] = value end
+  if type(given.where) == "string" then self:add("(" .. given.where .. ")") end
+  return self
 end
 
--- A function that tells whether an endpoint is the one that text names, and that endpoint if it is
--- a whole one. What each of the ways to write an address means is looked at once.
-local function end_matcher(text, what)
+-- Adds a term, and the value of a parameter that it has.
+function condition:add(term, name, value)
+  self.terms[#self.terms + 1] = term
+  if name then self.params[name] = value end
+end
+
+function condition:text()
+  return self.terms[1] and table.concat(self.terms, " and ")
+end
+
+-- Takes an endpoint apart that must be one.
+local function check_endpoint(text, what)
   if type(text) ~= "string" then
     error(("%s: an endpoint such as \"10.0.0.1:80\" expected, got %s"):format(what, type(text)), 3)
   end
   local addr, port = endpoint.parse(text)
-  if not (addr or port) then
-    error(("%s: %q is no endpoint; write \"10.0.0.1:80\", \"[::1]:80\", an address or \":80\"")
-      :format(what, text), 3)
-  end
-  local wanted = addr and endpoint.bytes(addr)
-  local same = setmetatable({}, { __index = function(known, other)
-    known[other] = endpoint.bytes(other) == wanted
-    return known[other]
-  end })
-  return function(candidate)
-    return (not port or candidate.port == port) and (not wanted or same[candidate.addr])
-  end, addr and port and { addr = addr, port = port }
+  if addr or port then return { addr = addr, port = port } end
+  error(("%s: %q is no endpoint; write \"10.0.0.1:80\", \"[::1]:80\", an address or \":80\"")
+    :format(what, text), 3)
 end
 
--- A function that tells whether an entry is one that list's options ask for.
-local function matcher(given, is_at)
-  local protocol, state, where = given.protocol, given.state, given.where
-  local cutoff = given.idle and bpf.now() - given.idle
-  return function(key, value)
-    return (not protocol or key.protocol == protocol) and (not state or value.state == state)
-      and (not cutoff or value.last_seen - cutoff <= 0)
-      and (not is_at or is_at(key.a) or is_at(key.b))
-      and (not where or where(key, value))
+-- Says of each of the ends that it is, at a or b, or the other way round.
+function condition:add_ends(ends)
+  local ways = {}
+  for way, sides in ipairs { { "a", "b" }, { "b", "a" } } do
+    local parts = {}
+    for i, each in ipairs(ends) do
+      for _, field in ipairs { "addr", "port" } do
+        local name = ("ct_%s%d"):format(field, i)
+        self.params[name] = each[field]
+        if each[field] then
+          parts[#parts + 1] = ("key.%s.%s == $%s"):format(sides[i], field, name)
+        end
+      end
+    end
+    ways[way] = "(" .. table.concat(parts, " and ") .. ")"
+  end
+  self:add("(" .. table.concat(ways, " or ") .. ")")
+end
+
+-- ---- reading -------------------------------------------------------------------
+
+local LIST_OPTIONS = { protocol = true, state = "string", endpoint = "string", idle = true,
+  where = true, params = "table", sort = "string", limit = "number" }
+
+-- where may be text or a function.
+local function check_where(what, where)
+  if where ~= nil and type(where) ~= "string" and type(where) ~= "function" then
+    error(("%s: option 'where': text or function expected, got %s"):format(what, type(where)), 3)
   end
 end
 
--- The order that the option `sort` asks for.
+-- The fields that the kernel can rank by.
+local RANKED = { packets = true, bytes = true, reply_packets = true, reply_bytes = true,
+  first_seen = true, last_seen = true }
+
+-- The order that the option `sort` asks for: as a function, and as an expression if it is one.
 local function order_of(sort)
-  if not sort then return connection.order(connection.total_bytes) end
+  if not sort then
+    return connection.order(connection.total_bytes), "value.bytes + value.reply_bytes"
+  end
   local field, ascending = sort:gsub(" asc$", "")
   options.choice("list", "sort", field, connection.FIELDS, nil, 4)
-  return connection.order(function(conn) return conn[field] end, ascending > 0)
+  return connection.order(function(conn) return conn[field] end, ascending > 0),
+    RANKED[field] and "value." .. sort
 end
 
-local function collect(map, matches, before, limit)
-  local found = {}
-  local ok, message, errno = scan(map, function(key, value)
-    if not matches(key, value) then return end
-    local conn = connection.of(key, value)
-    if limit then
-      connection.keep_best(found, conn, limit, before)
-    else
-      found[#found + 1] = conn
-    end
-  end)
-  if not ok then return nil, message, errno end
-  if not limit then table.sort(found, before) end
-  return connection.list(found)
+-- The connections that a condition holds for, in order, the first so many. If the kernel can rank
+-- them it hands over no others.
+local function collect(map, wanted, filter, sort, limit)
+  local before, ranking = order_of(sort)
+  local ranked = limit and ranking and not filter
+  local found, message, errno = connection.select(map, { where = wanted:text(),
+    params = wanted.params, sort = ranked and ranking or nil, limit = ranked and limit or nil },
+    filter)
+  if not found then return nil, message, errno end
+  table.sort(found, before)
+  for i = #found, (limit or #found) + 1, -1 do found[i] = nil end
+  return found
 end
 
 --- The connections, as a list that prints as a table.
@@ -261,19 +286,29 @@ end
 --   protocol, state: names as in the connections.
 --   endpoint: one end of it, whichever: "10.0.0.1:80", "[::1]:80", an address, or ":80".
 --   idle: nothing was sent for at least that long; ns or text ("30s").
---   where: a function of key and value (views of the entry).
+--   where: text (docs/expressions.md) or a function of key and value; params: of the text.
 --   sort: the field to sort by, numbers from the largest down, or "FIELD asc" for the smallest
 --   first; default the bytes of both directions.
---   limit: how many at most.
+--   limit: how many at most; of equal ones it may cut off any.
 -- @treturn table connections; nil, message, errno
 function tracker:list(given)
   given = options.check("list", given, LIST_OPTIONS)
+  check_where("list", given.where)
   local limit = options.integer("list", "limit", given.limit, 0, MAX_U32)
-  local before = order_of(given.sort)
-  local is_at = given.endpoint and end_matcher(given.endpoint, "list: option 'endpoint'")
-  local matches = matcher({ protocol = given.protocol, state = given.state, where = given.where,
-    idle = given.idle and options.duration(given.idle, "list: option 'idle'") }, is_at)
-  return collect(self.map, matches, before, limit)
+  local wanted = new_condition(given)
+  if given.protocol then
+    wanted:add("key.protocol == $ct_protocol", "ct_protocol", given.protocol)
+  end
+  if given.state then wanted:add("value.state == $ct_state", "ct_state", given.state) end
+  if given.idle then
+    wanted:add("now - value.last_seen >= $ct_idle", "ct_idle",
+      options.duration(given.idle, "list: option 'idle'"))
+  end
+  if given.endpoint then
+    wanted:add_ends { check_endpoint(given.endpoint, "list: option 'endpoint'") }
+  end
+  local filter = type(given.where) == "function" and given.where or nil
+  return collect(self.map, wanted, filter, given.sort, limit)
 end
 
 -- ---- finding and batches -------------------------------------------------------
@@ -300,14 +335,14 @@ end
 -- @tparam[opt] string b the other one, in whichever order
 -- @treturn table connections, empty if there are none; nil, message, errno
 function tracker:find(a, b)
-  local before = order_of()
-  local is_a, end_a = end_matcher(a, "find")
-  if b == nil then return collect(self.map, matcher({}, is_a), before) end
-  local is_b, end_b = end_matcher(b, "find")
-  if end_a and end_b then return find_between(self, end_a, end_b) end
-  return collect(self.map, function(key)
-    return is_a(key.a) and is_b(key.b) or is_a(key.b) and is_b(key.a)
-  end, before)
+  local ends = { check_endpoint(a, "find") }
+  if b ~= nil then ends[2] = check_endpoint(b, "find") end
+  if b ~= nil and ends[1].addr and ends[1].port and ends[2].addr and ends[2].port then
+    return find_between(self, ends[1], ends[2])
+  end
+  local wanted = new_condition {}
+  wanted:add_ends(ends)
+  return collect(self.map, wanted)
 end
 
 --- Looks up many connections at once.
@@ -348,110 +383,7 @@ end
 
 local STATS_OPTIONS = { top = "number" }
 
-local function add_to(groups, name, packets, bytes)
-  local group = groups[name]
-  if not group then
-    group = { connections = 0, packets = 0, bytes = 0 }
-    groups[name] = group
-  end
-  group.connections = group.connections + 1
-  group.packets = group.packets + packets
-  group.bytes = group.bytes + bytes
-end
-
--- Per port of the responder; ports: by protocol. ICMP has none.
-local function add_to_port(ports, protocol, key, value, packets, bytes)
-  local of_protocol = ports[protocol]
-  if not of_protocol then return end
-  local port = (value.initiator == "a" and key.b or key.a).port
-  add_to(of_protocol, port, packets, bytes)
-end
-
-local function busier(x, y)
-  if x.bytes ~= y.bytes then return math.ult(y.bytes, x.bytes) end
-  if x.port ~= y.port then return x.port < y.port end
-  return x.protocol < y.protocol
-end
-
-local function best_ports(ports, n)
-  local best = {}
-  for protocol, of_protocol in pairs(ports) do
-    for port, group in pairs(of_protocol) do
-      group.protocol, group.port = protocol, port
-      connection.keep_best(best, group, n, busier)
-    end
-  end
-  return best
-end
-
--- The average of a sum of unsigned integers.
-local function average(total, n)
-  local sum = total < 0 and total + 2.0 ^ 64 or total
-  return n == 0 and 0.0 or sum / n
-end
-
-local GROUP_COLUMNS <const> = { "connections", "packets", "bytes" }
-
-local function groups_text(title, groups)
-  local rows, headers = {}, { title, table.unpack(GROUP_COLUMNS) }
-  for name, group in pairs(groups) do
-    rows[#rows + 1] = { tostring(name), group.connections, ("%u"):format(group.packets),
-      ("%u"):format(group.bytes), numeric = { [3] = true, [4] = true } }
-  end
-  table.sort(rows, function(x, y) return x[1] < y[1] end)
-  return show.table(headers, rows)
-end
-
--- By port, the busiest first.
-local function ports_text(ports)
-  local rows, headers = {}, { "port", table.unpack(GROUP_COLUMNS) }
-  for i, p in ipairs(ports) do
-    rows[i] = { ("%s/%d"):format(p.protocol, p.port), p.connections, ("%u"):format(p.packets),
-      ("%u"):format(p.bytes), numeric = { [3] = true, [4] = true } }
-  end
-  return show.table(headers, rows)
-end
-
-local function stats_text(stats)
-  local parts = {
-    ("%d connections, %u packets, %u bytes; %.1f packets and %.1f bytes per connection"):format(
-      stats.connections, stats.packets, stats.bytes, stats.packets_per_connection,
-      stats.bytes_per_connection),
-    groups_text("protocol", stats.protocols),
-    groups_text("state", stats.states),
-    ports_text(stats.ports),
-    "top talkers\n" .. tostring(stats.top),
-  }
-  if stats.oldest then parts[#parts + 1] = "oldest: " .. tostring(stats.oldest) end
-  return table.concat(parts, "\n\n")
-end
-
--- A visitor for scan that adds each entry to stats and ports.
-local function adder(stats, ports, n)
-  local before, least, oldest = order_of(), 0, nil
-  return function(key, value)
-    local reply_packets, reply_bytes = value.reply_packets, value.reply_bytes
-    local packets, bytes = value.packets + reply_packets, value.bytes + reply_bytes
-    local protocol, first_seen = key.protocol, value.first_seen
-    add_to(stats.protocols, protocol, packets, bytes)
-    add_to(stats.states, value.state, packets, bytes)
-    add_to_port(ports, protocol, key, value, packets, bytes)
-    stats.connections = stats.connections + 1
-    stats.packets, stats.bytes = stats.packets + packets, stats.bytes + bytes
-    stats.reply_packets = stats.reply_packets + reply_packets
-    stats.reply_bytes = stats.reply_bytes + reply_bytes
-    if #stats.top < n or n > 0 and math.ult(least, bytes) then
-      connection.keep_best(stats.top, connection.of(key, value), n, before)
-      least = connection.total_bytes(stats.top[#stats.top])
-    end
-    if not oldest or first_seen < oldest then
-      oldest = first_seen
-      stats.oldest = connection.of(key, value)
-    end
-  end
-end
-
---- Sums up the table in one pass.
+--- Sums up the table.
 -- @tparam[opt] table given  top: how many ports and connections to rank; default 10.
 -- @treturn table, which prints as tables:
 --   connections; packets, bytes: of both directions; reply_packets, reply_bytes: of them, the
@@ -460,18 +392,11 @@ end
 --   ports: the responders' ports by bytes, list of { protocol, port, connections, packets, bytes };
 --   top: the connections with the most bytes; oldest: the one first seen longest ago, or nil.
 --   nil, message, errno when the system refuses.
+-- All sums are of one pass; top and oldest are looked for in one more each.
 function tracker:stats(given)
   given = options.check("stats", given, STATS_OPTIONS)
   local n = options.integer("stats", "top", given.top, 0, MAX_U32, 10)
-  local ports = { tcp = {}, udp = {} }
-  local stats = show.printable({ connections = 0, packets = 0, bytes = 0, reply_packets = 0,
-    reply_bytes = 0, protocols = {}, states = {}, top = connection.list() }, stats_text)
-  local ok, message, errno = scan(self.map, adder(stats, ports, n))
-  if not ok then return nil, message, errno end
-  stats.packets_per_connection = average(stats.packets, stats.connections)
-  stats.bytes_per_connection = average(stats.bytes, stats.connections)
-  stats.ports = best_ports(ports, n)
-  return stats
+  return summary.of(self.map, n)
 end
 
 local COUNTERS = { "seen", "counted", "inserted", "reopened", "repeated", "full", "refused",
@@ -501,7 +426,7 @@ end
 -- ---- cleaning ------------------------------------------------------------------
 
 local CLEANUP_OPTIONS = { idle = true, per_protocol = "table", per_state = "table",
-  where = "function", dry_run = "boolean", limit = "number", on_delete = "function" }
+  where = true, params = "table", dry_run = "boolean", limit = "number", on_delete = "function" }
 
 local STATES = { "new", "syn_sent", "syn_received", "established", "fin_wait", "close_wait",
   "closing", "closed", "reset" }
@@ -516,36 +441,70 @@ local function durations(given, what, names)
   return ns
 end
 
+-- How long a connection may be idle, by state, else by protocol, else any.
+local function allowances(given)
+  local by = { idle = given.idle and options.duration(given.idle, "cleanup: option 'idle'", 3),
+    protocol = durations(given.per_protocol, "per_protocol", PROTOCOLS),
+    state = durations(given.per_state, "per_state", STATES) }
+  by.protocol.icmpv6 = by.protocol.icmpv6 or by.protocol.icmp
+  if not (by.idle or next(by.protocol) or next(by.state)) then
+    error("cleanup: idle, per_protocol or per_state must say after how long", 3)
+  end
+  return by
+end
+
+-- The condition that a connection was idle for longer than that.
+local function idle_condition(given, by)
+  local wanted, text = new_condition(given), "$ct_idle"
+  local function choose(field, names, ns)
+    for _, name in ipairs(names) do
+      if ns[name] then
+        wanted.params["ct_" .. name] = ns[name]
+        text = ("if(%s == '%s', $ct_%s, %s)"):format(field, name, name, text)
+      end
+    end
+  end
+  choose("key.protocol", PROTOCOLS, by.protocol)
+  choose("value.state", STATES, by.state)
+  wanted:add("now - value.last_seen > " .. text, "ct_idle", by.idle or math.maxinteger)
+  return wanted
+end
+
+-- The same as a function, for a caller who asks for more by a function.
+local function idle_function(by, where)
+  local now = bpf.now()
+  return function(key, value)
+    local allowed = by.state[value.state] or by.protocol[key.protocol] or by.idle
+    return allowed and now - value.last_seen > allowed and where(key, value)
+  end
+end
+
 --- Deletes idle connections.
--- Whether one is idle is judged on its live entry: one that a packet reaches in the meantime stays
--- (see delete_where of maps).
+-- Whether one is idle is judged on its live entry, inside the kernel where it can: one that a
+-- packet reaches in the meantime stays (see delete_where of maps).
 -- @tparam table given
 --   idle: how long nothing was sent; ns or text ("30s").
 --   per_protocol: the same for single protocols, { udp = "10s" }; icmp also stands for icmpv6.
 --   per_state: the same for single states, { closed = "5s" }; comes before the protocol.
 --   A connection for which none of them says a time is kept.
---   where: a function of key and value (views of the entry) that must say yes too.
+--   where: what must hold too: text (docs/expressions.md), or a function of key and value, which
+--   is called before each deletion; params: of the text.
 --   dry_run: only count. limit: delete at most so many.
 --   on_delete: function(connection), called for each one deleted.
 -- @treturn table the report of delete_where; nil, message, errno, report so far
 function tracker:cleanup(given)
   given = options.check("cleanup", given, CLEANUP_OPTIONS)
+  check_where("cleanup", given.where)
   local limit = options.integer("cleanup", "limit", given.limit, 0, math.maxinteger)
-  local idle = given.idle and options.duration(given.idle, "cleanup: option 'idle'")
-  local by_protocol = durations(given.per_protocol, "per_protocol", PROTOCOLS)
-  local by_state = durations(given.per_state, "per_state", STATES)
-  by_protocol.icmpv6 = by_protocol.icmpv6 or by_protocol.icmp
-  if not (idle or next(by_protocol) or next(by_state)) then
-    error("cleanup: idle, per_protocol or per_state must say after how long", 2)
+  local by, on_delete = allowances(given), given.on_delete
+  local run = { dry_run = given.dry_run, limit = limit,
+    on_delete = on_delete and function(key, value) on_delete(connection.of(key, value)) end }
+  if type(given.where) == "function" then
+    return self.map:delete_where(idle_function(by, given.where), run)
   end
-  local now, where, on_delete = bpf.now(), given.where, given.on_delete
-  return self.map:delete_where(function(key, value)
-    local allowed = by_state[value.state] or by_protocol[key.protocol] or idle
-    return allowed and now - value.last_seen > allowed and (not where or where(key, value))
-  end, {
-    dry_run = given.dry_run, limit = limit,
-    on_delete = on_delete and function(key, value) on_delete(connection.of(key, value)) end,
-  })
+  local wanted = idle_condition(given, by)
+  run.params = wanted.params
+  return self.map:delete_where(wanted:text(), run)
 end
 
 return conntrack
