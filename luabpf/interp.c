@@ -35,26 +35,28 @@ static uint64_t imm64(const struct bpf_insn *insn)
 	return (uint32_t)insn[0].imm | (uint64_t)(uint32_t)insn[1].imm << 32;
 }
 
-static uint64_t load(uint64_t address, uint8_t code)
+static uint64_t load64(uint64_t address)
 {
-	const void *p = (const void *)(uintptr_t)address;
-	uint64_t v64;
-	uint32_t v32;
-	uint16_t v16;
+	uint64_t v;
 
-	switch (BPF_SIZE(code)) {
-	case BPF_B:
-		return *(const uint8_t *)p;
-	case BPF_H:
-		memcpy(&v16, p, sizeof(v16));
-		return v16;
-	case BPF_W:
-		memcpy(&v32, p, sizeof(v32));
-		return v32;
-	default:
-		memcpy(&v64, p, sizeof(v64));
-		return v64;
-	}
+	memcpy(&v, (const void *)(uintptr_t)address, sizeof(v));
+	return v;
+}
+
+static uint32_t load32(uint64_t address)
+{
+	uint32_t v;
+
+	memcpy(&v, (const void *)(uintptr_t)address, sizeof(v));
+	return v;
+}
+
+static uint16_t load16(uint64_t address)
+{
+	uint16_t v;
+
+	memcpy(&v, (const void *)(uintptr_t)address, sizeof(v));
+	return v;
 }
 
 static uint64_t swap(uint64_t v, const struct bpf_insn *insn)
@@ -71,151 +73,99 @@ static uint64_t swap(uint64_t v, const struct bpf_insn *insn)
 	}
 }
 
-static uint64_t alu64(uint64_t a, uint64_t b, uint8_t op)
-{
-	switch (op) {
-	case BPF_ADD:
-		return a + b;
-	case BPF_SUB:
-		return a - b;
-	case BPF_MUL:
-		return a * b;
-	case BPF_DIV:
-		return b ? a / b : 0;
-	case BPF_MOD:
-		return b ? a % b : a;
-	case BPF_OR:
-		return a | b;
-	case BPF_AND:
-		return a & b;
-	case BPF_XOR:
-		return a ^ b;
-	case BPF_LSH:
-		return a << (b & 63);
-	case BPF_RSH:
-		return a >> (b & 63);
-	case BPF_ARSH:
-		return (uint64_t)((int64_t)a >> (b & 63));
-	case BPF_NEG:
-		return -a;
-	default: /* BPF_MOV */
-		return b;
-	}
-}
+/*
+ * What the operations give, from a (the destination), b (the other operand),
+ * the same signed (sa, sb) and the number of the highest bit (top). DO makes of
+ * each the case for 64 bits, and for 32.
+ */
+#define ALU_OPERATIONS(DO) \
+	DO(ADD, a + b) \
+	DO(SUB, a - b) \
+	DO(MUL, a * b) \
+	DO(DIV, b ? a / b : 0) \
+	DO(MOD, b ? a % b : a) \
+	DO(OR, a | b) \
+	DO(AND, a & b) \
+	DO(XOR, a ^ b) \
+	DO(LSH, a << (b & top)) \
+	DO(RSH, a >> (b & top)) \
+	DO(ARSH, sa >> (b & top)) \
+	DO(NEG, -a) \
+	DO(MOV, b)
 
-/* Only the right shifts differ from the low half of the 64-bit result, and the counts. */
-static uint64_t alu32(uint32_t a, uint32_t b, uint8_t op)
-{
-	switch (op) {
-	case BPF_LSH:
-		return (uint32_t)(a << (b & 31));
-	case BPF_RSH:
-		return a >> (b & 31);
-	case BPF_ARSH:
-		return (uint32_t)((int32_t)a >> (b & 31));
-	default:
-		return (uint32_t)alu64(a, b, op);
-	}
-}
+#define JUMP_CONDITIONS(DO) \
+	DO(JEQ, a == b) \
+	DO(JNE, a != b) \
+	DO(JGT, a > b) \
+	DO(JGE, a >= b) \
+	DO(JLT, a < b) \
+	DO(JLE, a <= b) \
+	DO(JSET, a & b) \
+	DO(JSGT, sa > sb) \
+	DO(JSGE, sa >= sb) \
+	DO(JSLT, sa < sb) \
+	DO(JSLE, sa <= sb)
 
-static bool jumps64(uint64_t a, uint64_t b, uint8_t op)
-{
-	switch (op) {
-	case BPF_JEQ:
-		return a == b;
-	case BPF_JNE:
-		return a != b;
-	case BPF_JGT:
-		return a > b;
-	case BPF_JGE:
-		return a >= b;
-	case BPF_JLT:
-		return a < b;
-	case BPF_JLE:
-		return a <= b;
-	case BPF_JSET:
-		return a & b;
-	case BPF_JSGT:
-		return (int64_t)a > (int64_t)b;
-	case BPF_JSGE:
-		return (int64_t)a >= (int64_t)b;
-	case BPF_JSLT:
-		return (int64_t)a < (int64_t)b;
-	case BPF_JSLE:
-		return (int64_t)a <= (int64_t)b;
-	default: /* BPF_JA */
-		return true;
-	}
-}
+/* The cases of a switch over an instruction's code, with a constant or a register as b. */
+#define EITHER(class, op) case (class) | BPF_##op | BPF_K: case (class) | BPF_##op | BPF_X
+#define OPERANDS(bits) \
+	uint##bits##_t a = (uint##bits##_t)*dst, b = (uint##bits##_t)operand; \
+	int##bits##_t sa = (int##bits##_t)a, sb = (int##bits##_t)b; \
+	enum { top = (bits) - 1 }; \
+	(void)a, (void)b, (void)sa, (void)sb
 
-static bool jumps32(uint32_t a, uint32_t b, uint8_t op)
-{
-	if (op == BPF_JSGT || op == BPF_JSGE || op == BPF_JSLT || op == BPF_JSLE)
-		return jumps64((uint64_t)(int32_t)a, (uint64_t)(int32_t)b, op);
-	return jumps64(a, b, op);
-}
-
-/* The constants of 64-bit operations are sign-extended. */
-static uint64_t operand(const struct bpf_insn *insn, const uint64_t *r)
-{
-	return BPF_SRC(insn->code) == BPF_X ? r[insn->src_reg] : (uint64_t)(int64_t)insn->imm;
-}
-
-static void run_alu(const struct bpf_insn *insn, uint64_t *r)
-{
-	uint64_t *dst = &r[insn->dst_reg];
-	uint8_t op = BPF_OP(insn->code);
-
-	if (op == BPF_END)
-		*dst = swap(*dst, insn);
-	else if (BPF_CLASS(insn->code) == BPF_ALU64)
-		*dst = alu64(*dst, operand(insn, r), op);
-	else
-		*dst = alu32((uint32_t)*dst, (uint32_t)operand(insn, r), op);
-}
-
-static bool run_jump(const struct bpf_insn *insn, const uint64_t *r)
-{
-	uint64_t a = r[insn->dst_reg], b = operand(insn, r);
-
-	if (BPF_CLASS(insn->code) == BPF_JMP)
-		return jumps64(a, b, BPF_OP(insn->code));
-	return jumps32((uint32_t)a, (uint32_t)b, BPF_OP(insn->code));
-}
-
-static void store(const struct bpf_insn *insn, const uint64_t *r)
-{
-	uint64_t v = BPF_CLASS(insn->code) == BPF_STX ? r[insn->src_reg]
-						      : (uint64_t)(int64_t)insn->imm;
-
-	*(uint64_t *)(uintptr_t)(r[insn->dst_reg] + (uint64_t)(int64_t)insn->off) = v;
-}
+#define ALU64(op, result) \
+	EITHER(BPF_ALU64, op): { OPERANDS(64); *dst = (uint64_t)(result); break; }
+#define ALU32(op, result) \
+	EITHER(BPF_ALU, op): { OPERANDS(32); *dst = (uint32_t)(result); break; }
+#define JUMP64(op, holds) \
+	EITHER(BPF_JMP, op): { OPERANDS(64); insn += (holds) ? insn->off : 0; break; }
+#define JUMP32(op, holds) \
+	EITHER(BPF_JMP32, op): { OPERANDS(32); insn += (holds) ? insn->off : 0; break; }
 
 static uint64_t run(const struct lb_fragment *f, uint64_t *r)
 {
 	const struct bpf_insn *insn = f->code, *end = f->code + f->n;
 
 	for (; insn < end; insn++) {
-		switch (BPF_CLASS(insn->code)) {
-		case BPF_LDX:
-			r[insn->dst_reg] = load(r[insn->src_reg] + (uint64_t)(int64_t)insn->off,
-						insn->code);
+		uint64_t *dst = &r[insn->dst_reg], imm = (uint64_t)(int64_t)insn->imm;
+		uint64_t operand = insn->code & BPF_X ? r[insn->src_reg] : imm;
+		uint64_t off = (uint64_t)(int64_t)insn->off;
+
+		switch (insn->code) {
+		ALU_OPERATIONS(ALU64)
+		ALU_OPERATIONS(ALU32)
+		JUMP_CONDITIONS(JUMP64)
+		JUMP_CONDITIONS(JUMP32)
+		case BPF_JMP | BPF_JA:
+			insn += insn->off;
 			break;
-		case BPF_ALU:
-		case BPF_ALU64:
-			run_alu(insn, r);
+		case BPF_ALU | BPF_END | BPF_TO_LE:
+		case BPF_ALU | BPF_END | BPF_TO_BE:
+			*dst = swap(*dst, insn);
 			break;
-		case BPF_ST:
-		case BPF_STX:
-			store(insn, r);
+		case BPF_ST | BPF_MEM | BPF_DW:
+			*(uint64_t *)(uintptr_t)(*dst + off) = imm;
 			break;
-		case BPF_LD:
-			r[insn->dst_reg] = imm64(insn);
+		case BPF_STX | BPF_MEM | BPF_DW:
+			*(uint64_t *)(uintptr_t)(*dst + off) = r[insn->src_reg];
+			break;
+		case BPF_LD | BPF_IMM | BPF_DW:
+			*dst = imm64(insn);
 			insn++;
 			break;
-		default:
-			if (run_jump(insn, r))
-				insn += insn->off;
+		case BPF_LDX | BPF_MEM | BPF_DW:
+			*dst = load64(r[insn->src_reg] + off);
+			break;
+		case BPF_LDX | BPF_MEM | BPF_W:
+			*dst = load32(r[insn->src_reg] + off);
+			break;
+		case BPF_LDX | BPF_MEM | BPF_H:
+			*dst = load16(r[insn->src_reg] + off);
+			break;
+		case BPF_LDX | BPF_MEM | BPF_B:
+			*dst = *(const uint8_t *)(uintptr_t)(r[insn->src_reg] + off);
+			break;
 		}
 	}
 	return r[BPF_REG_0];

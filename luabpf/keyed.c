@@ -167,7 +167,7 @@ size_t lb_keyed_room(const struct lb_keyed *k, uint32_t n)
 /* Values first, from a multiple of 8 on; then keys, then statuses. */
 struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size)
 {
-	size_t one = key_room(&k->spec), n = size < LB_KEYED_HEAD ? 0 : (size - LB_KEYED_HEAD) / one;
+	size_t n = size < LB_KEYED_HEAD ? 0 : (size - LB_KEYED_HEAD) / key_room(&k->spec);
 	struct lb_keyed_parts parts;
 
 	parts.capacity = n < chunk(k) ? (uint32_t)n : chunk(k);

@@ -58,7 +58,7 @@ struct lb_keyed_spec {
 	bool copy;			/* LB_KEYED_DECIDE: hand over the value judged */
 	const struct lb_span *zeros;	/* special fields: copied as zeros, not compared */
 	uint32_t nzeros;
-	uint32_t unrolled;		/* up to that many CPUs without a loop; 0: the default, 16 */
+	uint32_t unrolled;		/* CPUs that are read without a loop; 0: up to 16 */
 };
 
 struct lb_keyed {
@@ -66,7 +66,7 @@ struct lb_keyed {
 	struct lb_keyed_spec spec;	/* copied, with everything it points to */
 	void *memory;
 	struct lb_program program;
-	bool straight;			/* dynptrs were refused: values are copied by straight code */
+	bool straight;			/* dynptrs were refused: straight code copies */
 	uint32_t ninsns;		/* of the program as loaded last, for reports */
 	const char *refused;		/* why open or run failed: static text, or NULL */
 };

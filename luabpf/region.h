@@ -23,7 +23,7 @@
 /* A larger region is freed when it is given back, not kept as the spare. */
 #define LB_MAX_SPARE_REGION (64u << 20)
 
-/* Something that holds the map of a region, as loaded programs do: gone is called before it goes. */
+/* What holds the map of a region, as loaded programs do: gone is called before it goes. */
 struct lb_region_user {
 	struct lb_region_user *next, **link;
 	void (*gone)(struct lb_region_user *user);
@@ -49,7 +49,7 @@ struct lb_pool {
 int lb_region_get(struct lb_pool *pool, size_t size, struct lb_region **out);
 /* Gives it back. NULL is allowed; so is a pool that was closed meanwhile. */
 void lb_region_put(struct lb_pool *pool, struct lb_region *r);
-/* Gives *r back and checks out a larger one. On failure *r is NULL and the old one is given back. */
+/* Gives *r back and checks out a larger one. On failure *r is NULL, the old one given back. */
 int lb_region_grow(struct lb_pool *pool, struct lb_region **r, size_t size);
 /* Frees the spare. Regions still out are freed when they are given back. */
 void lb_pool_close(struct lb_pool *pool);

@@ -156,7 +156,7 @@ static int load_once(struct lb_scan *s, struct lb_region *region, struct lb_log 
 	return err;
 }
 
-/* Dynptrs came later than the rest, and not everywhere at once: what is small enough goes without. */
+/* Dynptrs came later than the rest, not everywhere at once: small values go without. */
 static bool goes_straight(const struct lb_scan_spec *spec)
 {
 	struct lb_live live = live_of(spec);

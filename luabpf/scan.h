@@ -62,7 +62,7 @@ struct lb_scan_spec {
 	 * one that does not fit.
 	 */
 	bool remove;
-	uint32_t unrolled;		/* up to that many CPUs without a loop; 0: the default, 16 */
+	uint32_t unrolled;		/* CPUs that are read without a loop; 0: up to 16 */
 };
 
 struct lb_scan {

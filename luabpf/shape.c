@@ -2,10 +2,10 @@
 /*
  * What program shapes share. See shape.h.
  *
- * Per-CPU reductions: lb_reduce in interp.c is the same in C. Up to a number of CPUs each is read by code of its own. For more the loop
- * over the CPUs is bpf_loop, whose callback gets the address of a block on the
- * stack of its caller: the key, a flag that is set when an entry has vanished,
- * and the slots.
+ * Per-CPU reductions: lb_reduce in interp.c is the same in C. Up to a number of
+ * CPUs each is read by code of its own. For more the loop over the CPUs is
+ * bpf_loop, whose callback gets the address of a block on the stack of its
+ * caller: the key, a flag that is set when an entry has vanished, and the slots.
  */
 #include "shape.h"
 

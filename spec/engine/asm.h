@@ -173,10 +173,11 @@ static inline void gen_aim(struct gen *g)
 {
 	for (uint32_t i = 0; i < g->n; i++) {
 		uint32_t room = g->n - i - 1, over;
+		uint8_t class = BPF_CLASS(g->code[i].code);
 
 		if (g->half[i] || g->code[i].off != -1)
 			continue;
-		if (BPF_CLASS(g->code[i].code) != BPF_JMP && BPF_CLASS(g->code[i].code) != BPF_JMP32)
+		if (class != BPF_JMP && class != BPF_JMP32)
 			continue;
 		over = room ? below(room < 12 ? room + 1 : 12) : 0;
 		if (g->half[i + 1 + over])

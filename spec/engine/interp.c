@@ -42,7 +42,8 @@ static void refuses(const char *what, struct lb_fragment f, const char *reason, 
 static void loads(void)
 {
 	gives("8 bytes of the key", FRAGMENT(LOAD(DW, 0, 6, 0)), 0x8807060504030201);
-	gives("4 bytes of the value, unaligned, at its end", FRAGMENT(LOAD(W, 0, 7, 9)), 0xfcfbfaf9);
+	gives("4 bytes of the value, unaligned, at its end", FRAGMENT(LOAD(W, 0, 7, 9)),
+	      0xfcfbfaf9);
 	gives("2 bytes", FRAGMENT(LOAD(H, 0, 7, 1)), 0xf2f1);
 	gives("1 byte", FRAGMENT(LOAD(B, 0, 7, 12)), 0xfc);
 	gives("a parameter", FRAGMENT(LOAD(DW, 0, 8, 8)), UINT64_MAX);
@@ -68,7 +69,8 @@ static void arithmetic(void)
 	      0xfffffff7);
 	gives("shift counts are taken modulo 64",
 	      FRAGMENT(ALU_K(MOV, 0, 3), ALU_K(MOV, 1, 65), ALU_X(LSH, 0, 1)), 6);
-	gives("... modulo 32", FRAGMENT(ALU_K(MOV, 0, 3), ALU_K(MOV, 1, 33), ALU32_X(LSH, 0, 1)), 6);
+	gives("... modulo 32", FRAGMENT(ALU_K(MOV, 0, 3), ALU_K(MOV, 1, 33), ALU32_X(LSH, 0, 1)),
+	      6);
 	gives("arithmetic shift right", FRAGMENT(ALU_K(MOV, 0, -8), ALU_K(ARSH, 0, 1)),
 	      (uint64_t)-4);
 	gives("... of 32 bits", FRAGMENT(ALU_K(MOV, 0, -8), ALU32_K(ARSH, 0, 1)), 0xfffffffc);
@@ -155,8 +157,9 @@ static void refused_arithmetic(void)
 		"constant shift out of range", 1);
 	refuses("a 32-bit shift by 32", FRAGMENT(ALU_K(MOV, 0, 1), ALU32_K(RSH, 0, 32)),
 		"constant shift out of range", 1);
-	refuses("signed division", FRAGMENT(ALU_K(MOV, 0, 1), INSN(BPF_ALU64 | BPF_DIV, 0, 0, 1, 2)),
-		"bad arithmetic", 1);
+	refuses("signed division",
+		FRAGMENT(ALU_K(MOV, 0, 1), INSN(BPF_ALU64 | BPF_DIV, 0, 0, 1, 2)), "bad arithmetic",
+		1);
 	refuses("half a 64-bit constant", FRAGMENT(INSN(BPF_LD | BPF_IMM | BPF_DW, 0, 0, 0, 1)),
 		"64-bit constant without its second half", 0);
 	refuses("a jump into a 64-bit constant",
@@ -214,8 +217,11 @@ static void reductions(void)
 	struct lb_interp ip;
 
 	for (int i = 0; i < 20000; i++) {
-		r = (struct lb_reduction){ .op = below(4), .cpu = below(NCPU), .size = 1u << below(4),
-					   .is_signed = below(2), .big = below(2) };
+		r = (struct lb_reduction){.op = below(4),
+					  .cpu = below(NCPU),
+					  .size = 1u << below(4),
+					  .is_signed = below(2),
+					  .big = below(2)};
 		r.offset = below(20 - r.size + 1);
 		if (below(2)) {
 			r.bits = 1 + below(r.size * 8);

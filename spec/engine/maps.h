@@ -12,7 +12,7 @@
 #include <linux/bpf.h>
 #include <string.h>
 
-/* Entry i has a key that begins with i, as many bytes of it as there are, and goes on with noise. */
+/* The key of entry i begins with i, as many bytes of it as there are, and goes on with noise. */
 struct filled {
 	struct lb_kmap m;
 	uint32_t n, ks, vs;	/* entries, key size, bytes of all of an entry's value */

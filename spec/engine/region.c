@@ -33,7 +33,7 @@ static void reuse(void)
 	lb_region_put(&pool, a);
 	lb_region_put(&pool, b);
 	ok(open_files() == files + 1, "one spare is kept");
-	ok(lb_region_get(&pool, 1, &again) == 0 && again == b, "the larger one, and it is used again");
+	ok(lb_region_get(&pool, 1, &again) == 0 && again == b, "the larger one, used again");
 	ok(lb_region_grow(&pool, &again, 200000) == 0 && again->size >= 200000, "it grows");
 	ok(open_files() == files + 1, "... and the smaller one is gone");
 	lb_pool_close(&pool);

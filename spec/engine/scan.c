@@ -14,6 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* One run of the scan s into r, with the arguments given. */
+#define RUN(region, ...) lb_scan_run(&s, &(struct lb_scan_args){ __VA_ARGS__ }, region, &r, &elog)
+
 static struct lb_log elog;
 static struct lb_pool pool;
 
@@ -54,8 +57,11 @@ static void random_reductions(struct query *q, struct lb_env *env)
 
 		while ((1u << log) > env->value_size)
 			log--;
-		*r = (struct lb_reduction){ .op = below(4), .cpu = below(env->ncpu), .size = 1u << log,
-					    .is_signed = below(2), .big = below(2) };
+		*r = (struct lb_reduction){.op = below(4),
+					   .cpu = below(env->ncpu),
+					   .size = 1u << log,
+					   .is_signed = below(2),
+					   .big = below(2)};
 		r->offset = below(env->value_size - r->size + 1);
 		r->bits = below(2) ? 1 + below(8 * r->size) : 0;
 		r->bit = r->bits ? below(8 * r->size - r->bits + 1) : 0;
@@ -73,8 +79,9 @@ static void random_query(struct query *q, const struct filled *f)
 	if (below(8))
 		q->spec.where = gen_fragment(&q->where, &q->spec.env, 10 + below(50), true);
 	for (int i = 0; i < SUMS; i++)
-		q->sum[i] = (struct lb_sum){ (enum lb_sum_op)i,
-					     gen_fragment(&q->sums[i], &q->spec.env, below(30), false) };
+		q->sum[i] =
+			(struct lb_sum){(enum lb_sum_op)i,
+					gen_fragment(&q->sums[i], &q->spec.env, below(30), false)};
 	for (int i = 0; i < COLUMNS; i++)
 		q->column[i] = gen_fragment(&q->columns[i], &q->spec.env, below(30), false);
 	q->spec.sums = q->sum;
@@ -201,13 +208,13 @@ static void random_scans(enum bpf_map_type type, uint32_t flags, const char *wha
 		}
 		for (int k = 0; k < 12; k++, tried++) {
 			random_query(&q, &f);
-			q.spec.unrolled = k & 1;	/* 0: the default; 1: bpf_loop on any machine */
+			q.spec.unrolled = k & 1; /* 0: the default; 1: bpf_loop on any machine */
 			wrong += !random_agrees(&f, &q);
 		}
 		drop(&f);
 	}
-	ok(wrong == 0 && tried == 120, "%u random scans of %s maps agree with the interpreter", tried,
-	   what);
+	ok(wrong == 0 && tried == 120, "%u random scans of %s maps agree with the interpreter",
+	   tried, what);
 }
 
 /* ---- what a run may be told -------------------------------------------- */
@@ -247,20 +254,17 @@ static void limits(void)
 
 	if (!ok(err == 0, "a scan that counts is loaded without a region"))
 		explain(&s, err);
-	err = lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten }, NULL, &r, &elog);
+	err = RUN(NULL, .params = &ten);
 	ok(!err && r.matched == 100 && r.visited == 1000 && lb_scan_complete(&r), "it counts");
-	err = lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten, .limit = 7 }, NULL, &r, &elog);
+	err = RUN(NULL, .params = &ten, .limit = 7);
 	ok(!err && r.matched == 7 && r.cut == 0 && r.visited < 1000 && r.stop == LB_STOP_LIMIT,
 	   "a limit stops it");
-	err = lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten, .limit = 7, .count_on = true },
-			  NULL, &r, &elog);
+	err = RUN(NULL, .params = &ten, .limit = 7, .count_on = true);
 	ok(!err && r.matched == 100 && r.cut == 93 && r.visited == 1000 && lb_scan_complete(&r),
 	   "or it counts on past the limit");
-	err = lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten, .deadline = lb_monotonic() },
-			  NULL, &r, &elog);
+	err = RUN(NULL, .params = &ten, .deadline = lb_monotonic());
 	ok(!err && r.visited < 1000 && r.stop == LB_STOP_DEADLINE, "a deadline stops it");
-	err = lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten, .max_visits = 300 }, NULL, &r,
-			  &elog);
+	err = RUN(NULL, .params = &ten, .max_visits = 300);
 	ok(!err && r.visited == 512 && r.stop == LB_STOP_VISITS,
 	   "a number of visits does, looked at every 256");
 	lb_scan_close(&s);
@@ -283,16 +287,13 @@ static void deletes(uint32_t flags, const char *what)
 
 	if (err)
 		explain(&s, err);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten, .dry = true },
-				      NULL, &r, &elog);
+	err = err ? err : RUN(NULL, .params = &ten, .dry = true);
 	ok(!err && r.matched == 100 && r.deleted == 0 && count_present(&f) == 1000,
 	   "%s: a dry run deletes nothing", what);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten, .limit = 30,
-								  .count_on = true },
-				      NULL, &r, &elog);
+	err = err ? err : RUN(NULL, .params = &ten, .limit = 30, .count_on = true);
 	ok(!err && r.matched == 100 && r.deleted == 30 && r.cut == 70 && count_present(&f) == 970,
 	   "%s: a limit keeps the rest", what);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = &ten }, NULL, &r, &elog);
+	err = err ? err : RUN(NULL, .params = &ten);
 	ok(!err && r.matched == 70 && r.deleted == 70 && r.missing == 0 && count_present(&f) == 900,
 	   "%s: what matches is deleted", what);
 	for (uint32_t i = 0, wrong = 0; i < 1000; i++) {
@@ -300,7 +301,7 @@ static void deletes(uint32_t flags, const char *what)
 		if (i == 999)
 			ok(wrong == 0, "%s: and nothing else", what);
 	}
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = &all }, NULL, &r, &elog);
+	err = err ? err : RUN(NULL, .params = &all);
 	ok(!err && r.deleted == 900 && r.visited == 900 && count_present(&f) == 0,
 	   "%s: all the rest", what);
 	lb_scan_close(&s);
@@ -332,15 +333,14 @@ static void handed_over(void)
 	int err = lb_scan_open(&s, &f.m, &spec, &elog);
 
 	err = err ? err : lb_region_get(&own, 1, &region);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = &limit, .dry = true },
-				      region, &r, &elog);
+	err = err ? err : RUN(region, .params = &limit, .dry = true);
 	if (err)
 		explain(&s, err);
 	ok(!err && r.matched == 600 && r.stored == lb_scan_capacity(&s, region->size) &&
 	   r.stored < 600 && lb_scan_complete(&r), "a dry run with a region too small counts on");
 	r.stop = LB_STOP_FULL;
 	for (; !err && r.stop == LB_STOP_FULL && runs < 10; runs++) {
-		err = lb_scan_run(&s, &(struct lb_scan_args){ .params = &limit }, region, &r, &elog);
+		err = RUN(region, .params = &limit);
 		wrong += r.stored != r.deleted || r.matched != r.deleted;
 		for (uint32_t k = 0; k < r.stored; k++, got++) {
 			uint32_t i = index_of(&f, r.rows.keys + k * f.ks);
@@ -352,9 +352,10 @@ static void handed_over(void)
 	}
 	ok(!err && wrong == 0 && got == 600 && count_present(&f) == 400,
 	   "every deleted entry is handed over once, and as it was");
-	ok(runs > 2 && lb_scan_complete(&r), "in several runs: each stops before a row that does not fit");
+	ok(runs > 2 && lb_scan_complete(&r),
+	   "in several runs: each stops before a row that does not fit");
 	limit = 255;
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = &limit }, region, &r, &elog);
+	err = err ? err : RUN(region, .params = &limit);
 	ok(!err && r.stop == LB_STOP_FULL && r.visited == r.deleted && r.deleted == r.stored,
 	   "the entry it stops at is not counted");
 	lb_region_put(&own, region);
@@ -376,14 +377,14 @@ static void too_small(void)
 	struct lb_scan_spec spec = { .env = env_of(&f), .columns = &column, .ncolumns = 1 };
 	int err = lb_scan_open(&s, &f.m, &spec, &elog);
 
-	ok(!err && lb_scan_run(&s, &(struct lb_scan_args){ .params = NULL }, NULL, &r, &elog) == -ENOSPC,
+	ok(!err && RUN(NULL, .params = NULL) == -ENOSPC,
 	   "rows without a region are refused");
 	err = lb_region_get(&own, 1, &region);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = NULL }, region, &r, &elog);
+	err = err ? err : RUN(region, .params = NULL);
 	ok(!err && r.matched == 20000 && r.stored == lb_scan_capacity(&s, region->size) &&
 	   r.stored < 20000 && lb_scan_complete(&r), "a query counts on when the region is full");
 	err = err ? err : lb_region_grow(&own, &region, lb_scan_room(&s, r.matched));
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = NULL }, region, &r, &elog);
+	err = err ? err : RUN(region, .params = NULL);
 	uint64_t sum = 0;
 
 	for (uint32_t k = 0; k < r.stored; k++)
@@ -477,7 +478,7 @@ static void special(void)
 	err = err ? err : lb_region_get(&pool, 1, &region);
 	if (!err)
 		memset(region->mem, 0xee, region->size);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = NULL }, region, &r, &elog);
+	err = err ? err : RUN(region, .params = NULL);
 	if (err)
 		explain(&s, err);
 	for (uint32_t k = 0; k < r.stored; k++) {
@@ -517,7 +518,7 @@ static void large_values(uint32_t size, bool zeros)
 	int err = lb_scan_open(&s, &f.m, &spec, &elog);
 
 	err = err ? err : lb_region_get(&pool, lb_scan_room(&s, 50), &region);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = NULL }, region, &r, &elog);
+	err = err ? err : RUN(region, .params = NULL);
 	if (err)
 		explain(&s, err);
 	for (uint32_t k = 0; k < r.stored; k++) {
@@ -557,8 +558,12 @@ static void largest(enum bpf_map_type type)
 		sums[i] = (struct lb_sum){ i % 5, last };
 	for (uint32_t i = 0; i < LB_MAX_COLUMNS; i++)
 		columns[i] = last;
-	struct lb_scan_spec spec = { .env = env_of(&f), .sums = sums, .nsums = LB_MAX_SUMS,
-				     .columns = columns, .ncolumns = LB_MAX_COLUMNS, .unrolled = 1 };
+	struct lb_scan_spec spec = {.env = env_of(&f),
+				    .sums = sums,
+				    .nsums = LB_MAX_SUMS,
+				    .columns = columns,
+				    .ncolumns = LB_MAX_COLUMNS,
+				    .unrolled = 1};
 
 	spec.env.nparams = LB_MAX_PARAMS;
 	spec.env.reductions = reductions;
@@ -566,11 +571,12 @@ static void largest(enum bpf_map_type type)
 	int err = lb_scan_open(&s, &f.m, &spec, &elog);
 
 	err = err ? err : lb_region_get(&pool, lb_scan_room(&s, 100), &region);
-	err = err ? err : lb_scan_run(&s, &(struct lb_scan_args){ .params = params }, region, &r, &elog);
+	err = err ? err : RUN(region, .params = params);
 	if (err)
 		explain(&s, err);
-	ok(!err && r.stored == 100 && r.columns[99 * LB_MAX_COLUMNS + 63] == 42 && r.sums[0] == 4200 &&
-	   r.sums[63] == 42, "the largest spec of a %s map, %u instructions", f.m.type->name, s.ninsns);
+	ok(!err && r.stored == 100 && r.columns[99 * LB_MAX_COLUMNS + 63] == 42 &&
+		   r.sums[0] == 4200 && r.sums[63] == 42,
+	   "the largest spec of a %s map, %u instructions", f.m.type->name, s.ninsns);
 	lb_region_put(&pool, region);
 	lb_scan_close(&s);
 	drop(&f);
@@ -602,11 +608,13 @@ static void refusals(void)
 	refused("a fragment that reads past the value", &hash,
 		&(struct lb_scan_spec){ .env = env_of(&hash), .where = bad }, -EINVAL);
 	refused("sums of what is deleted", &hash,
-		&(struct lb_scan_spec){ .env = env_of(&hash), .sums = &sum, .nsums = 1, .remove = true },
+		&(struct lb_scan_spec){
+			.env = env_of(&hash), .sums = &sum, .nsums = 1, .remove = true},
 		-EINVAL);
-	refused("another map's sizes", &hash, &(struct lb_scan_spec){ .env = env_of(&array) }, -EINVAL);
+	refused("another map's sizes", &hash, &(struct lb_scan_spec){.env = env_of(&array)},
+		-EINVAL);
 	refused("spans out of order", &hash,
-		&(struct lb_scan_spec){ .env = env_of(&hash), .zeros = spans, .nzeros = 2 }, -EINVAL);
+		&(struct lb_scan_spec){.env = env_of(&hash), .zeros = spans, .nzeros = 2}, -EINVAL);
 	refused("to delete from an array", &array,
 		&(struct lb_scan_spec){ .env = env_of(&array), .remove = true }, -LB_ENOTSUPP);
 	refused("a queue", &queue, &(struct lb_scan_spec){ .env = env_of(&queue) }, -LB_ENOTSUPP);
@@ -630,7 +638,8 @@ static int in_child(struct filled *f, struct query *q, bool bpf)
 		else if (!err) {
 			q->spec.keys = q->spec.values = false;
 			q->spec.ncolumns = 0;
-			err = lb_scan_open(&s, &f->m, &q->spec, &elog) == -EPERM && s.refused ? 0 : 4;
+			err = lb_scan_open(&s, &f->m, &q->spec, &elog) == -EPERM && s.refused ? 0
+											      : 4;
 		}
 		fflush(stdout);
 		_exit(err);
