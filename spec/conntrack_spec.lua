@@ -598,6 +598,27 @@ describe("a table of connections", function()
   end)
 end)
 
+describe("the declarations for editors", function()
+  it("have every function of the tracker, and no other", function()
+    local declared = { conntrack = {}, tracker = {} }
+    for line in io.lines "types/conntrack.lua" do
+      local of, name = line:match "^function (%w+)[.:]([%w_]+)"
+      if of then declared[of][name] = true end
+    end
+    local cgroup <close> = traffic.cgroup(helper.name())
+    local tracker <close> = assert(conntrack.start { cgroup = cgroup.path, max_entries = 1 })
+    local function functions(of)
+      local names = {}
+      for name, value in pairs(of) do
+        names[name] = type(value) == "function" and not name:find "^__" or nil
+      end
+      return names
+    end
+    assert.same(declared, { conntrack = functions(conntrack),
+      tracker = functions(getmetatable(tracker)) })
+  end)
+end)
+
 -- Heavy: the table alone takes 250 MB.
 describe("a table of more than a million connections #slow", function()
   local HIGH <const>, LOW <const> = 17, 65536
