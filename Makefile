@@ -114,7 +114,7 @@ $(BUILD)/engines.a: $(OBJ)
 # ---- the targets that people type ---------------------------------------------------
 
 build-demo: all $(TRAFFIC)
-build-test: all $(TRAFFIC) $(ENGINE_TESTS)
+build-test: all $(TRAFFIC) $(BENCH) $(ENGINE_TESTS)
 build-bench: all $(BENCH)
 
 demo:

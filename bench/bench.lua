@@ -64,7 +64,9 @@ end
 -- The packed records that both sides work with.
 function baseline:give(what)
   local size = math.tointeger(self:ask("give " .. what))
-  return self.answers:read(size)
+  local records = self.answers:read(size)
+  self.answers:read("l")
+  return records
 end
 
 function baseline:__close()
@@ -157,6 +159,17 @@ local cases = {
     run = function(bench)
       local r = assert(bench.map:upsert_batch(bench.written, bench.written_values))
       return ("inserted=%d updated=%d"):format(r.inserted, r.updated)
+    end,
+  },
+  {
+    name = "delete 10%: Lua predicate reading one field", limit = 1.0, task = "delete",
+    changes = true,
+    run = function(bench)
+      local cut = bench.cut
+      local report = assert(bench.map:delete_where(function(_, value)
+        return math.ult(value.last_seen, cut)
+      end))
+      return "deleted=" .. report.deleted
     end,
   },
 }
@@ -296,7 +309,8 @@ local function run(options)
     max_entries = options.entries * 1048576 // 1000000,  -- upserts insert too
   })
   local _ <close> = setmetatable({}, { __close = function() map:unpin() end })
-  local c <close> = start_baseline(".build/c_baseline", pin, options.entries)
+  local program = (os.getenv "LUABPF_BUILD" or ".build") .. "/c_baseline"
+  local c <close> = start_baseline(program, pin, options.entries)
   c:task("fill")
   local bench = {
     map = map, c = c, entries = options.entries, runs = options.runs, cut = CUT,

@@ -12,9 +12,9 @@
  *
  *   ok NS RESULT        nanoseconds it took, what it found
  *
- * and "give" commands answer "ok BYTES" and then that many raw bytes: the keys
- * and values that both sides work with. Anything that fails ends the program
- * with a message on standard error.
+ * and "give" commands answer "ok BYTES" and then a line of that many raw
+ * bytes: the keys and values that both sides work with. Anything that fails
+ * ends the program with a message on standard error.
  *
  * The data are N connections made from their number, so that everything here
  * is repeatable: entry i is the same in every run. Numbers from N upwards are
@@ -440,6 +440,7 @@ static void give(const void *data, size_t size)
 {
 	printf("ok %zu\n", size);
 	fwrite(data, 1, size, stdout);
+	putchar('\n');
 }
 
 static void give_wanted_keys(void)

@@ -1,0 +1,80 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The benchmark on a small map: both sides do the same work, and a result that
+-- differs is a failure. Its times are not looked at.
+
+local build <const> = os.getenv "LUABPF_BUILD" or ".build"
+
+-- Runs it with the C baseline of a folder: output, exit status.
+local function bench(folder, arguments)
+  local command = "LUA_PATH='%s' LUA_CPATH='%s' LUABPF_BUILD='%s' lua5.4 bench/bench.lua %s 2>&1"
+  local pipe = io.popen(command:format(package.path, package.cpath, folder, arguments))
+  local output = pipe:read "a"
+  local _, _, status = pipe:close()
+  return output, status or 0
+end
+
+-- A folder with a shell script for a baseline; $REAL is the real one.
+local function fake_baseline(script)
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+  local file <close> = assert(io.open(folder .. "/c_baseline", "w"))
+  file:write("#!/bin/sh\nREAL='", build, "/c_baseline'\n", script, "\n")
+  assert(os.execute("chmod +x " .. folder .. "/c_baseline"))
+  return setmetatable({ path = folder }, { __close = function()
+    os.execute("rm -r " .. folder)
+  end })
+end
+
+local function pins()
+  local listing <close> = io.popen "ls -d /sys/fs/bpf/luabpf_bench_* 2>/dev/null"
+  return listing:read "a"
+end
+
+describe("bench", function()
+  it("prints a line for each case", function()
+    local output, status = bench(build, "--entries 2000 --runs 1")
+    assert.equal(0, status, output)
+    local lines = 0
+    for line in output:gmatch "[^\n]+" do
+      assert.matches("^[PM][AI]S[S ]S?  ", line)
+      lines = lines + 1
+    end
+    assert.is_true(lines >= 7)
+  end)
+
+  it("prints JSON, of chosen cases", function()
+    local output, status = bench(build, "--entries 500 --runs 2 --json nothing growth")
+    assert.equal(0, status, output)
+    assert.matches('^{"entries":500,"figures":%[{.*"name":"walk: batches.*}%],"runs":2}\n$', output)
+    assert.matches('"pass":%a+.*"unit":"ratio","value":[%d.e-]+', output)
+    assert.not_matches("upsert", output)
+  end)
+
+  it("fails when a result is wrong", function()
+    local folder <close> = fake_baseline [["$REAL" "$@" | sed -u 's/ count=/ count=1/']]
+    local output, status = bench(folder.path, "--entries 500 --runs 1 nothing")
+    assert.equal(1, status)
+    assert.matches("nothing decoded: wrong result\n  C: +count=1500\n  luabpf: count=500", output)
+  end)
+
+  it("fails when the baseline does", function()
+    local folder <close> = fake_baseline "exit 1"
+    local output, status = bench(folder.path, "--entries 500 nothing")
+    assert.equal(1, status)
+    assert.matches("the C baseline failed at 'fill'", output)
+  end)
+
+  it("refuses options it does not know", function()
+    local output, status = bench(build, "--fast")
+    assert.equal(1, status)
+    assert.matches("unknown option %-%-fast", output)
+  end)
+
+  it("leaves no pins behind", function()
+    local before = pins()
+    bench(build, "--entries 500 --runs 1 nothing")
+    assert.equal(before, pins())
+  end)
+end)
