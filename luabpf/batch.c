@@ -48,7 +48,7 @@ struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_len
 	struct lb_batch *b = push_batch(L, owner, map);
 
 	b->lender = lender;
-	b->step = lender->clock;
+	b->step = lender ? lender->clock : 0;
 	b->keys = keys;
 	b->values = values;
 	b->n = n;

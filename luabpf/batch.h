@@ -52,7 +52,7 @@ void lb_batch_push_key(lua_State *L, const struct lb_batch *b, uint32_t i);
 void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i);
 /* Pushes the batch of the cursor's current step; cursor and map are stack indices. */
 void lb_batch_push_step(lua_State *L, int cursor, int map);
-/* Pushes a batch of n entries that the userdata at index owner lends. */
+/* Pushes a batch of n entries that the userdata at index owner lends; NULL: for good. */
 struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_lender *lender,
 				 const uint8_t *keys, const uint8_t *values, uint32_t n);
 
@@ -65,6 +65,7 @@ void lb_cursor_push_position(lua_State *L, struct lb_cursor *c);
  */
 int lb_views(lua_State *L, int arg);
 
+void lb_open_workers(lua_State *L);
 void lb_open_cursor(lua_State *L);
 void lb_open_view(lua_State *L);
 

@@ -3,7 +3,8 @@
  * The class luabpf.cursor: a scan of a map, a block a step. lua/luabpf/iter.lua
  * makes the iterators of it.
  *
- *	cursor = core.cursor(map, { batch_size =, from =, raw =, drain =, walk = })
+ *	cursor = core.cursor(map, { batch_size =, from =, raw =, drain =, walk =,
+ *		first =, last = })
  *	batch = cursor:next()		-- nil at the end; raises an error object
  *
  * A cursor string is what a saved position looks like outside: it carries the
@@ -136,6 +137,31 @@ static uint32_t batch_size(lua_State *L, int idx)
 	return n > LB_MAX_CALL ? LB_MAX_CALL : (uint32_t)n;
 }
 
+static uint32_t bucket(lua_State *L, const char *name, uint32_t max)
+{
+	lua_Integer n;
+
+	lua_getfield(L, 2, name);
+	n = luaL_optinteger(L, -1, 0);
+	lua_pop(L, 1);
+	if (n < 0 || n > max)
+		luaL_error(L, "option '%s': bucket from 0 to %d expected", name, (int)max);
+	return (uint32_t)n;
+}
+
+/* Options first and last: only the buckets from first to last - 1. */
+static void range(lua_State *L, struct lb_cursor *c)
+{
+	uint32_t nbuckets = lb_kmap_buckets(&c->map->k);
+	uint32_t first = bucket(L, "first", nbuckets), last = bucket(L, "last", nbuckets);
+
+	if (last == 0)
+		return;
+	if (position_kind(&c->src) != LB_POS_BUCKET || c->src.drain)
+		luaL_error(L, "option 'last': this scan does not go by buckets");
+	lb_source_range(&c->src, first, last);
+}
+
 static int open_failed(lua_State *L, const struct lb_cursor *c, int err)
 {
 	if (err == -LB_ENOTSUPP && c->src.refused) {
@@ -155,7 +181,8 @@ static int open_failed(lua_State *L, const struct lb_cursor *c, int err)
  */
 static int cursor_new(lua_State *L)
 {
-	static const char *const names[] = { "batch_size", "from", "raw", "drain", "walk", NULL };
+	static const char *const names[] = { "batch_size", "from", "raw", "drain", "walk",
+					     "first", "last", NULL };
 	struct lb_map *m = lb_check_map(L, 1);
 	struct lb_cursor *c;
 	uint32_t want;
@@ -179,6 +206,7 @@ static int cursor_new(lua_State *L)
 	if (err)
 		return open_failed(L, c, err);
 	c->open = true;
+	range(L, c);
 	if (lua_getfield(L, 2, "from") != LUA_TNIL)
 		seek(L, c, 4);
 	lua_settop(L, 3);

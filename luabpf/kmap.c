@@ -91,6 +91,15 @@ uint32_t lb_kmap_call_limit(const struct lb_kmap *m, uint32_t want)
 	return want < most ? want : most;
 }
 
+uint32_t lb_kmap_buckets(const struct lb_kmap *m)
+{
+	uint32_t n = 1;
+
+	while (n < m->info.max_entries && n < 1u << 31)
+		n <<= 1;
+	return n;
+}
+
 /* Keys and values are one allocation, written once so that the kernel's copies cannot fault. */
 static int buffer_new(const struct lb_kmap *m, struct lb_buffer *b, uint32_t n)
 {

@@ -63,6 +63,9 @@ int lb_kmap_info(int fd, struct lb_mapinfo *info);
 /* How many entries one call may cover, at most want. */
 uint32_t lb_kmap_call_limit(const struct lb_kmap *m, uint32_t want);
 
+/* Buckets of a hash table. Source: kernel/bpf/hashtab.c, roundup_pow_of_two(max_entries). */
+uint32_t lb_kmap_buckets(const struct lb_kmap *m);
+
 /* A buffer for at least n entries: the spare if it is large enough, else new. 0 or -ENOMEM. */
 int lb_buffer_get(struct lb_kmap *m, struct lb_buffer *b, uint32_t n);
 /* Gives it back: kept as the spare, or freed. b is empty afterwards. */

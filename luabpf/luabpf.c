@@ -123,6 +123,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_rows(L);
 	lb_open_query(L);
 	lb_open_sinks(L);
+	lb_open_workers(L);
 	lb_open_object(L);
 	return 1;
 }

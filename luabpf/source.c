@@ -193,6 +193,101 @@ static int batch_step(struct lb_source *s, unsigned int *retries)
 	return (int)count;
 }
 
+/* ---- part of a table --------------------------------------------------- */
+
+void lb_source_range(struct lb_source *s, uint32_t first, uint32_t end)
+{
+	memcpy(s->pos, &first, sizeof(first));
+	s->started = first > 0;
+	s->end = end;
+}
+
+static uint32_t bucket_at(const struct lb_source *s)
+{
+	uint32_t at;
+
+	memcpy(&at, s->pos, sizeof(at));
+	return at;
+}
+
+/* Reads what lies from bucket s->end on, at least one bucket: entries in beyond, or -errno. */
+static int read_beyond(struct lb_source *s, struct lb_buffer *beyond, uint32_t n)
+{
+	struct lb_kmap *m = s->map;
+	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = m->lock ? BPF_F_LOCK : 0);
+
+	for (unsigned int tries = 0; tries < MAX_RETRIES; tries++) {
+		uint32_t count = n, in = s->end, out;
+		int err = lb_buffer_get(m, beyond, n);
+
+		if (err)
+			return err;
+		s->stats.calls++;
+		err = bpf_map_lookup_batch(m->fd, &in, &out, beyond->keys, beyond->values, &count,
+					   &opts) < 0 ? errno : 0;
+		if (err == 0 || err == ENOENT)
+			return (int)count;
+		lb_buffer_put(m, beyond);
+		if (err == ENOSPC)
+			n = lb_kmap_call_limit(m, n * 2);
+		else if (!transient(err))
+			return -err;
+	}
+	return -EBUSY;
+}
+
+static int compare_keys(const void *a, const void *b, void *size)
+{
+	return memcmp(a, b, *(uint32_t *)size);
+}
+
+/* How many of the first n keys come before any of the count keys, which are sorted here. */
+static uint32_t before_any(const struct lb_source *s, uint32_t n, uint8_t *keys, uint32_t count)
+{
+	uint32_t size = s->map->info.key_size, i = 0;
+
+	qsort_r(keys, count, size, compare_keys, &size);
+	for (; i < n; i++) {
+		const uint8_t *key = s->buf.keys + (size_t)i * size;
+		uint32_t low = 0, high = count;
+
+		while (low < high) {
+			uint32_t middle = low + (high - low) / 2;
+			int order = memcmp(key, keys + (size_t)middle * size, size);
+
+			if (order == 0)
+				return i;
+			if (order < 0)
+				high = middle;
+			else
+				low = middle + 1;
+		}
+	}
+	return i;
+}
+
+/*
+ * A call does not stop at a bucket. What it read past the end is found by
+ * reading from there on: entries come in the order of buckets.
+ */
+static int range_step(struct lb_source *s, unsigned int *retries)
+{
+	struct lb_buffer beyond = { 0 };
+	int n = batch_step(s, retries), count;
+
+	if (n < 0 || bucket_at(s) < s->end)
+		return n;
+	s->ended = true;
+	if (n == 0 || bucket_at(s) == s->end)
+		return n;
+	count = read_beyond(s, &beyond, (uint32_t)n);
+	if (count < 0)
+		return count;
+	n = (int)before_any(s, (uint32_t)n, beyond.keys, (uint32_t)count);
+	lb_buffer_put(s->map, &beyond);
+	return n;
+}
+
 /* ---- tries ------------------------------------------------------------ */
 
 static uint32_t prefix_length(const uint8_t *key)
@@ -343,7 +438,7 @@ static int step(struct lb_source *s, unsigned int *retries)
 	case LB_POS_TRIE:
 		return trie_step(s, retries);
 	default:
-		return batch_step(s, retries);
+		return s->end ? range_step(s, retries) : batch_step(s, retries);
 	}
 }
 

@@ -48,6 +48,7 @@ struct lb_source {
 	uint8_t *next;			/* scratch of the same size */
 	uint8_t *seen;			/* tries: the last prefix handed out, if has_seen */
 	bool has_seen;
+	uint32_t end;			/* bucket to stop before; 0: none */
 	struct lb_scan_stats stats;
 	const char *refused;		/* why open or seek returned -EINVAL, static text */
 };
@@ -62,6 +63,14 @@ int lb_source_open(struct lb_source *s, struct lb_kmap *map, uint32_t want, bool
 int lb_source_next(struct lb_source *s);
 /* Gives the buffer back to the map. May be called twice, also after the map was closed. */
 void lb_source_close(struct lb_source *s);
+
+/*
+ * Makes a scan that has not begun one of the buckets from first to end - 1,
+ * so that several scans share a map: each key that stays is seen by one of
+ * them. (A key deleted meanwhile may be seen by two neighbours.) Only where the
+ * position is a bucket.
+ */
+void lb_source_range(struct lb_source *s, uint32_t first, uint32_t end);
 
 /* Bytes of a saved position. */
 uint32_t lb_source_pos_size(const struct lb_source *s);

@@ -378,6 +378,21 @@ function map:select(options) end
 ---@return integer? errno
 function map:aggregate(options) end
 
+---@class luabpf.parallel_options
+---@field map fun(batch: luabpf.batch): any called in the workers
+---@field reduce? fun(a: any, b: any): any puts two results together
+---@field initial? any the result for an empty map
+---@field workers? integer threads; default the CPUs that are online
+---@field where? luabpf.where
+---@field params? table<string, integer|string|boolean>
+---@field batch_size? integer
+
+---Works on the map with several threads, each in a Lua state of its own.
+---@param options luabpf.parallel_options
+---@return any result
+---@return table report workers, batches, entries, matched, seconds
+function map:parallel(options) end
+
 ---@class luabpf.plan
 ---@field engine string
 ---@field why string

@@ -18,6 +18,7 @@ local prepare = require "luabpf.prepare"
 require "luabpf.query"
 require "luabpf.sweep"
 require "luabpf.explain"
+require "luabpf.parallel"
 
 local bpf = {
   _VERSION = "luabpf scm",

@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+--
+-- map:parallel: the entries of a map, worked on by several threads. Each has a
+-- Lua state of its own (worker.lua), functions go there as copies (transfer.lua).
+
+local core = require "luabpf.core"
+local common = require "luabpf.map"
+local options = require "luabpf.options"
+local prepare = require "luabpf.prepare"
+local transfer = require "luabpf.transfer"
+
+local map = core.classes["luabpf.map"]
+
+local MOST_WORKERS <const> = 256
+-- Between looks at whether the user wants to interrupt; ns.
+local PATIENCE <const> = 50000000
+
+local OPTIONS = { workers = "number", map = "function", reduce = "function", initial = true,
+  where = true, params = "table", batch_size = true }
+
+local function new_job(self, given)
+  local facts = prepare.facts(self)
+  local job = { fd = self:fd(), key = facts.env.key, value = facts.env.value, map = given.map,
+    reduce = given.reduce }
+  job.batch_size = options.integer("parallel", "batch_size", given.batch_size, 1, 0xffffffff,
+    common.defaults.batch_size, 5)
+  if type(given.where) == "function" then
+    job.where = given.where
+  elseif given.where ~= nil then
+    job.where = prepare.text(given.where, "parallel")
+    job.params = prepare.params(prepare.query(self, "entries", { where = job.where }),
+      given.params)
+  end
+  return job, facts
+end
+
+-- The text of each worker's job: the same, or its own buckets.
+local function texts_of(job, facts, n)
+  local texts, buckets = {}, 1
+  if facts.kind.position ~= "bucket" then
+    local text = transfer.pack(job, "parallel")
+    for i = 1, n do texts[i] = text end
+    return texts, true
+  end
+  while buckets < facts.info.max_entries do buckets = buckets << 1 end
+  n = math.min(n, buckets)
+  for i = 1, n do
+    job.first, job.last = buckets * (i - 1) // n, buckets * i // n
+    texts[i] = transfer.pack(job, "parallel")
+  end
+  return texts, false
+end
+
+-- Reads the map here, for all workers.
+local function feed(self, workers, batch_size)
+  for batch in map.batches(self, batch_size) do
+    local pushed = false
+    while pushed == false do pushed = workers:push(batch, PATIENCE) end
+    if pushed == nil then break end
+  end
+  workers:finish()
+end
+
+local function first_error(results)
+  for i, result in ipairs(results) do
+    if not result.ok then
+      error(("parallel: worker %d: %s"):format(i, result.text), 0)
+    end
+  end
+end
+
+-- What the workers came to, put together.
+local function gather(results, given, report)
+  local result, has, list = nil, false, {}
+  for _, one in ipairs(results) do
+    local done = transfer.unpack(one.text)
+    report.batches = report.batches + done.batches
+    report.entries = report.entries + done.entries
+    report.matched = report.matched + done.matched
+    table.move(done.list, 1, #done.list, #list + 1, list)
+    if done.has then
+      result = has and given.reduce(result, done.result) or not has and done.result
+      has = true
+    end
+  end
+  if not given.reduce then return list end
+  if has then return result end
+  return given.initial
+end
+
+--- Works on the map with several threads.
+-- @tparam table given
+--   map: function(batch) called in the workers; its result counts unless nil.
+--   reduce: function(a, b) puts two results together, in the workers and here; without it the
+--   result is a list of all. initial: the result for an empty map.
+--   workers: threads; default the CPUs that are online. where: text or function, and params.
+--   batch_size.
+-- Functions are copied with their upvalues: nil, booleans, numbers, strings, tables and Lua
+-- functions of these; modules go by name, _ENV is the worker's own globals with bpf. Every entry
+-- that is there throughout reaches exactly one worker; one deleted meanwhile may reach two.
+-- @return the result, and a report: workers, batches, entries, matched, seconds. Raises what a
+--   worker raised, with its traceback
+function map:parallel(given)
+  local start = core.now()
+  given = options.check("parallel", given, OPTIONS)
+  if not given.map then error("parallel: option 'map': function expected, got nil", 2) end
+  core.check_map(self)
+  local _, online = core.cpus()
+  local n = options.integer("parallel", "workers", given.workers, 1, MOST_WORKERS, online)
+  local job, facts = new_job(self, given)
+  local texts, queued = texts_of(job, facts, n)
+  local workers <close> = assert(core.workers { jobs = texts, path = package.path,
+    cpath = package.cpath })
+  if queued then feed(self, workers, job.batch_size) end
+  while not workers:wait(PATIENCE) do end
+  local results = workers:results()
+  first_error(results)
+  local report = { workers = #texts, batches = 0, entries = 0, matched = 0 }
+  local result = gather(results, given, report)
+  report.seconds = (core.now() - start) / 1e9
+  return result, report
+end

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that work for one call, and the queue that feeds them. No Lua here:
+ * what a worker does is a function of the caller's (parallel.c).
+ *
+ *	lb_workers_start(p, n, work)	n threads, all signals blocked in them
+ *	lb_workers_push(p, &block, ns)	a block for any of them; waits for room
+ *	lb_workers_finish(p)		no more blocks come
+ *	lb_workers_wait(p, ns)		true once all have ended
+ *	lb_workers_stop(p)			cancels, joins, frees; may be called twice
+ *
+ * A worker takes blocks with lb_workers_take and looks at lb_workers_cancelled now
+ * and then; one that fails calls lb_workers_cancel, which ends the others.
+ */
+#ifndef LUABPF_THREADS_H
+#define LUABPF_THREADS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LB_MAX_WORKERS 256
+/* Blocks that may wait for each worker. */
+#define LB_QUEUE_BLOCKS 2
+
+/* Entries on their way to a worker: one allocation, keys first. */
+struct lb_parcel {
+	struct lb_parcel *next;
+	uint32_t n;
+	size_t key_bytes, value_bytes;
+	uint8_t bytes[];
+};
+
+struct lb_workers;
+
+/* What a thread runs; index is from 0. */
+typedef void lb_work(struct lb_workers *p, uint32_t index);
+
+struct lb_workers {
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;		/* of anything below */
+	pthread_t threads[LB_MAX_WORKERS];
+	uint32_t n;			/* threads that were started */
+	uint32_t running;
+	uint32_t queued;
+	struct lb_parcel *first, *last;
+	bool finished, cancelled, ready;
+	lb_work *work;
+	void *data;			/* the caller's */
+};
+
+/* Zeroed memory is a pool that has not begun. 0 or -errno, with nothing running. */
+int lb_workers_start(struct lb_workers *p, uint32_t n, lb_work *work, void *data);
+/* Puts a parcel, owned by the pool from then on, into the queue. False if there was no room for
+ * so many ns, or the pool was cancelled (then the parcel is freed, and *cancelled set). */
+bool lb_workers_push(struct lb_workers *p, struct lb_parcel *parcel, uint64_t ns, bool *cancelled);
+/* The next parcel, the caller's from then on; NULL when no more will come, or after a cancel. */
+struct lb_parcel *lb_workers_take(struct lb_workers *p);
+void lb_workers_finish(struct lb_workers *p);
+void lb_workers_cancel(struct lb_workers *p);
+bool lb_workers_cancelled(struct lb_workers *p);
+/* True when all workers have ended; false after so many ns. */
+bool lb_workers_wait(struct lb_workers *p, uint64_t ns);
+void lb_workers_stop(struct lb_workers *p);
+
+#endif

@@ -1,0 +1,219 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Work by several threads (lua/luabpf/parallel.lua, worker.lua, luabpf/parallel.c,
+-- threads.c, and the bucket ranges of source.c).
+
+local bpf = require "luabpf"
+local core = require "luabpf.core"
+local helper = require "spec.helper"
+
+local function add(a, b) return a + b end
+
+-- Threads of this process.
+local function threads()
+  local list, n = os.tmpname(), 0
+  os.execute(("ls /proc/%d/task >%s"):format(helper.pid, list))
+  for _ in io.lines(list) do n = n + 1 end
+  os.remove(list)
+  return n
+end
+
+local function filled(kind, n)
+  local map = helper.make(kind, n)
+  local keys, values = helper.entries(kind, 0, n - 1)
+  assert.equal(n, map:update_batch(keys, values))
+  return map, keys
+end
+
+-- Every key with how often it reached a worker.
+local function seen_by(map, workers, batch_size)
+  local list = map:parallel { workers = workers, batch_size = batch_size, map = function(batch)
+    return batch:keys()
+  end }
+  local seen = {}
+  for _, keys in ipairs(list) do
+    for _, key in ipairs(keys) do seen[key] = (seen[key] or 0) + 1 end
+  end
+  return seen
+end
+
+describe("parallel", function()
+  after_each(helper.close_all)
+
+  for _, kind in ipairs(helper.types) do
+    it("hands each entry to one worker: " .. (kind.label or kind.type), function()
+      local map, keys = filled(kind, 1000)
+      for _, workers in ipairs { 1, 2, 4, 7 } do
+        local seen = seen_by(map, workers, 64)
+        for _, key in ipairs(keys) do assert.equal(1, seen[key]) end
+      end
+    end)
+  end
+
+  it("sums up in the workers and then here", function()
+    local map = filled(helper.types[1], 5000)
+    for _, workers in ipairs { 1, 3 } do
+      local sum, report = map:parallel { workers = workers, map = function(batch)
+        local n = 0
+        for _, value in batch:entries() do n = n + value end
+        return n
+      end, reduce = add }
+      assert.equal(5000 * 4999 // 2, sum)
+      assert.equal(workers, report.workers)
+      assert.equal(5000, report.entries)
+      assert.is_true(report.seconds > 0)
+    end
+  end)
+
+  it("gives initial for an empty map, a list without reduce", function()
+    local map = helper.map()
+    assert.equal(7, (map:parallel { map = function() return 1 end, reduce = add, initial = 7 }))
+    assert.is_nil((map:parallel { map = function() return 1 end, reduce = add }))
+    assert.same({}, (map:parallel { map = function() return 1 end }))
+    map:update(1, 5)
+    assert.same({ 5 }, (map:parallel { map = function(batch) return batch:value(1) end }))
+    assert.same({}, (map:parallel { map = function() end }))
+  end)
+
+  it("filters by text and by function", function()
+    local map = filled(helper.types[1], 2000)
+    local limit = 50
+    for _, workers in ipairs { 1, 2 } do
+      local n, report = map:parallel { workers = workers, where = "value < $limit",
+        params = { limit = limit }, map = function(batch) return #batch end, reduce = add }
+      assert.equal(50, n)
+      assert.equal(50, report.matched)
+      n = map:parallel { workers = workers, where = function(_, value) return value < limit end,
+        map = function(batch) return #batch end, reduce = add }
+      assert.equal(50, n)
+    end
+  end)
+
+  it("copies upvalues and gives the workers bpf and globals of their own", function()
+    local map = filled(helper.types[1], 100)
+    local table_of = { factor = 3 }
+    local module = bpf
+    leak = "of the caller" -- luacheck: ignore
+    local list = map:parallel { workers = 2, map = function()
+      return { table_of.factor, tostring(leak), bpf.now() > 0, module == bpf } -- luacheck: ignore
+    end }
+    leak = nil -- luacheck: ignore
+    assert.is_true(#list > 0)
+    for _, result in ipairs(list) do assert.same({ 3, "nil", true, true }, result) end
+  end)
+
+  it("reports an error in a worker with its traceback, and ends the others", function()
+    local map = filled(helper.types[1], 20000)
+    local before = threads()
+    local ok, message = pcall(map.parallel, map, { workers = 3, batch_size = 100,
+      map = function(batch)
+        if batch:key(1) % 7 == 3 then error("bad entry") end
+        return 1
+      end })
+    assert.is_false(ok)
+    assert.truthy(message:find("^parallel: worker %d: .*bad entry"), message)
+    assert.truthy(message:find("stack traceback", 1, true))
+    assert.truthy(message:find("parallel_spec.lua", 1, true))
+    local array = filled(helper.types[7], 5000)
+    ok, message = pcall(array.parallel, array, { workers = 2, batch_size = 10, map = function()
+      error { code = 5 }
+    end })
+    assert.is_false(ok)
+    assert.truthy(message:find("parallel: worker", 1, true))
+    assert.equal(before, threads())
+  end)
+
+  it("refuses what cannot be copied, naming the upvalue", function()
+    local map = filled(helper.types[1], 10)
+    local file = io.stdout
+    assert.error_matches(function()
+      map:parallel { map = function() return file end }
+    end, "parallel%.map: upvalue 'file': a FILE%* cannot be copied")
+    local ok, message = pcall(map.parallel, map, { map = function()
+      return coroutine.create(print)
+    end })
+    assert.is_false(ok)
+    assert.truthy(message:find("the result.*a thread cannot be copied"), message)
+  end)
+
+  it("checks its options", function()
+    local map = helper.map()
+    local function nothing() end
+    assert.error_matches(function() map:parallel {} end, "option 'map'")
+    assert.error_matches(function() map:parallel { map = 5 } end, "option 'map'")
+    assert.error_matches(function()
+      map:parallel { map = nothing, wrkers = 2 }
+    end, "unknown option")
+    assert.error_matches(function() map:parallel { map = nothing, workers = 0 } end, "workers")
+    assert.error_matches(function() map:parallel { map = nothing, workers = 257 } end, "workers")
+    assert.error_matches(function() map:parallel { map = nothing, where = "value <" } end,
+      "a value expected at the end")
+    map:close()
+    assert.error_matches(function() map:parallel { map = nothing } end, "map is closed")
+  end)
+
+  it("leaves no thread, descriptor or memory behind", function()
+    local map = filled(helper.types[1], 50)
+    local function run() map:parallel { workers = 2, map = function() return 1 end } end
+    run()
+    local before, open = threads(), helper.descriptors()
+    local cycles = tonumber(os.getenv "LUABPF_CYCLES") or 100
+    local function resident()
+      return tonumber(io.open("/proc/self/status"):read("a"):match("VmRSS:%s*(%d+)"))
+    end
+    local early
+    for i = 1, cycles do
+      run()
+      if i == cycles // 2 then
+        collectgarbage()
+        early = resident()
+      end
+    end
+    collectgarbage()
+    assert.is_true(resident() - early <= 1024, "memory has grown")
+    assert.equal(before, threads())
+    assert.equal(open, helper.descriptors())
+  end)
+
+  it("[case 48] hands stable keys to one worker while others come and go", function()
+    local map = helper.map { max_entries = 6000 }
+    local keys = {}
+    for i = 1, 5000 do keys[i] = i end
+    map:update_batch(keys, keys)
+    local process = helper.process([[
+      local map = bpf.open(math.tointeger((...)))
+      print("ready") io.stdout:flush()
+      local n = 0
+      while not map:lookup(0) do
+        for i = 1, 5000, 7 do map:update(i, n, "exist") end
+        for i = 1, 300 do map:update(10000 + i, n) map:delete(10000 + (i + n) % 300) end
+        n = n + 1
+      end
+    ]], tostring(map:info().id))
+    assert.equal("ready", process:read("l"))
+    for round = 1, 30 do
+      local seen = seen_by(map, round % 4 + 1, 256)
+      for i = 1, 5000 do assert(seen[i] == 1, "a key came not once") end
+    end
+    map:update(0, 0)
+    process:close()
+  end)
+
+  it("scans ranges of buckets that meet without a gap", function()
+    local map = filled(helper.types[1], 1000)
+    for _, size in ipairs { 1, 5, 64, 1000 } do
+      local seen, n = {}, 0
+      for _, range in ipairs { { 0, 300 }, { 300, 301 }, { 301, 1024 } } do
+        local cursor <close> = core.cursor(map, { batch_size = size, first = range[1],
+          last = range[2] })
+        for batch in cursor.next, cursor do
+          for key in batch:entries() do
+            assert.is_nil(seen[key])
+            seen[key], n = true, n + 1
+          end
+        end
+      end
+      assert.equal(1000, n)
+    end
+  end)
+end)
