@@ -150,6 +150,8 @@ static const char *reason_of(const struct attempt *a, int err)
 		return "programs of type syscall need Linux 5.14";
 	if (strstr(text, "Sleepable programs can only use"))
 		return "maps without preallocation can be used by programs since Linux 6.1";
+	if (strstr(text, "sleepable progs cannot use bpf_spin_lock"))
+		return "values with a spin lock can be used by programs since Linux 6.6";
 	if (strstr(text, "not allowed for map"))
 		return "the kernel does not walk this type of map";
 	if (err == -E2BIG || strstr(text, "too complex") || strstr(text, "too large"))

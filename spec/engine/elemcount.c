@@ -78,10 +78,25 @@ static void refusals(void)
 	drop(&f);
 }
 
+static int before_it(void)
+{
+	struct lb_elemcount e;
+	struct filled f;
+
+	make(&f, BPF_MAP_TYPE_HASH, 4, 8, 10, 10, 0);
+	ok(lb_elemcount_open(&e, &f.m, &elog) == -LB_ENOTSUPP && strstr(e.refused, "Linux 6.6"),
+	   "refused by this kernel, which has no such count");
+	lb_elemcount_close(&e);
+	drop(&f);
+	return tap_end();
+}
+
 int main(void)
 {
 	lb_log_install();
 	rnd_seed();
+	if (!kernel_at_least(6, 6))
+		return before_it();
 	type(BPF_MAP_TYPE_HASH, 0, "hash");
 	type(BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, "hash, not preallocated");
 	type(BPF_MAP_TYPE_LRU_HASH, 0, "lru_hash");

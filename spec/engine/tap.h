@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/utsname.h>
 
 static unsigned int tap_count, tap_failed;
 
@@ -46,6 +47,17 @@ static inline int tap_end(void)
 {
 	printf("1..%u\n", tap_count);
 	return tap_failed ? 1 : 0;
+}
+
+/* What a kernel does not have is checked to be refused there, with the version that brought it. */
+static inline bool kernel_at_least(unsigned int major, unsigned int minor)
+{
+	struct utsname u;
+	unsigned int a = 0, b = 0;
+
+	uname(&u);
+	sscanf(u.release, "%u.%u", &a, &b);
+	return a > major || (a == major && b >= minor);
 }
 
 /* The seed is $SEED, or always the same one: a failure can be had again. */
