@@ -124,6 +124,14 @@ function bpf.open_link(path) end
 ---@return luabpf.expression
 function bpf.compile(text, map) end
 
+---Measures how fast a map can be read on this machine; reads only, about two seconds.
+---@param map luabpf.map
+---@param options? { where?: string, params?: table, sizes?: integer[], patience?: integer|string }
+---@return table? result prints as tables: sizes, best, views, tables, engines, why
+---@return string? message
+---@return integer? errno
+function bpf.bench(map, options) end
+
 ---A copy of a batch, or the table that a view is on, which stays valid.
 ---@param of luabpf.batch|luabpf.data
 ---@return luabpf.batch|luabpf.data

@@ -8,6 +8,7 @@
 -- This file puts the public module together: the C core, and what is written
 -- in Lua on top of it.
 
+local bench = require "luabpf.bench"
 local core = require "luabpf.core"
 local features = require "luabpf.features"
 local iter = require "luabpf.iter"
@@ -32,6 +33,7 @@ local bpf = {
   copy = core.copy,
   compile = prepare.compile,
   features = features,
+  bench = bench,
   now = core.now,
   boottime = core.boottime,
   cpus = core.cpus,
