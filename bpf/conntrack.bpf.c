@@ -406,6 +406,8 @@ static __always_inline enum initiator make_key(struct packet *p, struct conn_key
 /*
  * Whether a lookup by the packet's source will lead ingress to the socket
  * that sends it. A TCP socket is out of reach soon after it begins to close.
+ * Before Linux 6.6 egress does not see SYN with ACK over IPv6 (the kernel's
+ * commit 223f5f79f2ce), so that the socket does not tell whether it did.
  */
 static __always_inline bool traceable(struct __sk_buff *skb, const struct packet *p)
 {
@@ -417,7 +419,7 @@ static __always_inline bool traceable(struct __sk_buff *skb, const struct packet
 		return false;
 	if (p->protocol == udp)
 		return true;
-	return p->protocol == tcp && !p->rst &&
+	return p->protocol == tcp && !p->rst && !p->answer &&
 	       (sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_SYN_SENT ||
 		sk->state == BPF_TCP_SYN_RECV || sk->state == BPF_TCP_CLOSE_WAIT ||
 		sk->state == BPF_TCP_LISTEN);
@@ -478,7 +480,7 @@ static __noinline bool counted_when_sent(struct __sk_buff *skb, const struct pac
 					 const struct conn_key *key, enum initiator sender)
 {
 	struct note_key note = { *key, { p->identity[0], p->identity[1] } };
-	bool has_socket = p->protocol == tcp || p->protocol == udp;
+	bool has_socket = (p->protocol == tcp && !p->answer) || p->protocol == udp;
 	__u64 cgroup = has_socket ? sender_cgroup(skb, p) : 0;
 
 	if (cgroup && bpf_map_lookup_elem(&cgroups, &cgroup))
@@ -571,8 +573,12 @@ static __always_inline void update(struct conn *c, const struct packet *p, enum 
 	count(counted);
 }
 
-static __noinline long insert(const struct conn_key *key, const struct packet *p,
-				   enum initiator sender, __u64 now)
+/*
+ * 0 or -errno, of which only the lower 32 bits count: before Linux 6.4 the
+ * map's function, which is called directly, returns an int.
+ */
+static __noinline int insert(const struct conn_key *key, const struct packet *p,
+			     enum initiator sender, __u64 now)
 {
 	struct conn c = { .first_seen = now, .last_seen = now };
 
@@ -586,15 +592,15 @@ static __noinline long insert(const struct conn_key *key, const struct packet *p
 		c.bytes = p->bytes;
 	}
 	c.state = first_state(p, !p->answer);
-	return bpf_map_update_elem(&conns, key, &c, BPF_NOEXIST);
+	return (int)bpf_map_update_elem(&conns, key, &c, BPF_NOEXIST);
 }
 
 /* Another CPU may insert the same entry at the same time: the second one adds to it. */
 static __noinline void track(const struct conn_key *key, const struct packet *p,
-				  enum initiator sender)
+			     enum initiator sender)
 {
 	__u64 now = bpf_ktime_get_ns();
-	long err = 0;
+	int err = 0;
 
 	for (int i = 0; i < INSERT_TRIES; i++) {
 		struct conn *c = bpf_map_lookup_elem(&conns, key);
@@ -603,7 +609,7 @@ static __noinline void track(const struct conn_key *key, const struct packet *p,
 			update(c, p, sender, now);
 			return;
 		}
-		if (c && bpf_map_delete_elem(&conns, key) == 0)
+		if (c && (int)bpf_map_delete_elem(&conns, key) == 0)
 			count(reopened);
 		err = insert(key, p, sender, now);
 		if (err != -EEXIST)
