@@ -207,6 +207,8 @@ end
 local function demo()
   local cgroup <close> = traffic.cgroup("luabpf-demo-" .. pid())
   local generator <close> = traffic.start(GENERATOR, cgroup)
+  -- Else another program's pings would reach this one's sockets too, and be counted rightly.
+  generator:command "private"
   start_tracker(cgroup)
   local tracker <close> = env.tracker
   local conns = make_traffic(generator)

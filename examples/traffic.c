@@ -26,21 +26,27 @@
  *       the IP header. Those of TCP are from the kernel's own account of the
  *       two sockets (TCP_INFO).
  *   close TAG
+ *   private
+ *       From now on sockets are made in a network of this process's own, where
+ *       nobody else's packets are on lo.
  *
  * A PORT that is taken is replaced by a free one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/tcp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,14 +145,29 @@ static const char *text_of(const union address *a, char *buf, socklen_t size)
 	return inet_ntop(AF_INET6, &a->in6.sin6_addr, buf, size);
 }
 
-/* A socket bound to a, which gets the port used; -1 after saying why. */
-static int bound_socket(int type, union address *a)
+/* A socket; -1 after saying why. A packet that is lost is an error, not a wait for ever. */
+static int new_socket(int family, int type, int protocol)
 {
-	socklen_t size = address_size(a);
-	int one = 1, fd = socket(a->any.sa_family, type | SOCK_CLOEXEC, 0);
+	struct timeval patience = { .tv_sec = 5 };
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
 
 	if (fd < 0)
 		return fail("socket"), -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
+/*
+ * A socket bound to a, which gets the port used; -1 after saying why. Only TCP reuses the
+ * address: two UDP sockets that do may both be bound to a port, and one gets all its packets.
+ */
+static int bound_socket(int type, union address *a)
+{
+	socklen_t size = address_size(a);
+	int one = type == SOCK_STREAM, fd = new_socket(a->any.sa_family, type, 0);
+
+	if (fd < 0)
+		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &a->any, size) != 0 && errno == EADDRINUSE) {
 		a->in.sin_port = 0;	/* the same place in sockaddr_in6 */
@@ -164,10 +185,10 @@ static int bound_socket(int type, union address *a)
 static int connected_socket(int type, const union address *a, union address *from)
 {
 	socklen_t size = sizeof(*from);
-	int fd = socket(a->any.sa_family, type | SOCK_CLOEXEC, 0);
+	int fd = new_socket(a->any.sa_family, type, 0);
 
 	if (fd < 0)
-		return fail("socket"), -1;
+		return -1;
 	if (connect(fd, &a->any, address_size(a)) == 0 &&
 	    getsockname(fd, &from->any, &size) == 0)
 		return fd;
@@ -430,7 +451,6 @@ static bool ping_once(struct conn *c, uint16_t id, size_t size)
 static bool do_ping(char *const arg[], const unsigned long number[])
 {
 	uint16_t id = (uint16_t)(getpid() + (int)nconns);
-	struct timeval patience = { .tv_sec = 2 };
 	struct conn *c = new_conn(arg[0], ICMP);
 	size_t size = number[3] & ~1ul;
 	bool ok = true;
@@ -439,12 +459,11 @@ static bool do_ping(char *const arg[], const unsigned long number[])
 		return false;
 	if (size > sizeof(((struct echo *)0)->data))
 		return refuse("a ping has up to 2048 bytes");
-	c->client = socket(c->to.any.sa_family, SOCK_RAW | SOCK_CLOEXEC,
-			   c->to.any.sa_family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	c->client = new_socket(c->to.any.sa_family, SOCK_RAW,
+			       c->to.any.sa_family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	if (c->client < 0)
-		return fail("socket");
+		return false;
 	nconns++;
-	setsockopt(c->client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (connect(c->client, &c->to.any, address_size(&c->to)) != 0)
 		return fail("connect");
 	c->from = c->to;
@@ -553,6 +572,24 @@ static bool do_close(char *const arg[], const unsigned long number[])
 	return true;
 }
 
+static bool do_private(char *const arg[], const unsigned long number[])
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	bool ok;
+	int fd;
+
+	(void)arg;
+	(void)number;
+	if (unshare(CLONE_NEWNET) != 0)
+		return fail("unshare");
+	fd = new_socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0)
+		return false;
+	ok = ioctl(fd, SIOCSIFFLAGS, &lo) == 0 || fail("lo");
+	close(fd);
+	return ok;
+}
+
 /* ---- command lines --------------------------------------------------------- */
 
 #define MAX_WORDS 9
@@ -563,8 +600,9 @@ static const struct {
 	unsigned words;		/* of them, those that are not numbers */
 	bool (*run)(char *const arg[], const unsigned long number[]);
 } commands[] = {
-	{ "tcp", 6, 2, do_tcp },       { "udp", 8, 2, do_udp },       { "ping", 4, 2, do_ping },
+	{ "tcp", 6, 2, do_tcp },       { "udp", 8, 2, do_udp },	      { "ping", 4, 2, do_ping },
 	{ "stream", 3, 1, do_stream }, { "report", 1, 1, do_report }, { "close", 1, 1, do_close },
+	{ "private", 0, 0, do_private },
 };
 
 static bool numbers(char *const arg[], unsigned from, unsigned n, unsigned long number[])
