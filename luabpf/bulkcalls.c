@@ -3,7 +3,7 @@
  * Map methods on many given keys: lookup_batch, update_batch, delete_batch,
  * upsert_batch. Keys and values come as a list of Lua values, as a packed
  * string of records, or as a batch, which serves as both. Everything is
- * encoded before the first key reaches the kernel.
+ * encoded before the first key reaches the kernel. many.h does the work.
  */
 #include "bulk.h"
 #include "map.h"
@@ -148,9 +148,9 @@ static void begin(lua_State *L, struct call *c, bool status)
 }
 
 /* Raises unless the map is still open: encoding may have run finalizers. */
-static struct lb_kmap *kmap(lua_State *L)
+static struct lb_many_map map_of(lua_State *L)
 {
-	return &lb_check_map(L, 1)->k;
+	return lb_map_many(lb_check_map(L, 1));
 }
 
 static int push_status(lua_State *L, const struct call *c)
@@ -199,10 +199,11 @@ static void push_values(lua_State *L, const struct call *c, const uint8_t *value
 	}
 }
 
-static int lookup_list(lua_State *L, struct call *c)
+static int lookup_list(lua_State *L, struct call *c, bool touch)
 {
 	uint8_t *values = lua_newuserdatauv(L, (size_t)c->in.n * c->m->value.stride + 1, 0);
-	int err = lb_bulk_lookup(kmap(L), &c->in, values, &c->tally);
+	struct lb_many_map m = map_of(L);
+	int err = lb_many_lookup(&m, &c->in, values, touch, &c->tally);
 
 	push_values(L, c, values, option_is(L, c, "raw"));
 	lua_pushinteger(L, c->tally.found);
@@ -210,16 +211,17 @@ static int lookup_list(lua_State *L, struct call *c)
 }
 
 /* A batch of the same keys; entries without a value are marked. */
-static int lookup_packed(lua_State *L, struct call *c)
+static int lookup_packed(lua_State *L, struct call *c, bool touch)
 {
 	uint8_t *keys, *values, *present;
 	struct lb_batch *b = lb_batch_new(L, 1, c->in.n, true, &keys, &values, &present);
+	struct lb_many_map m = map_of(L);
 	int err;
 
 	b->raw = option_is(L, c, "raw");
 	c->in.keys = records(L, 2, false);
 	memcpy(keys, c->in.keys, (size_t)c->in.n * c->m->key.size);
-	err = lb_bulk_lookup(kmap(L), &c->in, values, &c->tally);
+	err = lb_many_lookup(&m, &c->in, values, touch, &c->tally);
 	for (uint32_t i = 0; i < c->in.n; i++)
 		present[i] = c->in.status[i] == LB_ST_FOUND;
 	lua_pushinteger(L, c->tally.found);
@@ -245,21 +247,23 @@ static void check_call_options(lua_State *L, struct call *c, int idx, const char
 
 /***
 The values of many keys. A list of keys gives a list of values, nil where a
-key is missing; a packed string or a batch gives a batch.
-@function map:lookup_batch @param keys @tparam[opt] table options raw, status
+key is missing; a packed string or a batch gives a batch. In LRU maps entries
+are marked as used only with touch = true, which is faster.
+@function map:lookup_batch @param keys @tparam[opt] table options raw, status, touch
 @return values @treturn integer found @treturn[opt] table status
 */
 static int map_lookup_batch(lua_State *L)
 {
-	static const char *const names[] = { "raw", "status", NULL };
+	static const char *const names[] = { "raw", "status", "touch", NULL };
 	struct call c = { .m = lb_check_map(L, 1), .name = "lookup_batch" };
-	bool list = lua_istable(L, 2);
+	bool list = lua_istable(L, 2), touch;
 
 	check_call_options(L, &c, 3, names);
+	touch = option_is(L, &c, "touch");
 	if (!can(L, &c, LB_CAN_LOOKUP))
 		return 3;
 	begin(L, &c, true);
-	return list ? lookup_list(L, &c) : lookup_packed(L, &c);
+	return list ? lookup_list(L, &c, touch) : lookup_packed(L, &c, touch);
 }
 
 /* ---- update ----------------------------------------------------------- */
@@ -302,6 +306,7 @@ static int map_update_batch(lua_State *L)
 {
 	static const char *const names[] = { "mode", "status", NULL };
 	struct call c = { .m = lb_check_map(L, 1), .name = "update_batch", .values = 3 };
+	struct lb_many_map m;
 	enum lb_mode mode;
 	int err;
 
@@ -311,7 +316,8 @@ static int map_update_batch(lua_State *L)
 	if (!can(L, &c, LB_CAN_UPDATE))
 		return 3;
 	begin(L, &c, false);
-	err = lb_bulk_update(kmap(L), &c.in, mode, &c.tally);
+	m = map_of(L);
+	err = lb_many_update(&m, &c.in, mode, &c.tally);
 	lua_pushinteger(L, c.tally.stored);
 	return finish(L, &c, err, 1);
 }
@@ -326,6 +332,7 @@ static int map_upsert_batch(lua_State *L)
 {
 	static const char *const names[] = { "status", NULL };
 	struct call c = { .m = lb_check_map(L, 1), .name = "upsert_batch", .values = 3 };
+	struct lb_many_map m;
 	int err;
 
 	spread_batch(L);
@@ -333,7 +340,8 @@ static int map_upsert_batch(lua_State *L)
 	if (!can(L, &c, LB_CAN_UPDATE))
 		return 3;
 	begin(L, &c, false);
-	err = lb_bulk_upsert(kmap(L), &c.in, &c.tally);
+	m = map_of(L);
+	err = lb_many_upsert(&m, &c.in, &c.tally);
 	lua_createtable(L, 0, 2);
 	lua_pushinteger(L, c.tally.inserted);
 	lua_setfield(L, -2, "inserted");
@@ -368,6 +376,7 @@ static int map_delete_batch(lua_State *L)
 {
 	static const char *const names[] = { "if_equal", "status", NULL };
 	struct call c = { .m = lb_check_map(L, 1), .name = "delete_batch" };
+	struct lb_many_map m;
 	int err;
 
 	check_call_options(L, &c, 3, names);
@@ -375,10 +384,11 @@ static int map_delete_batch(lua_State *L)
 		return 3;
 	find_if_equal(L, &c);
 	begin(L, &c, false);
+	m = map_of(L);
 	if (c.values)
-		err = lb_bulk_delete_equal(kmap(L), &c.in, &c.tally);
+		err = lb_many_delete_equal(&m, &c.in, &c.tally);
 	else
-		err = lb_bulk_delete(kmap(L), &c.in, &c.tally);
+		err = lb_bulk_delete(m.k, &c.in, &c.tally);
 	lua_pushinteger(L, c.tally.deleted);
 	lua_pushinteger(L, c.tally.missing);
 	if (c.values)

@@ -60,6 +60,12 @@ int lb_kmap_adopt(struct lb_kmap *m, int fd);
 void lb_kmap_close(struct lb_kmap *m);
 /* Reads struct bpf_map_info again. */
 int lb_kmap_info(int fd, struct lb_mapinfo *info);
+/*
+ * Whether this process may read, or write, the map by system calls: a handle
+ * may be for reading or writing only, a map frozen. Programs are held to
+ * neither by the kernel; luabpf's keep to both.
+ */
+bool lb_kmap_allows(const struct lb_kmap *m, bool write);
 /* How many entries one call may cover, at most want. */
 uint32_t lb_kmap_call_limit(const struct lb_kmap *m, uint32_t want);
 

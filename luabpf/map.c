@@ -655,6 +655,7 @@ static int map_fd(lua_State *L)
 
 static void close_map(struct lb_map *m)
 {
+	lb_many_close(&m->many);
 	lb_pool_close(&m->pool);
 	lb_kmap_close(&m->k);
 }

@@ -9,6 +9,7 @@
 #include "codec.h"
 #include "kmap.h"
 #include "luabpf.h"
+#include "many.h"
 #include "region.h"
 
 /* User values of a map handle. */
@@ -22,9 +23,16 @@ enum {
 struct lb_map {
 	struct lb_kmap k;
 	struct lb_pool pool;	/* regions for programs that work on the map */
+	struct lb_many many;	/* programs for many given keys */
 	struct lb_shape key;
 	struct lb_shape value;
 };
+
+/* For many.h. */
+static inline struct lb_many_map lb_map_many(struct lb_map *m)
+{
+	return (struct lb_many_map){ &m->k, &m->pool, &m->many, m->value.type };
+}
 
 /* The open map at arg; raises otherwise. */
 struct lb_map *lb_check_map(lua_State *L, int arg);

@@ -10,10 +10,12 @@
  *		signed =, big = }... }, sums = { { op =, code = }... },
  *		keys =, values =, remove =, zeros = { { offset =, size = }... } })
  *	n = q:match(batch, params)		how many match
- *	rows = q:rows(batch, params)		the matches, until the next call
+ *	rows = q:rows(batch, params, rows)	the matches, in old rows if there are any
  *	some = q:pick(batch, params)		the matches as a batch
  *	result, rows = q:scan{ params =, rows =, limit =, ... }
+ *	deleted, missing, kept, gone = q:delete_live(batch, params, copy)
  */
+#include "keyed.h"
 #include "live.h"
 #include "loader.h"
 #include "object.h"
@@ -27,8 +29,8 @@
 #define LB_QUERY "luabpf.query"
 #define MAX_ZEROS 64
 
-/* User values: the map, a table that keeps code and arrays, the rows of blocks. */
-enum { MAP = 1, KEPT, ROWS, UVALUES = ROWS };
+/* User values: the map, a table that keeps code and arrays. */
+enum { MAP = 1, KEPT, UVALUES = KEPT };
 
 struct query {
 	struct lb_map *map;
@@ -37,8 +39,13 @@ struct query {
 	struct lb_interp *columns;
 	uint8_t *match;			/* a byte per entry of the block at hand; malloc'd */
 	uint32_t room;
+	uint32_t matched;		/* counts fillings of match, to notice others */
 	struct lb_scan scan;
 	bool scan_open;
+	struct decider {
+		struct lb_keyed keyed;
+		bool open, refused;
+	} deciders[2];			/* judge given keys and delete; the second copies what it deletes */
 };
 
 static struct query *check_query(lua_State *L)
@@ -264,8 +271,6 @@ static int query_new(lua_State *L)
 	q->spec.values = flag(L, 2, "values");
 	q->spec.remove = flag(L, 2, "remove");
 	prepare_all(L, q, 4);
-	lb_rows_new(L, 1);
-	lua_setiuservalue(L, 3, ROWS);
 	q->map = m;
 	lua_settop(L, 3);
 	return 1;
@@ -314,6 +319,7 @@ static uint32_t match_block(lua_State *L, struct query *q, const struct lb_block
 			    const uint64_t *params)
 {
 	room_for(L, q, block->n);
+	q->matched++;
 	if (q->spec.where.n)
 		return lb_interp_match(&q->where, block, params, q->match);
 	memset(q->match, 1, block->n);
@@ -346,20 +352,34 @@ static void copy_matches(const struct query *q, const struct lb_block *block, ui
 	}
 }
 
-/* q:rows(batch, params): the matches as rows that are void after the next call. */
+/* The rows at idx, or new ones there. */
+static struct lb_rows *open_rows(lua_State *L, const struct query *q, int idx)
+{
+	struct lb_rows *r;
+
+	lua_settop(L, idx);
+	if (lua_isnil(L, idx)) {
+		lua_getiuservalue(L, 1, MAP);
+		lb_rows_new(L, -1);
+		lua_replace(L, idx);
+		lua_settop(L, idx);
+	}
+	r = lb_check_rows(L, idx);
+	luaL_argcheck(L, r->map == q->map && !r->region, idx, "rows of another kind");
+	luaL_argcheck(L, !r->lender.busy, idx, "the rows are in use");
+	return r;
+}
+
+/* q:rows(batch, params [, rows]): the matches, in the rows of an earlier call if given. */
 static int query_rows(lua_State *L)
 {
 	struct query *q = check_query(L);
-	struct lb_block block = check_block(L, q);
 	const uint64_t *params = check_params(L, q, 3);
 	const struct lb_scan_spec *s = &q->spec;
-	uint32_t n = match_block(L, q, &block, params);
-	struct lb_rows *r;
+	struct lb_rows *r = open_rows(L, q, 4);
+	struct lb_block block = check_block(L, q);
+	uint32_t n = match_block(L, check_query(L), &block, params);
 
-	lua_getiuservalue(L, 1, ROWS);
-	r = lb_check_rows(L, -1);
-	if (r->lender.busy)
-		return luaL_error(L, "the rows are in use");
 	if (!lb_rows_reserve(r, n, s->keys, s->values, s->ncolumns))
 		return luaL_error(L, "not enough memory");
 	copy_matches(q, &block, s->keys ? r->memory + (r->keys - r->memory) : NULL,
@@ -376,51 +396,149 @@ static int query_pick(lua_State *L)
 {
 	struct query *q = check_query(L);
 	struct lb_block block = check_block(L, q);
-	uint32_t n = match_block(L, q, &block, check_params(L, q, 3));
+	uint32_t n = match_block(L, q, &block, check_params(L, q, 3)), at = q->matched;
 	uint8_t *keys, *values, *present;
 
 	lua_getiuservalue(L, 1, MAP);
-	lb_batch_new(L, -1, n, false, &keys, &values, &present);
+	lb_batch_new(L, -1, n, false, &keys, &values, &present)->raw = lb_check_batch(L, 2)->raw;
 	block = check_block(L, q);
+	if (q->matched != at)
+		return luaL_error(L, "the query was run by a finalizer");
 	copy_matches(q, &block, keys, values);
 	return 1;
 }
 
+/* ---- deleting given keys ------------------------------------------------- */
+
+static int open_decider(struct query *q, struct decider *d, bool copy)
+{
+	struct lb_keyed_spec spec = { .op = LB_KEYED_DECIDE, .env = q->spec.env,
+				      .where = q->spec.where, .copy = copy,
+				      .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
+	int err = 0;
+
+	if (!d->open)
+		err = lb_keyed_open(&d->keyed, &q->map->k, &spec);
+	d->open = !err;
+	return err;
+}
+
+/* One call of delete_live. */
+struct deletion {
+	struct query *q;
+	struct lb_block block;
+	const uint64_t *params;
+	uint8_t *keys, *values;		/* of what was deleted; values NULL: not wanted */
+	uint8_t *status;
+	struct lb_live live;
+};
+
+/* What the program deleted: those keys, and the values, which lie at their keys' places. */
+static void gather(struct deletion *x, uint32_t done)
+{
+	size_t ks = x->q->map->key.size, vs = x->q->map->value.stride;
+	uint32_t to = x->live.deleted;
+
+	for (uint32_t i = 0; i < done; i++) {
+		if (x->status[i] != LB_ST_DELETED)
+			continue;
+		memcpy(x->keys + to * ks, x->block.keys + i * ks, ks);
+		if (to != i)
+			memcpy(x->values + to * vs, x->values + i * vs, vs);
+		to++;
+	}
+}
+
 /*
- * q:delete_live(batch, params): deletes those of the batch that match now: each
- * is read again and judged immediately before its own delete. Returns deleted,
- * missing, kept and a batch of what was deleted, as it was then; or nil,
- * message, errno and these as a list.
+ * By the program: returns for how many entries. The others are left to single
+ * calls: there is no program, or it met an error.
+ */
+static uint32_t decide(struct deletion *x, bool copy)
+{
+	struct query *q = x->q;
+	struct decider *d = &q->deciders[copy];
+	struct lb_keys in = { .keys = x->block.keys, .n = x->block.n, .status = x->status };
+	struct lb_tally t = { 0 };
+	struct lb_region *region = NULL;
+	struct lb_log log;
+	int err;
+
+	/* Values with a lock are judged as they are read under it. */
+	if (x->block.n == 0 || d->refused || q->map->k.lock || !lb_kmap_allows(&q->map->k, true))
+		return 0;
+	err = open_decider(q, d, copy);
+	d->refused = err != 0;
+	if (err || lb_region_get(&q->map->pool, lb_keyed_room(&d->keyed, in.n), &region))
+		return 0;
+	err = lb_keyed_load(&d->keyed, region, &log);
+	d->refused = err && err != -ENOMEM;
+	if (!err)
+		lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &t, &log);
+	lb_region_put(&q->map->pool, region);
+	if (copy)
+		gather(x, t.done);
+	x->live = (struct lb_live){ t.deleted, t.missing, t.changed };
+	return t.done;
+}
+
+static int delete_rest(struct deletion *x, uint32_t done)
+{
+	size_t ks = x->q->map->key.size, vs = x->q->map->value.stride;
+	struct lb_block rest = { x->block.keys + done * ks, x->block.values + done * vs,
+				 x->block.n - done };
+	uint32_t at = x->live.deleted;
+
+	return lb_live_delete(&x->q->map->k, x->q->spec.where.n ? &x->q->where : NULL, x->params,
+			      &rest, x->keys + at * ks, x->values + at * vs, &x->live);
+}
+
+/* nil, message, errno and the n values at the top as a list. */
+static int partial(lua_State *L, const struct query *q, int err, int n)
+{
+	lua_createtable(L, n, 0);
+	lua_insert(L, -n - 1);
+	for (int i = n; i >= 1; i--)
+		lua_rawseti(L, -i - 1, i);
+	lb_map_fail(L, q->map, "delete_where", -err);
+	lua_pushvalue(L, -4);
+	return 4;
+}
+
+/*
+ * q:delete_live(batch, params, copy): deletes those of the batch that match
+ * now: each is read again and judged immediately before its own delete, by a
+ * program where there is one. Returns deleted, missing, kept and, with copy, a
+ * batch of what was deleted, as it was then; or nil, message, errno and these
+ * as a list.
  */
 static int query_delete_live(lua_State *L)
 {
 	struct query *q = check_query(L);
-	struct lb_block block = check_block(L, q);
-	const uint64_t *params = check_params(L, q, 3);
-	struct lb_live live = { 0 };
-	uint8_t *keys, *values, *present;
+	struct deletion x = { .q = q, .block = check_block(L, q), .params = check_params(L, q, 3) };
+	bool copy = lua_toboolean(L, 4);
 	struct lb_batch *gone;
+	uint8_t *present;
+	uint32_t done;
 	int err;
 
+	lua_settop(L, 4);
 	lua_getiuservalue(L, 1, MAP);
-	gone = lb_batch_new(L, -1, block.n, false, &keys, &values, &present);
-	block = check_block(L, q);
-	err = lb_live_delete(&q->map->k, q->spec.where.n ? &q->where : NULL, params, &block, keys,
-			     values, &live);
-	gone->n = live.deleted;
-	if (err)
-		lb_map_fail(L, q->map, "delete_where", -err);
-	lua_pushinteger(L, live.deleted);
-	lua_pushinteger(L, live.missing);
-	lua_pushinteger(L, live.kept);
-	lua_pushvalue(L, err ? -7 : -4);
-	if (!err)
-		return 4;
-	lua_createtable(L, 4, 0);
-	lua_insert(L, -5);
-	for (int i = 4; i >= 1; i--)
-		lua_rawseti(L, -i - 1, i);
-	return 4;
+	gone = lb_batch_new(L, 5, x.block.n, false, &x.keys, &x.values, &present);
+	x.status = lua_newuserdatauv(L, x.block.n + 1, 0);
+	check_query(L);
+	x.block = check_block(L, q);
+	done = decide(&x, copy);
+	err = delete_rest(&x, done);
+	gone->n = x.live.deleted;
+	gone->raw = lb_check_batch(L, 2)->raw;
+	lua_pushinteger(L, x.live.deleted);
+	lua_pushinteger(L, x.live.missing);
+	lua_pushinteger(L, x.live.kept);
+	if (copy)
+		lua_pushvalue(L, 6);
+	else
+		lua_pushnil(L);
+	return err ? partial(L, q, err, 4) : 4;
 }
 
 /* ---- the kernel engine -------------------------------------------------- */
@@ -430,19 +548,28 @@ static const char *const stop_names[] = {
 	[LB_STOP_VISITS] = "visits", [LB_STOP_FULL] = "full", [LB_STOP_ERROR] = "error",
 };
 
-/* nil, why the kernel engine cannot be used, errno. */
+/* nil, why the kernel engine cannot be used, errno, whether it never can. */
 static int refused(lua_State *L, const struct query *q, int err, struct lb_log *log)
 {
+	const char *tail = lb_log_tail(log, LB_LOG_LINES), *why = q->scan.refused;
 	char text[128];
 
 	luaL_pushfail(L);
-	if (q->scan.refused)
-		lua_pushstring(L, q->scan.refused);
-	else
-		lua_pushfstring(L, "%s\n%s", lb_strerror(-err, text, sizeof(text)),
-				lb_log_tail(log, LB_LOG_LINES));
+	if (!why)
+		why = lb_strerror(-err, text, sizeof(text));
+	lua_pushfstring(L, tail[0] ? "%s\n%s" : "%s", why, tail);
 	lua_pushinteger(L, -err);
-	return 3;
+	lua_pushboolean(L, err != -ENOMEM && (!q->scan_open || q->scan.refused));
+	return 4;
+}
+
+static int not_allowed(lua_State *L)
+{
+	luaL_pushfail(L);
+	lua_pushliteral(L, "the map is frozen, or the handle not for reading and writing");
+	lua_pushinteger(L, EPERM);
+	lua_pushboolean(L, false);
+	return 4;
 }
 
 static lua_Integer arg_int(lua_State *L, const char *name)
@@ -463,6 +590,8 @@ static void set_field(lua_State *L, const char *name, uint64_t v)
 
 static void push_result(lua_State *L, const struct query *q, const struct lb_scan_result *r)
 {
+	char text[128];
+
 	lua_createtable(L, 0, 10);
 	set_field(L, "visited", r->visited);
 	set_field(L, "matched", r->matched);
@@ -472,8 +601,11 @@ static void push_result(lua_State *L, const struct query *q, const struct lb_sca
 	set_field(L, "stored", r->stored);
 	lua_pushstring(L, stop_names[r->stop]);
 	lua_setfield(L, -2, "stop");
-	if (r->stop == LB_STOP_ERROR)
+	if (r->stop == LB_STOP_ERROR) {
 		set_field(L, "errno", (uint64_t)-r->error);
+		lua_pushstring(L, lb_strerror(-r->error, text, sizeof(text)));
+		lua_setfield(L, -2, "error");
+	}
 	lua_createtable(L, (int)q->spec.nsums, 0);
 	for (uint32_t i = 0; i < q->spec.nsums; i++) {
 		lua_pushinteger(L, (lua_Integer)r->sums[i]);
@@ -498,12 +630,11 @@ static struct lb_scan_args scan_args(lua_State *L, const uint64_t *params)
 		.limit = (uint64_t)arg_int(L, "limit"),
 		.count_on = flag(L, 2, "count_on"),
 		.dry = flag(L, 2, "dry"),
-		.deadline = (uint64_t)arg_int(L, "deadline"),
 		.max_visits = (uint64_t)arg_int(L, "max_visits"),
 	};
 }
 
-/* Opens the scan, which loads its program, and checks out a region for nrows. */
+/* Opens the scan and loads its program, with a region for nrows checked out if it has rows. */
 static int ready(struct query *q, uint64_t nrows, struct lb_rows *rows, struct lb_log *log)
 {
 	int err = 0;
@@ -515,14 +646,21 @@ static int ready(struct query *q, uint64_t nrows, struct lb_rows *rows, struct l
 	}
 	if (!err && lb_scan_has_rows(&q->scan))
 		err = lb_region_get(&q->map->pool, lb_scan_room(&q->scan, nrows), &rows->region);
-	return err;
+	return err ? err : lb_scan_load(&q->scan, rows->region, log);
+}
+
+static int run(struct query *q, struct lb_scan_args *args, uint64_t budget,
+	       const struct lb_rows *rows, struct lb_scan_result *result, struct lb_log *log)
+{
+	args->deadline = budget ? lb_monotonic() + budget : 0;
+	return lb_scan_run(&q->scan, args, rows->region, result, log);
 }
 
 /*
- * q:scan{ params =, limit =, count_on =, dry =, deadline = (ns of bpf.now()),
+ * q:scan{ params =, limit =, count_on =, dry =, budget = (ns that it may take),
  * max_visits =, rows = (how many there is room for) }: one walk inside the
- * kernel. Returns the result and its rows; or nil, reason, errno with nothing
- * done.
+ * kernel. Returns the result and its rows; or nil, reason, errno and whether
+ * that is so for good, with nothing done.
  */
 static int query_scan(lua_State *L)
 {
@@ -532,7 +670,7 @@ static int query_scan(lua_State *L)
 	struct lb_scan_args args;
 	struct lb_rows *rows;
 	struct lb_log log;
-	uint64_t nrows;
+	uint64_t nrows, budget;
 	int err;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
@@ -540,14 +678,19 @@ static int query_scan(lua_State *L)
 	lua_getfield(L, 2, "params");
 	params = check_params(L, q, 3);
 	nrows = (uint64_t)arg_int(L, "rows");
+	budget = (uint64_t)arg_int(L, "budget");
 	args = scan_args(L, params);
 	lua_getiuservalue(L, 1, MAP);
 	rows = lb_rows_new(L, 4);
+	check_query(L);
+	if (!lb_kmap_allows(&q->map->k, false) ||
+	    (q->spec.remove && !args.dry && !lb_kmap_allows(&q->map->k, true)))
+		return not_allowed(L);
 	lb_log_begin(&log);
 	lb_log_end(&log);
 	err = ready(q, nrows, rows, &log);
 	if (!err)
-		err = lb_scan_run(&q->scan, &args, rows->region, &result, &log);
+		err = run(q, &args, budget, rows, &result, &log);
 	if (err) {
 		lb_rows_release(rows);
 		return refused(L, q, err, &log);
@@ -556,6 +699,19 @@ static int query_scan(lua_State *L)
 	push_result(L, q, &result);
 	lua_insert(L, -2);
 	return 2;
+}
+
+/* core.element_count(map): as the kernel counts; nil where it does not. */
+static int element_count(lua_State *L)
+{
+	struct lb_many_map m = lb_map_many(lb_check_map(L, 1));
+	uint64_t n;
+
+	if (lb_many_count(&m, &n))
+		luaL_pushfail(L);
+	else
+		lua_pushinteger(L, (lua_Integer)n);
+	return 1;
 }
 
 /* q:instructions(): of the program as it was loaded last; 0 if none was. */
@@ -574,9 +730,15 @@ static int query_gc(lua_State *L)
 	if (q->scan_open)
 		lb_scan_close(&q->scan);
 	q->scan_open = false;
+	for (int i = 0; i < 2; i++) {
+		if (q->deciders[i].open)
+			lb_keyed_close(&q->deciders[i].keyed);
+		q->deciders[i].open = false;
+	}
 	free(q->match);
 	q->match = NULL;
 	q->room = 0;
+	q->matched++;
 	return 0;
 }
 
@@ -597,9 +759,16 @@ static const luaL_Reg meta[] = {
 	{ NULL, NULL },
 };
 
+static const luaL_Reg functions[] = {
+	{ "query", query_new },
+	{ "element_count", element_count },
+	{ NULL, NULL },
+};
+
 void lb_open_query(lua_State *L)
 {
 	lb_newclass(L, LB_QUERY, methods, meta);
-	lua_pushcfunction(L, query_new);
-	lua_setfield(L, -2, "query");
+	luaL_setfuncs(L, functions, 0);
+	lua_pushinteger(L, LB_MAX_REGION);
+	lua_setfield(L, -2, "max_region");
 }

@@ -27,8 +27,9 @@ local function buckets(size)
 end
 
 -- What each engine pays for being there and for every entry.
--- size: entries (expected), max_entries, hashed, ncpu (per-CPU maps), row_bytes (0: no rows),
--- matches (expected), deletes (whether they are deleted), unallocated, sums (fields over CPUs).
+-- size: entries (expected), max_entries, hashed, ncpu (per-CPU maps), rows (so many are copied
+-- out), row_bytes, matches (expected), deletes (whether they are deleted), unallocated, sums (fields
+-- over CPUs).
 local engines = {}
 
 function engines.kernel(size)
@@ -38,11 +39,8 @@ function engines.kernel(size)
   if size.deletes then
     ns = ns + size.matches * (size.unallocated and SCAN.delete_unallocated or SCAN.delete)
   end
-  if size.row_bytes > 0 then
-    ns = ns + size.matches * (SCAN.row + SCAN.row_byte * size.row_bytes)
-      + REGION_PER_MIB * size.matches * size.row_bytes / (1 << 20)
-  end
-  return ns
+  return ns + size.rows * (SCAN.row + SCAN.row_byte * size.row_bytes)
+    + REGION_PER_MIB * size.rows * size.row_bytes / (1 << 20)
 end
 
 function engines.batch(size)
@@ -51,10 +49,7 @@ function engines.batch(size)
     + (BATCH.entry + BATCH.interpret) * size.entries + BATCH.bucket * empty
   if size.ncpu then ns = ns + BATCH.percpu * size.ncpu * size.entries end
   if size.deletes then ns = ns + BATCH.delete * size.matches end
-  if size.row_bytes > 0 then
-    ns = ns + size.matches * (BATCH.row + BATCH.row_byte * size.row_bytes)
-  end
-  return ns
+  return ns + size.rows * (BATCH.row + BATCH.row_byte * size.row_bytes)
 end
 
 function engines.walk(size)
@@ -74,7 +69,7 @@ cost.load = LOAD
 
 --- Memory of the rows of a query; bytes.
 function cost.rows(size)
-  return math.floor(size.matches * size.row_bytes)
+  return math.floor(size.rows * size.row_bytes)
 end
 
 return cost

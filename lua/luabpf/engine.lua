@@ -18,6 +18,7 @@ local prepare = require "luabpf.prepare"
 local engine = {}
 
 local map = core.classes["luabpf.map"]
+local map_batches = map.batches
 local defaults = common.defaults
 
 -- Below this the bound of the entries is as good as their number, which takes a program to learn.
@@ -32,28 +33,31 @@ defaults.budget = 250000000
 
 local ENGINES = { "kernel", "batch", "walk" }
 
---- The options that all queries take.
-engine.OPTIONS = { params = "table", engine = "string", exact = "boolean", memory = true,
+local OPTIONS = { params = "table", engine = "string", exact = "boolean", memory = true,
   budget = true, batch_size = true, report = "table" }
 
---- Options of a query, checked: those in known, and these.
+--- The options of a query: those in known, and those that all queries take.
+function engine.options(known)
+  for name, kind in pairs(OPTIONS) do known[name] = kind end
+  return known
+end
+
+--- Options of a query, checked; known is of engine.options. Errors blame the caller of the method
+-- that calls this.
 -- @treturn table a run: what, engine (asked for), exact, memory, budget, batch_size, params, given
 function engine.run(what, given, known)
-  local all = {}
-  for name, kind in pairs(engine.OPTIONS) do all[name] = kind end
-  for name, kind in pairs(known) do all[name] = kind end
-  given = options.check(what, given, all, 4)
-  local run = { what = what, given = given, params = given.params, exact = given.exact }
+  given = options.check(what, given, known, 4)
+  local run = { what = what, given = given, params = given.params, exact = given.exact,
+    start = core.now() }
   run.engine = options.choice(what, "engine", given.engine, ENGINES, nil, 4)
-  run.memory = options.size(given.memory or defaults.memory, what .. ": option 'memory'")
-  run.budget = options.duration(given.budget or defaults.budget, what .. ": option 'budget'")
+  run.memory = options.size(given.memory or defaults.memory, what .. ": option 'memory'", 4)
+  run.budget = options.duration(given.budget or defaults.budget, what .. ": option 'budget'", 4)
   run.batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size, 4)
   if run.exact and run.engine == "kernel" then
     error(("%s: exact = true keeps to the batch cursor, engine = \"kernel\" does not"):format(what),
       3)
   end
-  run.start = core.now()
   return run
 end
 
@@ -70,14 +74,20 @@ local function size_of(self, query, run)
   local facts = query.facts
   local entries = expected_entries(self, facts)
   local all = not query.where and not run.filter
-  return {
+  local matches = all and entries or math.floor(entries * MATCHING)
+  local size = {
     entries = entries, max_entries = facts.info.max_entries,
     hashed = facts.kind.position == "bucket", ncpu = facts.env.ncpu,
-    row_bytes = run.rows and query.row_bytes or 0,
-    matches = all and entries or math.floor(entries * MATCHING),
-    deletes = run.deletes, unallocated = facts.info.map_flags & 1 ~= 0,
+    matches = matches, rows = 0, row_bytes = 0,
+    deletes = run.deletes and not run.dry_run, unallocated = facts.info.map_flags & 1 ~= 0,
     sums = #query.shared.percpu,
   }
+  if run.filter then -- a Lua function: whole entries, all of them
+    size.rows, size.row_bytes = entries, facts.entry_bytes
+  elseif query.row_bytes > 0 then
+    size.rows, size.row_bytes = matches, query.row_bytes
+  end
+  return size
 end
 
 -- Why the kernel engine cannot do it, as far as is known beforehand.
@@ -102,20 +112,22 @@ end
 function engine.choose(self, query, run)
   local size = size_of(self, query, run)
   local plan = { size = size, estimates = {}, cursor = by_cursor(query) }
-  plan.estimates[plan.cursor] = cost.run(plan.cursor, size)
+  local load = (run.filter and query.facts or query).loaded and 0 or cost.load
+  -- What the cursor finds is deleted by a program too. One that deletes for a Lua function is
+  -- needed in any engine.
+  local loads = size.deletes and not run.filter and not query.decided
+  plan.estimates[plan.cursor] = cost.run(plan.cursor, size) + (loads and cost.load or 0)
   local obstacle = kernel_obstacle(query, run)
-  if not obstacle then
-    plan.estimates.kernel = cost.run("kernel", size) + (query.loaded and 0 or cost.load)
-  end
+  if not obstacle then plan.estimates.kernel = cost.run("kernel", size) + load end
   if run.engine then
     plan.engine, plan.why = run.engine, "it was asked for"
     plan.obstacle = run.engine == "kernel" and obstacle or nil
   elseif obstacle then
     plan.engine, plan.why = plan.cursor, obstacle
-  elseif plan.estimates.kernel > run.budget then
+  elseif plan.estimates.kernel - load > run.budget then
     plan.engine = plan.cursor
     plan.why = "a run inside the kernel would take longer than the budget allows"
-  elseif run.rows and cost.rows(size) > run.memory then
+  elseif cost.rows(size) > run.memory then
     plan.engine, plan.why = plan.cursor, "the rows would not fit in the memory allowed"
   elseif plan.estimates.kernel > plan.estimates[plan.cursor] then
     plan.engine, plan.why = plan.cursor, "it is cheaper"
@@ -143,73 +155,65 @@ function engine.finish(query, run, report)
   return report
 end
 
--- The kernel engine is given up: the cursor does it, and the report says why.
-local function give_up(query, report, reason)
-  report.engine, report.why = by_cursor(query), reason
-  report.visited, report.matched = 0, 0
-end
-
 -- ---- the kernel engine ------------------------------------------------------------
 
-local function refusal(query, reason, errno)
-  if errno == core.errno.EPERM or errno == core.errno.EACCES then
-    local missing = core.missing_privileges()
-    query.facts.refused = missing and ("programs need CAP_BPF (this process lacks %s)")
-      :format(missing) or reason
-  end
-  query.refused = reason
-end
-
 --- One walk inside the kernel.
--- @tparam table args of luabpf.query:scan; deadline and params are filled in
+-- @tparam table args of luabpf.query:scan; budget and params are filled in
 -- @treturn table|nil result; its rows, or the reason and errno
 function engine.scan(query, run, args)
-  args.params = run.packed
-  args.deadline = core.now() + run.budget
-  local result, rows, errno = query.core:scan(args)
+  args.params, args.budget = run.packed, run.budget
+  local result, rows, errno, for_good = query.core:scan(args)
   if not result then
-    refusal(query, rows, errno)
+    if for_good then query.refused = rows end
+    if for_good and errno == core.errno.EPERM then query.facts.refused = rows end
     return nil, rows, errno
   end
   query.loaded = true
   return result, rows
 end
 
+-- How many rows a region may hold.
+local function most_rows(query, run)
+  return math.min(run.memory, core.max_region - 64) // query.row_bytes
+end
+
 -- How many rows the first run has room for.
-local function first_room(query, plan, run)
-  local most = run.memory // query.row_bytes
+function engine.first_room(query, plan, run)
   local all = plan.size.entries
   if all * query.row_bytes > EASY_ROWS then all = all // 4 end
   if run.limit then all = math.min(all, run.limit) end
-  return math.max(math.min(all, most), 1)
+  return math.max(math.min(all, most_rows(query, run)), 1)
 end
 
+-- Why a walk inside the kernel came to no end.
 local STOPPED = {
   deadline = "the walk inside the kernel was stopped at its time limit",
   visits = "the walk inside the kernel did not come to an end",
+  full = "entries that match come faster than they are handed over",
 }
 
---- All matches by the kernel: result and rows; or nil and why the cursor has to do it.
+engine.STOPPED = STOPPED
+
+--- All matches by the kernel: result and rows; or nil, why the cursor has to do it, errno, and
+-- whether the kernel was at it and was stopped.
 function engine.scan_rows(query, plan, run)
-  local room = run.rows and first_room(query, plan, run) or 0
+  local room = query.row_bytes > 0 and engine.first_room(query, plan, run) or 0
   for _ = 1, 3 do
-    local result, rows, errno = engine.scan(query, run,
-      { rows = room, limit = run.limit or 0 })
+    local result, rows, errno = engine.scan(query, run, { rows = room, limit = run.limit })
     if not result then return nil, rows, errno end
-    if STOPPED[result.stop] then
-      rows:close()
-      return nil, STOPPED[result.stop]
-    end
     local wanted = result.matched - result.cut
-    if not run.rows or result.stored >= wanted then return result, rows end
+    if not STOPPED[result.stop] and (query.row_bytes == 0 or result.stored >= wanted) then
+      return result, rows
+    end
     rows:close()
-    if wanted * query.row_bytes > run.memory then
+    if STOPPED[result.stop] then return nil, STOPPED[result.stop], nil, true end
+    if wanted > most_rows(query, run) then
       return nil, ("%d rows of %d bytes do not fit in the memory allowed"):format(wanted,
         query.row_bytes)
     end
-    room = math.min(wanted + wanted // 8 + 16, run.memory // query.row_bytes)
+    room = math.min(wanted + wanted // 8 + 16, most_rows(query, run))
   end
-  return nil, "the map grows faster than its rows can be read"
+  return nil, "the map grows faster than its rows can be read", nil, true
 end
 
 -- ---- the cursor engines -----------------------------------------------------------
@@ -236,82 +240,85 @@ end
 
 --- The batches of the whole map, by the cursor engine of the report.
 function engine.batches(self, run, report)
-  return map.batches(self, { batch_size = run.batch_size, engine = report.engine })
+  return map_batches(self, { batch_size = run.batch_size, engine = report.engine,
+    raw = run.given.raw })
 end
 
--- The whole map as one batch read by the kernel; nil and why not.
-local function whole(self, plan, run)
-  local query = prepare.query(self, "entries", { rows = true })
-  local every = { memory = run.memory, budget = run.budget, packed = "", rows = true }
-  local result, rows = engine.scan_rows(query, plan, every)
-  if not result then return nil, rows end
+-- What a caller gets whose kernel engine cannot be used.
+local function kernel_failed(query, run, reason, errno)
+  return ("%s: %s: engine \"kernel\": %s"):format(query.facts.info.name, run.what, reason),
+    errno or core.errno.ENOTSUPP
+end
+
+--- The kernel engine did not do it, or not all, for that reason: the cursor has to, unless the
+-- kernel was asked for and never began. Returns nothing.
+local function give_up(query, run, report, reason, errno, stopped)
+  if run.engine == "kernel" and not stopped then
+    common.throw(kernel_failed(query, run, reason, errno))
+  end
+  report.engine, report.why = by_cursor(query), reason
+end
+
+engine.give_up = give_up
+
+--- Tries the kernel engine where the plan says so.
+-- @treturn table|nil result and rows; nil when the cursor has to do it: the report says why.
+--   Raises an error object when the kernel engine was asked for and cannot
+function engine.try_kernel(query, plan, run, report)
+  if report.engine ~= "kernel" then return nil end
+  if plan.obstacle then return give_up(query, run, report, plan.obstacle) end
+  local result, rows, errno, stopped = engine.scan_rows(query, plan, run)
+  if not result then return give_up(query, run, report, rows, errno, stopped) end
+  report.visited, report.matched = result.visited, result.matched
+  report.complete = result.stop == "none"
+  return result, rows
+end
+
+-- The whole map as one batch read by the kernel, and its rows; nil when the cursor has to read it.
+local function whole(self, query, plan, run, report)
+  if report.engine ~= "kernel" then return nil end
+  if plan.obstacle then return give_up(query, run, report, plan.obstacle) end
+  local every = { memory = run.memory, budget = run.budget, packed = "" }
+  local result, rows, errno, stopped = engine.scan_rows(
+    prepare.query(self, "entries", { rows = true }), plan, every)
+  if not result then return give_up(query, run, report, rows, errno, stopped) end
+  query.facts.loaded = true
   return rows:batch(), rows
 end
 
 --- Blocks for a Lua function to judge, by the cheapest source: an iterator of batches.
 function engine.sources(self, query, plan, run, report)
-  if report.engine == "kernel" then
-    local batch, rows = whole(self, plan, run)
-    if batch then
-      return function()
-        local one = batch
-        batch = nil
-        return one
-      end, nil, nil, rows
-    end
-    give_up(query, report, rows)
-  end
-  return engine.batches(self, run, report)
+  local batch, rows = whole(self, query, plan, run, report)
+  if not batch then return engine.batches(self, run, report) end
+  return function()
+    local one = batch
+    batch = nil
+    return one
+  end, nil, nil, rows
 end
 
 -- ---- running ----------------------------------------------------------------------
 
-local function kernel_failed(self, run, reason, errno)
-  return nil, ("%s: %s: engine \"kernel\": %s"):format(map.info(self).name, run.what, reason),
-    errno or core.errno.ENOTSUPP
-end
-
---- Tries the kernel engine where the plan says so.
--- @treturn table|nil result and rows; nil when the cursor has to do it: the report says why;
---   false, and what the caller returns, when the kernel engine was asked for and cannot
-function engine.try_kernel(self, query, plan, run, report)
-  if report.engine ~= "kernel" then return nil end
-  local result, rows, errno
-  if plan.obstacle then
-    rows = plan.obstacle
-  else
-    result, rows, errno = engine.scan_rows(query, plan, run)
-  end
-  if result then
-    report.visited, report.matched = result.visited, result.matched
-    report.complete = result.stop == "none"
-    return result, rows
-  end
-  if run.engine == "kernel" and not (rows and rows:find("time limit", 1, true)) then
-    return false, kernel_failed(self, run, rows, errno)
-  end
-  give_up(query, report, rows)
-  return nil
-end
-
 --- The query of a run, and its plan; nothing is run.
 -- @tparam string kind of prepare.query
 -- @tparam table parts for prepare.query; where is text, a compiled expression or a function
-function engine.prepare(self, kind, run, parts)
+-- @tparam integer level whom errors blame, as in error() here
+function engine.prepare(self, kind, run, parts, level)
   core.check_map(self)
   if type(parts.where) == "function" then
     run.filter, parts.where = parts.where, nil
-    if run.params then error(("%s: params go with text"):format(run.what), 3) end
+    if run.params then error(("%s: params go with text"):format(run.what), level) end
   else
-    parts.where = prepare.text(parts.where, run.what)
+    parts.where = prepare.text(parts.where, run.what, level + 1)
   end
   local query = prepare.query(self, kind, parts)
   return query, engine.choose(self, query, run)
 end
 
---- The same for a run that is about to begin: query, plan and report.
+--- The same for a run that is about to begin: query, plan and report. Errors blame the caller of
+-- the method that calls this.
 function engine.begin(self, kind, run, parts)
-  local query, plan = engine.prepare(self, kind, run, parts)
+  local query, plan = engine.prepare(self, kind, run, parts, 4)
   run.packed = prepare.params(query, run.params)
   return query, plan, engine.report(plan)
 end

@@ -9,7 +9,7 @@ local show = require "luabpf.show"
 
 local map = core.classes["luabpf.map"]
 
-local EXPLAIN_OPTIONS = { where = true, columns = true, group = true, select = true,
+local EXPLAIN_OPTIONS = engine.options { where = true, columns = true, group = true, select = true,
   sort = "string", limit = "number", delete = "boolean" }
 
 local function milliseconds(ns)
@@ -46,16 +46,15 @@ function map:explain(given)
   local run = engine.run("explain", given, EXPLAIN_OPTIONS)
   given = run.given
   local kind = kind_of(given)
-  run.rows = kind ~= "entries" and kind ~= "delete"
   run.deletes = kind == "delete"
   local query, plan = engine.prepare(self, kind, run, { where = given.where,
     columns = given.columns, group = given.group, select = given.select, sort = given.sort,
-    engine = kind == "aggregate" and "kernel" or nil })
+    plain = kind == "aggregate" and type(given.where) ~= "function" }, 3)
   local fragments = {}
   for i, part in ipairs(query.listings) do
     fragments[i] = { name = part[1], listing = compile.listing(part[2]) }
   end
   return show.printable({ engine = plan.engine, why = plan.why, estimates = plan.estimates,
-    entries = plan.size.entries, row_bytes = run.rows and query.row_bytes or 0,
+    entries = plan.size.entries, row_bytes = query.row_bytes,
     fragments = fragments }, plan_text)
 end

@@ -137,10 +137,16 @@ local function count_entries(self)
   return n
 end
 
---- How many entries the map has; an array always has max_entries.
+-- A walk over a map of fewer is done before a program is loaded that asks the kernel.
+local SMALL <const> = 65536
+
+--- How many entries the map has; an array always has max_entries. Large maps are not walked where
+-- the kernel counts their entries itself (Linux 6.6).
 -- @treturn integer|nil, message, errno
 function map:count()
   if kind_of(self).fixed then return #self end
+  local n = #self > SMALL and core.element_count(self)
+  if n then return n end
   return caught(nil, pcall(count_entries, self))
 end
 

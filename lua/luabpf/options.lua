@@ -81,9 +81,10 @@ end
 --- A size in bytes.
 -- @param value integer bytes, or text: "64MiB"; units B KiB MiB GiB
 -- @tparam[opt] string what names it in the error that is raised for anything else
+-- @tparam[opt=2] integer level whom that error blames, as in error()
 -- @treturn integer
-function options.size(value, what)
-  return quantity(value, what, SIZES, "64MiB", 2)
+function options.size(value, what, level)
+  return quantity(value, what, SIZES, "64MiB", level or 2)
 end
 
 return options

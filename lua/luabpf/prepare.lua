@@ -39,10 +39,13 @@ local function facts_of(map)
   local key, value = core.layouts(map)
   local kind = core.maptypes[info.type]
   local facts = { info = info, kind = kind, queries = {}, n = 0, zeros = {} }
+  local ncpu = kind.percpu and core.cpus() or nil
+  facts.entry_bytes = info.key_size
+    + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size)
   facts.env = {
     key = key and key:describe(), value = value and value:describe(),
     key_size = info.key_size, value_size = info.value_size,
-    ncpu = kind.percpu and core.cpus() or nil,
+    ncpu = ncpu,
   }
   add_specials(facts.zeros, facts.env.value, 0)
   return facts
@@ -87,13 +90,13 @@ function prepare.compile(text, map)
     compiled)
 end
 
---- The text of a `where` that is text or a compiled expression; nil for a function or nothing.
-function prepare.text(where, what)
-  if type(where) == "string" then return where end
-  if where == nil or type(where) == "function" then return nil end
+--- The text of a `where` that is text or a compiled expression; nil for nothing.
+-- @tparam integer level whom the error for anything else blames, as in error() here
+function prepare.text(where, what, level)
+  if where == nil or type(where) == "string" then return where end
   if getmetatable(where) == compiled then return where.text end
   error(("%s: where: text, compiled expression or function expected, got %s"):format(what,
-    type(where)), 4)
+    type(where)), level)
 end
 
 -- ---- the parts of a query --------------------------------------------------------
@@ -128,15 +131,11 @@ local function add_column(parts, name, ast)
   local words, desc = add_words(parts, name, ast)
   if ast.kind == "condition" then desc = { kind = "bool", name = "bool", size = 1, align = 1 } end
   parts.outputs[#parts.outputs + 1] = { name = name, layout = desc and core.layout(desc),
-    words = words, signed = ast.kind == "signed" }
-  return parts.outputs[#parts.outputs]
+    words = words, signed = ast.kind == "signed", sortable = ast.kind ~= "raw" }
 end
 
--- The name and direction of a sort: "bytes", "bytes asc", "bytes desc".
-function prepare.sort_name(sort, what)
-  if type(sort) ~= "string" then
-    error(("%s: option 'sort': text expected, got %s"):format(what, type(sort)), 4)
-  end
+-- The name of a sort, and whether it is descending: "bytes", "bytes asc", "bytes desc".
+local function sort_name(sort)
   local name, direction = sort:match("^%s*(.-)%s+(%l+)%s*$")
   if direction == "asc" or direction == "desc" then return name, direction == "desc" end
   return sort, true
@@ -173,11 +172,11 @@ function build.select(parts, given, spec)
   end
   if not given.sort then return end
   spec.keys = true
-  local name, descending = prepare.sort_name(given.sort, "select")
+  local name, descending = sort_name(given.sort)
   local word = 0
   for _, output in ipairs(parts.outputs) do
     if output.name == name then
-      if output.layout then
+      if not output.sortable then
         error(("select: sort: column '%s' is no integer"):format(name), 0)
       end
       parts.sort = { by = word + 1, signed = output.signed, descending = descending }
@@ -204,7 +203,7 @@ local function is_plain(groups, items)
 end
 
 local function add_sums(parts, items, spec)
-  spec.sums, parts.sums = {}, {}
+  spec.sums, parts.sums, parts.items = {}, {}, items
   for i, item in ipairs(items) do
     parts.sums[i] = { name = item.name, fn = item.fn }
     if item.fn ~= "count" then
@@ -226,21 +225,20 @@ local function add_groups(parts, groups, items)
     parts.signs[word + 1] = output.signed
     word = word + output.words
   end
-  parts.items, parts.item_names = {}, {}
+  parts.items = {}
   for i, item in ipairs(items) do
     local column = #parts.columns - parts.group_words
     local words = item.arg and add_words(parts, item.name, item.arg) or 0
     parts.items[i] = { fn = item.fn, column = column, width = words,
       signed = item.arg and item.arg.kind == "signed" }
-    parts.item_names[i] = item.name
   end
 end
 
 local function find_order(parts, sort)
-  local name, descending = prepare.sort_name(sort, "aggregate")
+  local name, descending = sort_name(sort)
   local word = 0
   for _, output in ipairs(parts.outputs) do
-    if output.name == name and not (output.layout and output.words > 1) then
+    if output.name == name and output.sortable then
       return { by = "column", which = word, descending = descending }
     elseif output.name == name then
       error(("aggregate: sort: '%s' is no integer"):format(name), 0)
@@ -261,12 +259,14 @@ function build.aggregate(parts, given, spec)
   local env, names = parts.facts.env, {}
   local groups = given.group and expr.columns(given.group, env, names) or {}
   local items = expr.aggregates(given.select or "count()", env, names)
-  if given.engine == "kernel" and is_plain(groups, items) then
+  parts.item_names = {}
+  for i, item in ipairs(items) do parts.item_names[i] = item.name end
+  if given.plain and is_plain(groups, items) then
     add_sums(parts, items, spec)
   else
     add_groups(parts, groups, items)
-    parts.order = given.sort and find_order(parts, given.sort) or { by = "key" }
   end
+  parts.order = given.sort and find_order(parts, given.sort) or { by = "key" }
 end
 
 -- ---- preparing -------------------------------------------------------------------
@@ -294,10 +294,10 @@ local function new_query(map, facts, kind, given)
   spec.where = parts.where and parts.where.code
   spec.columns, spec.reductions = parts.columns, parts.shared.percpu
   spec.nparams, spec.zeros = slots(parts.shared.params), facts.zeros
-  if #parts.outputs > 0 or parts.items then parts.decoder = core.decoder(parts.outputs) end
+  if #parts.outputs > 0 or parts.order then parts.decoder = core.decoder(parts.outputs) end
   parts.too_long = parts.comparisons > MOST_COMPARISONS
   parts.row_bytes = 8 * #parts.columns + (spec.keys and facts.info.key_size or 0)
-    + (spec.values and facts.info.value_size or 0)
+    + (spec.values and facts.entry_bytes - facts.info.key_size or 0)
   parts.ncolumns, parts.values = #parts.columns, spec.values
   parts.core = core.query(map, spec)
   return parts
@@ -305,15 +305,15 @@ end
 
 --- A query ready to run, kept with the handle.
 -- @tparam string kind "entries", "delete", "select", "aggregate"
--- @tparam table given where (text or nil), columns, group, select, sort, rows, engine
+-- @tparam table given where (text or nil), columns, group, select, sort; rows: whole entries are
+--   handed over; plain: programs may sum up what has no groups
 -- @treturn table core (luabpf.query), shared (params), decoder, row_bytes, ...
 function prepare.query(map, kind, given)
   local facts = prepare.facts(map)
-  local plain = kind == "aggregate" and given.engine == "kernel"
   local key = table.concat({ kind, given.where or "\0", given.rows and "r" or "",
     given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
     given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
-    plain and "k" or "" }, "\2")
+    given.plain and "p" or "" }, "\2")
   local query = facts.queries[key]
   if query then return query end
   query = new_query(map, facts, kind, given)

@@ -51,19 +51,20 @@ local function delete_unchanged(self, some, report)
   return #indices == #some and some or some:pick(indices), message, errno
 end
 
--- By an expression: deleted if it still holds.
+-- By an expression: deleted if it still holds. What is gone as a batch, if it is wanted.
 local function delete_matching(query, run, some, report)
-  local deleted, missing, kept, gone = query.core:delete_live(some, run.packed)
+  local deleted, missing, kept, gone = query.core:delete_live(some, run.packed, run.hands_over)
   local message, errno
+  query.decided = true
   if not deleted then
     message, errno = missing, kept
-    deleted, missing, kept, gone = table.unpack(gone)
+    deleted, missing, kept, gone = table.unpack(gone, 1, 4)
   end
   add(report, deleted, missing, kept)
   return gone, message, errno
 end
 
--- Deletes of the candidates what is still meant: a batch of what is gone.
+-- Deletes of the candidates what is still meant: a batch of what is gone, if it is wanted.
 local function delete_some(self, query, run, some, report)
   local gone, message, errno
   if run.filter then
@@ -76,6 +77,12 @@ local function delete_some(self, query, run, some, report)
   return gone
 end
 
+-- How many more may be deleted; in a dry run, would be.
+local function room(run, report)
+  if not run.limit then return math.huge end
+  return run.limit - (run.dry_run and report.matched or report.deleted)
+end
+
 local function part_of(batch, from, to)
   if from == 1 and to == #batch then return batch end
   local indices = {}
@@ -83,28 +90,26 @@ local function part_of(batch, from, to)
   return batch:pick(indices)
 end
 
--- Candidates in pieces that do not go past the limit.
+-- Candidates in pieces that do not go past the limit. What the limit cuts off is not counted as
+-- matched, as in the kernel engine, which stops there.
 local function delete_up_to(self, query, run, candidates, report)
   local at = 1
   while at <= #candidates do
-    local room = run.limit and run.limit - report.deleted or #candidates
-    if room <= 0 then return end
-    local last = math.min(#candidates, at + room - 1)
-    delete_some(self, query, run, part_of(candidates, at, last), report)
+    local left = room(run, report)
+    if left <= 0 then return end
+    local last = math.min(#candidates, at + left - 1) // 1
+    report.matched = report.matched + last - at + 1
+    if not run.dry_run then
+      delete_some(self, query, run, part_of(candidates, at, last), report)
+    end
     at = last + 1
   end
 end
 
 local function candidates_of(query, run, batch, report)
-  local some
-  if run.filter then
-    some = engine.filtered(batch, run.filter, report)
-  else
-    some = query.core:pick(batch, run.packed)
-  end
   report.visited = report.visited + #batch
-  report.matched = report.matched + #some
-  return some
+  if run.filter then return engine.filtered(batch, run.filter, report) end
+  return query.core:pick(batch, run.packed)
 end
 
 local function sweep(self, query, plan, run, report)
@@ -115,63 +120,57 @@ local function sweep(self, query, plan, run, report)
     step, state, control, closing = engine.batches(self, run, report)
   end
   for batch in step, state, control, closing do
-    if run.limit and report.deleted >= run.limit then return end
-    local some = candidates_of(query, run, batch, report)
-    if not run.dry_run then delete_up_to(self, query, run, some, report) end
+    delete_up_to(self, query, run, candidates_of(query, run, batch, report), report)
+    if room(run, report) <= 0 then return end
   end
   report.complete = true
 end
 
 -- ---- the kernel engine ------------------------------------------------------------------
 
--- One run inside the kernel. True when another one must follow: rows were handed over and are
--- read now.
-local function kernel_step(query, run, report, room)
-  local result, rows, errno = engine.scan(query, run, { rows = room, dry = run.dry_run,
-    limit = run.limit and run.limit - report.deleted or 0 })
+-- One run inside the kernel: how it stopped; nil, why there was none and errno.
+local function kernel_step(query, run, report, rows_room)
+  local result, rows, errno = engine.scan(query, run, { rows = rows_room, dry = run.dry_run,
+    limit = run.limit and run.limit - report.deleted })
   if not result then return nil, rows, errno end
+  local handed_over <close> = rows
   report.visited = report.visited + result.visited
   report.matched = report.matched + result.matched
   if not run.dry_run then add(report, result.deleted, result.missing, 0) end
-  report.stop = result.stop
-  if run.on_delete then deliver(rows:batch(), run.on_delete, report) end
-  rows:close()
+  if run.on_delete then deliver(handed_over:batch(), run.on_delete, report) end
   if result.stop == "error" then
     common.throw(("%s: delete_where: %s"):format(query.facts.info.name,
-      core.errno[result.errno] or result.errno), result.errno)
+      result.error), result.errno)
   end
-  return true
+  return result.stop
 end
 
--- True when the map is done; nil, and why not, when the cursor must go on.
+-- Runs that hand rows over, at most: while others insert what matches there is no last one.
+local MOST_STEPS <const> = 64
+
+-- True when it is done: else the cursor must go on.
 local function in_kernel(query, plan, run, report)
-  local room = run.rows and math.max(1, math.min(plan.size.entries,
-    run.memory // query.row_bytes)) or 0
-  repeat
-    local ok, reason, errno = kernel_step(query, run, report, room)
-    if not ok then return nil, reason, errno end
-  until report.stop ~= "full"
-  report.complete = report.stop == "none"
-  if report.stop == "none" or report.stop == "limit" then return true end
-  return nil, "the walk inside the kernel was stopped at its time limit"
+  if plan.obstacle then return engine.give_up(query, run, report, plan.obstacle) end
+  local rows_room = run.on_delete and engine.first_room(query, plan, run) or 0
+  local stop, reason, errno
+  for _ = 1, MOST_STEPS do
+    stop, reason, errno = kernel_step(query, run, report, rows_room)
+    if stop ~= "full" then break end
+  end
+  report.complete = stop == "none"
+  if stop == "none" or stop == "limit" then return true end
+  engine.give_up(query, run, report, reason or engine.STOPPED[stop], errno, stop)
 end
 
 -- ---- delete_where -------------------------------------------------------------------------
 
-local DELETE_OPTIONS = { dry_run = "boolean", limit = "number", on_delete = "function" }
+local DELETE_OPTIONS = engine.options { dry_run = "boolean", limit = "number",
+  on_delete = "function" }
 
 local function delete_where(self, query, plan, run, report)
-  if report.engine == "kernel" and not run.filter then
-    local done, reason, errno = plan.obstacle == nil, plan.obstacle, nil
-    if done then done, reason, errno = in_kernel(query, plan, run, report) end
-    if done then return end
-    if run.engine == "kernel" and report.visited == 0 then
-      common.throw(("%s: delete_where: engine \"kernel\": %s"):format(query.facts.info.name,
-        reason), errno or core.errno.ENOTSUPP)
-    end
-    report.engine, report.why = plan.cursor, reason
+  if run.filter or report.engine ~= "kernel" or not in_kernel(query, plan, run, report) then
+    sweep(self, query, plan, run, report)
   end
-  sweep(self, query, plan, run, report)
 end
 
 --- Deletes the entries that match, each judged immediately before it is deleted.
@@ -180,10 +179,10 @@ end
 --   params: values of $name in the text. dry_run: only count. limit: delete at most so many.
 --   on_delete: function(key, value), called after each deletion with what was deleted; if it
 --   raises, the error has undelivered, a list of { key, value }.
---   engine, memory, budget, batch_size.
+--   engine, exact, memory, budget, batch_size, report.
 -- @treturn table visited, matched, deleted, missing (gone meanwhile), kept (no longer match, or
 --   for a function: changed), engine, why, complete (the whole map was looked at), seconds;
---   matched = deleted + missing + kept + those that limit cut off.
+--   matched = deleted + missing + kept, in a dry run what would be deleted.
 --   nil, message, errno, report so far when the system refuses
 function map:delete_where(where, given)
   local run = engine.run("delete_where", given, DELETE_OPTIONS)
@@ -193,11 +192,11 @@ function map:delete_where(where, given)
   core.check_map(self)
   if not common.kind_of(self).can_delete then return common.unsupported(self, "delete_where") end
   run.limit = options.integer("delete_where", "limit", run.given.limit, 0, math.maxinteger)
-  run.dry_run, run.on_delete, run.deletes = run.given.dry_run, run.given.on_delete, true
-  run.rows = run.on_delete ~= nil and not run.dry_run
-  if run.dry_run then run.on_delete = nil end
+  run.dry_run, run.deletes = run.given.dry_run, true
+  run.on_delete = not run.dry_run and run.given.on_delete or nil
+  run.hands_over = run.on_delete ~= nil
   local query, plan, report = engine.begin(self, "delete", run,
-    { where = where, rows = run.rows })
+    { where = where, rows = run.hands_over })
   report.deleted, report.missing, report.kept = 0, 0, 0
   local message, errno
   if run.limit ~= 0 then
@@ -205,25 +204,27 @@ function map:delete_where(where, given)
     _, message, errno = common.caught(nil, pcall(delete_where, self, query, plan, run, report))
   end
   engine.finish(query, run, report)
-  report.stop, report.exact = nil, nil
   if message then return nil, message, errno, report end
   return report
 end
 
 -- ---- drain{ where = ... } -------------------------------------------------------------------
 
-local DRAIN_OPTIONS = { where = true, limit = "number" }
+local DRAIN_OPTIONS = engine.options { where = true, limit = "number", raw = "boolean" }
 
 local function drain_where(self, query, run, report)
   for batch in engine.batches(self, run, report) do
     local some = candidates_of(query, run, batch, report)
+    local left = room(run, report)
+    if #some > left then some = part_of(some, 1, left) end
+    report.matched = report.matched + #some
     if #some > 0 then
       local gone = delete_some(self, query, run, some, report)
       if #gone > 0 then coroutine.yield(gone) end
     end
+    if room(run, report) <= 0 then return end
   end
   report.complete = true
-  engine.finish(query, run, report)
 end
 
 local drain_all = map.drain
@@ -231,7 +232,8 @@ local drain_all = map.drain
 --- Hands over and removes entries: all, or with where those that match, each judged again
 -- immediately before it is deleted and handed over as it was then.
 -- @tparam[opt] integer|table given the batch size, or a table: batch_size, raw, report;
---   where: text, compiled expression or function; params
+--   where: text, compiled expression or function; with it also params, limit, engine ("batch",
+--   "walk")
 -- @return an iterator of batches; raises an error object
 function map:drain(given)
   if type(given) ~= "table" or given.where == nil then return drain_all(self, given) end
@@ -241,8 +243,12 @@ function map:drain(given)
     local _, message, errno = common.unsupported(self, "drain")
     common.throw(message, errno)
   end
-  run.deletes, run.exact = true, true
-  local query, _, report = engine.begin(self, "delete", run, { where = given.where })
+  run.limit = options.integer("drain", "limit", given.limit, 0, math.maxinteger)
+  run.deletes, run.exact, run.hands_over = true, true, true
+  local query, plan, report = engine.begin(self, "delete", run, { where = given.where })
+  if report.engine == "kernel" then engine.give_up(query, run, report, plan.obstacle) end
   report.deleted, report.missing, report.kept = 0, 0, 0
-  return iter.lazy(function() drain_where(self, query, run, report) end)
+  return iter.lazy(function()
+    if run.limit ~= 0 then drain_where(self, query, run, report) end
+  end, { close = function() engine.finish(query, run, report) end })
 end
