@@ -56,6 +56,13 @@ void lb_batch_push_step(lua_State *L, int cursor, int map);
 struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_lender *lender,
 				 const uint8_t *keys, const uint8_t *values, uint32_t n);
 
+/*
+ * Pushes an iterator over the decoded entries of the cursor at index 1, an
+ * object that next, called with it, gets batches from: function, nil, nil, and
+ * the cursor to be closed. Returns how many.
+ */
+int lb_entries(lua_State *L, lua_CFunction next);
+
 /* Pushes the position after the current step as a string that cursors take back. */
 void lb_cursor_push_position(lua_State *L, struct lb_cursor *c);
 

@@ -261,7 +261,7 @@ static int cursor_next(lua_State *L)
 	return 1;
 }
 
-/* Upvalues: cursor, batch, index of the entry given out last (from 1). */
+/* Upvalues: cursor, batch, index of the entry given out last (from 1), its method next. */
 static int entry_step(lua_State *L)
 {
 	struct lb_batch *b = lua_touserdata(L, lua_upvalueindex(2));
@@ -269,7 +269,7 @@ static int entry_step(lua_State *L)
 
 	lua_settop(L, 0);
 	if (!b || i >= b->n) {
-		lua_pushcfunction(L, cursor_next);
+		lua_pushvalue(L, lua_upvalueindex(4));
 		lua_pushvalue(L, lua_upvalueindex(1));
 		lua_call(L, 1, 1);
 		lua_copy(L, 1, lua_upvalueindex(2));
@@ -293,6 +293,20 @@ static int entry_step(lua_State *L)
 	return 2;
 }
 
+int lb_entries(lua_State *L, lua_CFunction next)
+{
+	lua_settop(L, 1);
+	lua_pushvalue(L, 1);
+	lua_pushnil(L);
+	lua_pushinteger(L, 0);
+	lua_pushcfunction(L, next);
+	lua_pushcclosure(L, entry_step, 4);
+	lua_pushnil(L);
+	lua_pushnil(L);
+	lua_pushvalue(L, 1);
+	return 4;
+}
+
 /***
 An iterator over the entries that are left, decoded; the cursor is its closing value.
 @function cursor:entries
@@ -300,15 +314,7 @@ An iterator over the entries that are left, decoded; the cursor is its closing v
 static int cursor_entries(lua_State *L)
 {
 	to_cursor(L);
-	lua_settop(L, 1);
-	lua_pushvalue(L, 1);
-	lua_pushnil(L);
-	lua_pushinteger(L, 0);
-	lua_pushcclosure(L, entry_step, 3);
-	lua_pushnil(L);
-	lua_pushnil(L);
-	lua_pushvalue(L, 1);
-	return 4;
+	return lb_entries(L, cursor_next);
 }
 
 /*** The position after the last batch, as a string. @function cursor:position */

@@ -70,6 +70,14 @@ bool lb_kmap_allows(const struct lb_kmap *m, bool write)
 	return err == 0 || errno != EPERM;
 }
 
+void lb_kmap_detached(struct lb_kmap *m, const struct lb_mapinfo *info, uint32_t ncpu)
+{
+	*m = (struct lb_kmap){ .fd = -1, .type = lb_maptype(info->type), .info = *info,
+			       .ncpu = ncpu, .value_stride = info->value_size };
+	if (ncpu)
+		m->value_stride = lb_cpu_stride(info->value_size) * ncpu;
+}
+
 static void buffer_free(struct lb_buffer *b)
 {
 	free(b->keys);

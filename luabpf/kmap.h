@@ -56,6 +56,8 @@ static inline bool lb_can(const struct lb_kmap *m, uint32_t what)
 
 /* Reads the info of fd, which m owns from then on; closes fd and returns -errno on failure. */
 int lb_kmap_adopt(struct lb_kmap *m, int fd);
+/* A map of that kind that is not in the kernel; ncpu: values an entry has, 0 for a plain one. */
+void lb_kmap_detached(struct lb_kmap *m, const struct lb_mapinfo *info, uint32_t ncpu);
 /* Closes the descriptor and frees the spare buffer. May be called twice. */
 void lb_kmap_close(struct lb_kmap *m);
 /* Reads struct bpf_map_info again. */

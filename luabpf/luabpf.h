@@ -25,6 +25,7 @@
 #define LB_OBJECT "luabpf.object"
 #define LB_PROGRAM "luabpf.program"
 #define LB_LINK "luabpf.link"
+#define LB_SNAPSHOT "luabpf.snapshot"
 
 /*
  * The system refused: pushes nil, "WHAT: reason", errno and returns 3. err is
@@ -61,5 +62,6 @@ void lb_open_map(lua_State *L);
 void lb_open_bulk(lua_State *L);
 void lb_open_batch(lua_State *L);
 void lb_open_object(lua_State *L);
+void lb_open_snapshot(lua_State *L);
 
 #endif

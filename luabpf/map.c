@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Bytes of a key or of an entry's value in memory, at most. */
+#define MAX_DETACHED (1 << 30)
 /* A key and a value up to this many bytes need no memory from Lua. */
 #define LOCAL 1024
 
@@ -41,6 +43,13 @@ struct lb_map *lb_check_map(lua_State *L, int arg)
 	if (m->k.fd < 0)
 		luaL_argerror(L, arg, "map is closed");
 	return m;
+}
+
+struct lb_map *lb_check_shapes(lua_State *L, int arg)
+{
+	struct lb_map *m = lb_to_map(L, arg);
+
+	return m->detached ? m : lb_check_map(L, arg);
 }
 
 int lb_map_fd(lua_State *L, int arg)
@@ -372,6 +381,52 @@ static int map_create(lua_State *L)
 		return refused(L, -fd, LB_CAP_BPF, lua_pushfstring(L, "%s: create",
 								   name && *name ? name : "map"));
 	return fill(L, m, fd, "map");
+}
+
+/*
+ * core.detached{ type = number, name =, key_size =, value_size =, ncpu = (0: plain
+ * values), key = layout, value = layout }: a handle without a map in the kernel.
+ * Batches and queries take it to know how entries lie in memory that came from
+ * elsewhere; to its methods it is closed. The layouts' sizes must be those given.
+ */
+static int map_detached(lua_State *L)
+{
+	static const char *const fields[] = { "key", "value" };
+	struct lb_mapinfo info = { 0 };
+	struct lb_map *m;
+	int64_t ncpu, sizes[2];
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	sizes[0] = field_int(L, 1, "key_size");
+	sizes[1] = field_int(L, 1, "value_size");
+	ncpu = field_int(L, 1, "ncpu");
+	luaL_argcheck(L, sizes[0] >= 0 && sizes[0] <= MAX_DETACHED, 1, "key_size out of range");
+	luaL_argcheck(L, sizes[1] >= 0 && sizes[1] <= MAX_DETACHED, 1, "value_size out of range");
+	luaL_argcheck(L, ncpu >= 0 && ncpu <= UINT16_MAX &&
+			 ncpu * lb_cpu_stride((uint32_t)sizes[1]) <= MAX_DETACHED, 1,
+		      "ncpu out of range");
+	m = new_handle(L);
+	for (int i = 0; i < 2; i++) {
+		const struct lb_type *type = field_type(L, 1, fields[i]);
+
+		luaL_argcheck(L, !type || type->size == sizes[i], 1, "layout of another size");
+		lua_getfield(L, 1, fields[i]);
+		lua_setiuservalue(L, 2, i ? LB_MAP_VALUE_LAYOUT : LB_MAP_KEY_LAYOUT);
+	}
+	info.type = (uint32_t)field_int(L, 1, "type");
+	info.key_size = (uint32_t)sizes[0];
+	info.value_size = (uint32_t)sizes[1];
+	lua_getfield(L, 1, "name");
+	snprintf(info.name, sizeof(info.name), "%s", luaL_optstring(L, -1, ""));
+	lua_settop(L, 2);
+	lb_kmap_detached(&m->k, &info, (uint32_t)ncpu);
+	m->key = (struct lb_shape){ .type = field_type(L, 1, "key"), .size = info.key_size,
+				    .stride = info.key_size };
+	m->value = (struct lb_shape){ .type = field_type(L, 1, "value"), .size = info.value_size,
+				      .ncpu = m->k.ncpu, .stride = m->k.value_stride };
+	m->detached = true;
+	return 1;
 }
 
 /* core.open_path(path, readonly) */
@@ -990,6 +1045,7 @@ static const luaL_Reg meta[] = {
 
 static const luaL_Reg functions[] = {
 	{ "create", map_create },
+	{ "detached", map_detached },
 	{ "open_path", map_open_path },
 	{ "open_id", map_open_id },
 	{ "open_fd", map_open_fd },

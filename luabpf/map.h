@@ -26,6 +26,7 @@ struct lb_map {
 	struct lb_many many;	/* programs for many given keys */
 	struct lb_shape key;
 	struct lb_shape value;
+	bool detached;		/* says what entries look like that are not in the kernel */
 };
 
 /* For many.h. */
@@ -38,6 +39,8 @@ static inline struct lb_many_map lb_map_many(struct lb_map *m)
 struct lb_map *lb_check_map(lua_State *L, int arg);
 /* The map at arg, closed or not; raises if it is not one. */
 struct lb_map *lb_to_map(lua_State *L, int arg);
+/* The map at arg, open or detached: what has shapes; raises otherwise. */
+struct lb_map *lb_check_shapes(lua_State *L, int arg);
 /* lb_fail for an operation on a map: "conns: lookup_batch: reason"; pushes nil, message, errno. */
 int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int err);
 

@@ -52,7 +52,16 @@ static struct query *check_query(lua_State *L)
 {
 	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
 
-	luaL_argcheck(L, q->map && q->map->k.fd >= 0, 1, "map is closed");
+	luaL_argcheck(L, q->map && (q->map->k.fd >= 0 || q->map->detached), 1, "map is closed");
+	return q;
+}
+
+/* The same for what needs the map in the kernel. */
+static struct query *check_live_query(lua_State *L)
+{
+	struct query *q = check_query(L);
+
+	luaL_argcheck(L, !q->map->detached, 1, "a query of entries that are not in the kernel");
 	return q;
 }
 
@@ -245,7 +254,7 @@ static void prepare_all(lua_State *L, struct query *q, int kept)
 /* core.query(map, spec) */
 static int query_new(lua_State *L)
 {
-	struct lb_map *m = lb_check_map(L, 1);
+	struct lb_map *m = lb_check_shapes(L, 1);
 	struct query *q;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
@@ -513,7 +522,7 @@ static int partial(lua_State *L, const struct query *q, int err, int n)
  */
 static int query_delete_live(lua_State *L)
 {
-	struct query *q = check_query(L);
+	struct query *q = check_live_query(L);
 	struct deletion x = { .q = q, .block = check_block(L, q), .params = check_params(L, q, 3) };
 	bool copy = lua_toboolean(L, 4);
 	struct lb_batch *gone;
@@ -664,7 +673,7 @@ static int run(struct query *q, struct lb_scan_args *args, uint64_t budget,
  */
 static int query_scan(lua_State *L)
 {
-	struct query *q = check_query(L);
+	struct query *q = check_live_query(L);
 	const uint64_t *params;
 	struct lb_scan_result result;
 	struct lb_scan_args args;

@@ -132,6 +132,14 @@ function bpf.compile(text, map) end
 ---@return integer? errno
 function bpf.bench(map, options) end
 
+---Opens a snapshot file.
+---@param path string
+---@param options? { damaged?: boolean } damaged: whatever is intact; header().damage says what is not
+---@return luabpf.snapshot? snapshot
+---@return string? message
+---@return integer? errno
+function bpf.snapshot(path, options) end
+
 ---A copy of a batch, or the table that a view is on, which stays valid.
 ---@param of luabpf.batch|luabpf.data
 ---@return luabpf.batch|luabpf.data
@@ -146,6 +154,72 @@ function bpf.duration(time) end
 ---@param size integer|string
 ---@return integer
 function bpf.size(size) end
+
+---@class luabpf.snapshot_options
+---@field where? luabpf.where
+---@field params? table<string, luabpf.data>
+---@field columns? luabpf.columns they become the value of each key
+---@field batch_size? integer
+---@field report? table filled with what the scan did
+
+---The entries as they are now, in memory.
+---@param options? luabpf.snapshot_options
+---@return luabpf.snapshot? snapshot
+---@return string? message
+---@return integer? errno
+function map:snapshot(options) end
+
+-- ---- snapshots -----------------------------------------------------------------------
+
+---Entries of a map as they were, in a file or in memory.
+---@class luabpf.snapshot
+---@operator len: integer
+local snapshot = {}
+
+---What it is of: the map's info, layouts, time, boot, counts; prints as a table.
+---@return table header
+function snapshot:header() end
+
+---@param options? integer|{ batch_size?: integer, raw?: boolean }
+---@return fun(): luabpf.batch? next raises an error object
+function snapshot:batches(options) end
+
+---@param options? integer|{ batch_size?: integer, raw?: boolean }
+---@return fun(): luabpf.data?, luabpf.data? next raises an error object
+function snapshot:entries(options) end
+
+---@param options? integer|{ batch_size?: integer }
+---@return fun(): luabpf.data?, luabpf.data? next views of key and value; raises an error object
+function snapshot:views(options) end
+
+---@param where? luabpf.where
+---@param options? luabpf.query_options
+---@return integer? count
+---@return table|string? report or message
+---@return integer? errno
+function snapshot:count(where, options) end
+
+---@param options? luabpf.select_options
+---@return fun(): table?, luabpf.data? next rows; raises an error object
+function snapshot:select(options) end
+
+---@param options? luabpf.aggregate_options
+---@return table[]? rows
+---@return table|string? report or message
+---@return integer? errno
+function snapshot:aggregate(options) end
+
+---The first n entries, which print as a table.
+---@param n? integer
+---@return table[] entries
+function snapshot:head(n) end
+
+---Its header and the layouts of key and value; prints as text.
+---@return table
+function snapshot:describe() end
+
+---@return true
+function snapshot:close() end
 
 -- ---- maps --------------------------------------------------------------------------
 

@@ -61,6 +61,27 @@ function engine.run(what, given, known)
   return run
 end
 
+-- ---- maps as subjects of queries -------------------------------------------------
+
+local map_source = { check = core.check_map, batches = map_batches }
+
+function map_source.facts(self)
+  local info = assert(common.info(self))
+  local key, value = core.layouts(self)
+  local kind = core.maptypes[info.type]
+  local ncpu = kind.percpu and core.cpus() or nil
+  return {
+    info = info, kind = kind, handle = self,
+    obstacle = not kind.for_each and ("programs cannot walk %s maps"):format(kind.name) or nil,
+    entry_bytes = info.key_size
+      + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size),
+    env = { key = key and key:describe(), value = value and value:describe(),
+      key_size = info.key_size, value_size = info.value_size, ncpu = ncpu },
+  }
+end
+
+prepare.add_source("luabpf.map", map_source)
+
 -- ---- choosing ------------------------------------------------------------------
 
 local function expected_entries(self, facts)
@@ -93,8 +114,8 @@ end
 -- Why the kernel engine cannot do it, as far as is known beforehand.
 local function kernel_obstacle(query, run)
   local facts = query.facts
-  if not facts.kind.for_each then
-    return ("programs cannot walk %s maps"):format(facts.kind.name)
+  if facts.obstacle then
+    return facts.obstacle
   elseif run.exact and not facts.kind.fixed then
     return "exact = true: a walk inside the kernel may miss or repeat entries being replaced"
   elseif query.too_long then
@@ -238,9 +259,9 @@ function engine.filtered(batch, filter, report)
   return #hits == #batch and batch or batch:pick(hits)
 end
 
---- The batches of the whole map, by the cursor engine of the report.
+--- The batches of all entries, by the cursor engine of the report.
 function engine.batches(self, run, report)
-  return map_batches(self, { batch_size = run.batch_size, engine = report.engine,
+  return prepare.source(self).batches(self, { batch_size = run.batch_size, engine = report.engine,
     raw = run.given.raw })
 end
 
@@ -304,7 +325,7 @@ end
 -- @tparam table parts for prepare.query; where is text, a compiled expression or a function
 -- @tparam integer level whom errors blame, as in error() here
 function engine.prepare(self, kind, run, parts, level)
-  core.check_map(self)
+  prepare.source(self)
   if type(parts.where) == "function" then
     run.filter, parts.where = parts.where, nil
     if run.params then error(("%s: params go with text"):format(run.what), level) end

@@ -16,6 +16,7 @@ local map = require "luabpf.map"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
 local prepare = require "luabpf.prepare"
+local snapshot = require "luabpf.snapshot"
 require "luabpf.query"
 require "luabpf.sweep"
 require "luabpf.explain"
@@ -32,6 +33,7 @@ local bpf = {
   iter = iter,
   copy = core.copy,
   compile = prepare.compile,
+  snapshot = snapshot.open,
   features = features,
   bench = bench,
   now = core.now,

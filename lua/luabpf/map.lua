@@ -265,5 +265,5 @@ function map:describe()
   end)
 end
 
-return { defaults = defaults, caught = caught, throw = throw, unsupported = unsupported,
-  kind_of = kind_of }
+return { defaults = defaults, info = raw_info, caught = caught, throw = throw,
+  unsupported = unsupported, kind_of = kind_of }

@@ -3,6 +3,8 @@
 -- From the texts of a query to something that runs: expressions parsed and
 -- compiled against the layouts of the map, their fragments put together in a
 -- core query. What is prepared is kept with the handle and used again.
+--
+-- What can be queried is a subject: a map, or a snapshot. Its source says how.
 
 local compile = require "luabpf.compile"
 local core = require "luabpf.core"
@@ -14,8 +16,6 @@ local prepare = {}
 local MOST_KEPT <const> = 64
 -- An expression of more comparisons takes the verifier too long.
 local MOST_COMPARISONS <const> = 1024
-
-local get_info = core.classes["luabpf.map"].info
 
 -- ---- what expressions mean in a map ---------------------------------------------
 
@@ -33,30 +33,38 @@ local function add_specials(list, desc, at)
   end
 end
 
--- What is known of a map whatever the query.
-local function facts_of(map)
-  local info = assert(get_info(map))
-  local key, value = core.layouts(map)
-  local kind = core.maptypes[info.type]
-  local facts = { info = info, kind = kind, queries = {}, n = 0, zeros = {} }
-  local ncpu = kind.percpu and core.cpus() or nil
-  facts.entry_bytes = info.key_size
-    + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size)
-  facts.env = {
-    key = key and key:describe(), value = value and value:describe(),
-    key_size = info.key_size, value_size = info.value_size,
-    ncpu = ncpu,
-  }
-  add_specials(facts.zeros, facts.env.value, 0)
-  return facts
+-- By class of subject, its source: a table of
+--   check(subject)            raises unless it is open
+--   facts(subject)            what is known of it, see prepare.facts
+--   batches(subject, options) an iterator of batches of all its entries: batch_size, engine, raw
+local sources = {}
+
+--- Makes handles of a class subjects.
+-- @tparam string class as "luabpf.map"
+function prepare.add_source(class, source)
+  sources[class] = source
 end
 
---- What is known of a map: info, kind (of maptype.c), env for expr.parse.
-function prepare.facts(map)
-  local facts = kept[map]
+--- The source of a subject, which is open; raises for anything else.
+function prepare.source(subject)
+  local meta = getmetatable(subject)
+  local source = type(meta) == "table" and sources[meta.__name]
+  if not source then return core.check_map(subject) end
+  source.check(subject)
+  return source
+end
+
+--- What is known of a subject whatever the query.
+-- @treturn table info and kind (of maptype.c, or as if), handle (that core.query takes), obstacle
+--   (why no program can walk it, or nil), entry_bytes, env for expr.parse, zeros
+function prepare.facts(subject)
+  local source = prepare.source(subject)
+  local facts = kept[subject]
   if not facts then
-    facts = facts_of(map)
-    kept[map] = facts
+    facts = source.facts(subject)
+    facts.queries, facts.n, facts.zeros = {}, 0, {}
+    add_specials(facts.zeros, facts.env.value, 0)
+    kept[subject] = facts
   end
   return facts
 end
@@ -78,13 +86,13 @@ end
 --- Compiles an expression for a map: reusable as `where`, and printed as its instructions with
 -- the expression's parts beside them.
 -- @tparam string text docs/expressions.md defines the language
--- @tparam luabpf.map map whose fields it reads
+-- @tparam luabpf.map|luabpf.snapshot map whose fields it reads
 -- @treturn luabpf.expression; raises with the column and a caret
 function prepare.compile(text, map)
   if type(text) ~= "string" then
     error(("compile: text expected, got %s"):format(type(text)), 2)
   end
-  local env = prepare.facts(core.check_map(map)).env
+  local env = prepare.facts(map).env
   local ast = expr.parse(text, env)
   return setmetatable({ text = text, kind = ast.kind, fragment = compile.fragment(ast, env) },
     compiled)
@@ -153,6 +161,16 @@ local build = {}
 -- Entries: whole keys and values, or nothing of them.
 function build.entries(_, given, spec)
   spec.keys, spec.values = given.rows, given.rows
+end
+
+-- Whole keys and columns, which stand for the value; without columns, entries.
+function build.keyed(parts, given, spec)
+  spec.keys, spec.values = true, not given.columns
+  if not given.columns then return end
+  for _, column in ipairs(expr.columns(given.columns, parts.facts.env)) do
+    add_column(parts, column.name, column.ast)
+  end
+  if #parts.outputs == 0 then error("columns: none given", 0) end
 end
 
 function build.delete(_, given, spec)
@@ -286,7 +304,7 @@ local function canonical(columns)
   return table.concat(parts, "\1")
 end
 
-local function new_query(map, facts, kind, given)
+local function new_query(facts, kind, given)
   local parts = new_parts(facts)
   add_where(parts, given.where)
   local spec = {}
@@ -299,24 +317,24 @@ local function new_query(map, facts, kind, given)
   parts.row_bytes = 8 * #parts.columns + (spec.keys and facts.info.key_size or 0)
     + (spec.values and facts.entry_bytes - facts.info.key_size or 0)
   parts.ncolumns, parts.values = #parts.columns, spec.values
-  parts.core = core.query(map, spec)
+  parts.core = core.query(facts.handle, spec)
   return parts
 end
 
 --- A query ready to run, kept with the handle.
--- @tparam string kind "entries", "delete", "select", "aggregate"
+-- @tparam string kind "entries", "keyed", "delete", "select", "aggregate"
 -- @tparam table given where (text or nil), columns, group, select, sort; rows: whole entries are
 --   handed over; plain: programs may sum up what has no groups
 -- @treturn table core (luabpf.query), shared (params), decoder, row_bytes, ...
-function prepare.query(map, kind, given)
-  local facts = prepare.facts(map)
+function prepare.query(subject, kind, given)
+  local facts = prepare.facts(subject)
   local key = table.concat({ kind, given.where or "\0", given.rows and "r" or "",
     given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
     given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
     given.plain and "p" or "" }, "\2")
   local query = facts.queries[key]
   if query then return query end
-  query = new_query(map, facts, kind, given)
+  query = new_query(facts, kind, given)
   if facts.n >= MOST_KEPT then facts.queries, facts.n = {}, 0 end
   facts.queries[key], facts.n = query, facts.n + 1
   return query

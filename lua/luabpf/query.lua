@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Queries that read: count, select, aggregate. What they mean is in
--- prepare.lua, how they run in engine.lua.
+-- Queries that read: count, select, aggregate, of maps and of what else has a
+-- source. What they mean is in prepare.lua, how they run in engine.lua.
 
 local common = require "luabpf.map"
 local core = require "luabpf.core"
@@ -37,6 +37,15 @@ local function count_where(self, query, plan, run, report)
   return report.matched, engine.finish(query, run, report)
 end
 
+local queries = {}
+
+--- map:count with where or options.
+function queries.count(self, where, given)
+  local run = engine.run("count", given, COUNT_OPTIONS)
+  local query, plan, report = engine.begin(self, "entries", run, { where = where })
+  return common.caught(nil, pcall(count_where, self, query, plan, run, report))
+end
+
 local count_all = map.count
 
 --- How many entries match; without where, how many there are.
@@ -45,9 +54,7 @@ local count_all = map.count
 -- @treturn integer and with where or options the report; nil, message, errno
 function map:count(where, given)
   if where == nil and given == nil then return count_all(self) end
-  local run = engine.run("count", given, COUNT_OPTIONS)
-  local query, plan, report = engine.begin(self, "entries", run, { where = where })
-  return common.caught(nil, pcall(count_where, self, query, plan, run, report))
+  return queries.count(self, where, given)
 end
 
 -- ---- blocks of rows -------------------------------------------------------------
@@ -128,9 +135,9 @@ local function rows_iterator(query, limit, next_block)
 end
 
 -- All matches through a sorter, which gives its rows as the only block.
-local function sorted(self, query, run, limit, next_block, closing)
+local function sorted(query, run, limit, next_block, closing)
   local _ <close> = closing
-  local top <close> = core.topn { map = self, limit = limit, memory = run.memory,
+  local top <close> = core.topn { map = query.facts.handle, limit = limit, memory = run.memory,
     signed = query.sort.signed, descending = query.sort.descending,
     columns = query.ncolumns, values = query.values }
   for block in next_block do top:add(block, query.sort.by) end
@@ -158,7 +165,7 @@ function map:select(given)
   if limit ~= 0 then
     next_block, closing.resource = blocks_of(self, query, plan, run, report)
     if query.sort then
-      next_block, closing.resource = sorted(self, query, run, limit, next_block, closing.resource)
+      next_block, closing.resource = sorted(query, run, limit, next_block, closing.resource)
     end
   end
   return rows_iterator(query, limit, next_block), nil, nil, closing
@@ -223,3 +230,7 @@ function map:aggregate(given)
   local query, plan, report = engine.begin(self, "aggregate", run, parts)
   return common.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
 end
+
+queries.select, queries.aggregate = map.select, map.aggregate
+
+return queries

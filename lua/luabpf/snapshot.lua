@@ -1,0 +1,346 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Snapshots: the entries of a map as they were, in a file or in memory, with
+-- the methods of a map that read. docs/snapshot-format.md defines the file.
+--
+-- The C side (snapshot.c) knows blocks of keys and values. Here are the text of
+-- the header, which says what they are, and everything that users see. A
+-- snapshot in memory is a file too, one without a name.
+
+local common = require "luabpf.map"
+local core = require "luabpf.core"
+local engine = require "luabpf.engine"
+local iter = require "luabpf.iter"
+local json = require "luabpf.json"
+local maps = require "luabpf.maps"
+local options = require "luabpf.options"
+local prepare = require "luabpf.prepare"
+local queries = require "luabpf.query"
+local show = require "luabpf.show"
+
+local snapshot = {}
+
+local class = core.classes["luabpf.snapshot"]
+local map = core.classes["luabpf.map"]
+
+-- ---- what a header says ----------------------------------------------------------
+
+-- A value made of columns: a struct of words, each as its column decodes.
+local function columns_layout(query)
+  local fields, word = {}, 0
+  for i, output in ipairs(query.outputs) do
+    local desc = output.layout and output.layout:describe() or { kind = "int", size = 8,
+      align = 8, name = output.signed and "s64" or "u64", signed = output.signed or nil }
+    fields[i] = { name = output.name, type = desc, bit = 64 * word }
+    word = word + output.words
+  end
+  return { kind = "struct", name = "columns", size = 8 * word, align = 8, fields = fields }
+end
+
+local INFO <const> = { "type", "name", "id", "key_size", "value_size", "max_entries", "map_flags",
+  "map_extra" }
+
+-- The header of a snapshot of a map now. query: of kind "keyed", nil for whole entries.
+local function new_header(self, query, given)
+  local info, facts = common.info(self), prepare.facts(self)
+  local header = { format = "luabpf snapshot", boot_id = core.boot_id(), kernel = core.release(),
+    time = os.time(), boottime = core.boottime(), where = given.where, ncpu = facts.env.ncpu or 0,
+    key = facts.env.key, value = facts.env.value }
+  for _, name in ipairs(INFO) do header[name] = info[name] end
+  if facts.kind.map_values then header.value_size, header.value = 4, nil end
+  if given.columns then
+    header.value = columns_layout(query)
+    header.value_size, header.ncpu, header.columns = header.value.size, 0, {}
+    for i, output in ipairs(query.outputs) do header.columns[i] = output.name end
+  end
+  return header
+end
+
+-- The handle that says how entries of a header lie in memory. Raises for impossible headers.
+local function detached(header)
+  local kind = core.maptypes[header.type]
+  return core.detached { type = kind and kind.id or 0, name = header.name,
+    key_size = header.key_size, value_size = header.value_size, ncpu = header.ncpu,
+    key = header.key and core.layout(header.key),
+    value = header.value and core.layout(header.value) }
+end
+
+local HEADER_TYPES <const> = { format = "string", type = "string", name = "string",
+  id = "integer", key_size = "integer", value_size = "integer", max_entries = "integer",
+  map_flags = "integer", map_extra = "integer", ncpu = "integer", boot_id = "string",
+  kernel = "string", time = "integer", boottime = "integer" }
+
+-- Raises for a text that is not of a snapshot.
+local function read_header(text)
+  local header, message = json.decode(text)
+  if type(header) ~= "table" then error(message or "json: an object expected", 0) end
+  for name, wanted in pairs(HEADER_TYPES) do
+    local value = header[name]
+    if (math.type(value) or type(value)) ~= wanted then
+      error(("%s: %s expected"):format(name, wanted), 0)
+    end
+  end
+  return header
+end
+
+-- ---- writing ---------------------------------------------------------------------
+
+--- Begins or continues a snapshot file: what map:snapshot and exports write through.
+-- @tparam table given
+--   map: whose entries they are. fd: a descriptor, which stays the caller's; a file is written from
+--   its offset 0 whatever its position, a pipe as it goes. memory = true instead: in memory.
+--   where: text for the header. query: of prepare.query(map, "keyed", { columns = }), and
+--   columns = true, if values are columns.
+--   resume: { offset =, entries =, blocks = } as position() gave them before what was written until
+--   then was synced; reads all of that again, so fd must be open for reading too.
+-- @treturn luabpf.snapshot_writer|nil, message, errno
+--   w:add(batch or rows): true; nil, message, errno. In a file nothing is left of a failed add
+--   but bytes behind position(), and it may be tried again. A large batch becomes several blocks.
+--   w:position(): offset, entries, blocks. w:finish(): the bytes of the file, or of one in memory
+--   the luabpf.snapshot; nil, message, errno. Does not sync. w:close() gives up.
+function snapshot.writer(given)
+  local header = new_header(given.map, given.query, given)
+  return core.snapshot_writer { handle = detached(header), header = json.encode(header),
+    fd = given.fd, memory = given.memory, resume = given.resume }
+end
+
+local SNAPSHOT_OPTIONS = { where = true, params = "table", columns = true, batch_size = true,
+  report = "table" }
+
+-- Writes what matches of all batches.
+local function copy(self, writer, run, query)
+  local report = { visited = 0, matched = 0 }
+  for batch in map.batches(self, { batch_size = run.batch_size, report = run.report }) do
+    report.visited = report.visited + #batch
+    local block = batch
+    if run.filter then block = engine.filtered(batch, run.filter, report) end
+    if query then block = query.core:rows(block, run.packed, run.block) end
+    run.block = query and block
+    report.matched = report.matched + #block
+    local ok, message, errno = writer:add(block)
+    if not ok then common.throw(message, errno) end
+  end
+  local made, message, errno = writer:finish()
+  return made or common.throw(message, errno)
+end
+
+--- The entries of the map in memory, as they are now: what luabpf.snapshot offers.
+-- Read by the batch cursor: of a hash map, every key that is present throughout is in it once.
+-- @tparam[opt] table given
+--   where: text, compiled expression or function; params.
+--   columns: text, list or table of name = expression: they become the value of each key; those of
+--   per-CPU maps are sums over the CPUs.
+--   batch_size; report: a table that is filled with what the scan did.
+-- @treturn luabpf.snapshot|nil, message, errno
+function map:snapshot(given)
+  core.check_map(self)
+  given = options.check("snapshot", given, SNAPSHOT_OPTIONS)
+  local run = { report = given.report, packed = "" }
+  run.batch_size = options.integer("snapshot", "batch_size", given.batch_size, 1, 0xffffffff,
+    common.defaults.batch_size)
+  local where, query = given.where, nil
+  if type(where) == "function" then
+    run.filter, where = where, nil
+    if given.params then error("snapshot: params go with text", 2) end
+  end
+  where = prepare.text(where, "snapshot", 3)
+  if where or given.columns or given.params then
+    query = prepare.query(self, "keyed", { where = where, columns = given.columns })
+    run.packed = prepare.params(query, given.params)
+  end
+  local writer <close>, message, errno = snapshot.writer { map = self, memory = true,
+    where = run.filter and "a function" or where, query = query,
+    columns = given.columns }
+  if not writer then return nil, message, errno end
+  return common.caught(nil, pcall(copy, self, writer, run, query))
+end
+
+-- ---- opening ---------------------------------------------------------------------
+
+local OPEN_OPTIONS = { damaged = "boolean" }
+
+--- Opens a snapshot file.
+-- @tparam string path
+-- @tparam[opt] table given damaged = true: of a file that is cut short or damaged, whatever is
+--   intact; header().damage says what is missing. Reads the whole file.
+-- @treturn luabpf.snapshot|nil, message, errno. Blocks are checked as they are read: a loop over
+--   a damaged one raises an error object.
+function snapshot.open(path, given)
+  if type(path) ~= "string" then
+    error(("snapshot: path expected, got %s"):format(type(path)), 2)
+  end
+  given = options.check("snapshot", given, OPEN_OPTIONS)
+  local self, message, errno = core.snapshot_open(path, given.damaged)
+  if not self then return nil, message, errno end
+  local ok, problem = pcall(function()
+    core.snapshot_bind(self, detached(read_header((core.snapshot_header(self)))))
+  end)
+  if ok then return self end
+  self:close()
+  return nil, ("%s: snapshot: the header is wrong: %s"):format(path, problem), core.errno.EBADMSG
+end
+
+-- ---- reading ---------------------------------------------------------------------
+
+local HEADER_ORDER = { "name", "type", "id", "key_size", "value_size", "max_entries", "flags",
+  "ncpu", "entries", "blocks", "bytes", "date", "kernel", "boot_id", "where", "columns", "damage" }
+
+local function header_text(header)
+  local rows = {}
+  for _, name in ipairs(HEADER_ORDER) do
+    local value = header[name]
+    if name == "date" then value = os.date("!%Y-%m-%d %H:%M:%S UTC", header.time) end
+    if name == "damage" and value then value = ("in %d places"):format(#value) end
+    if type(value) == "table" then value = table.concat(value, " ") end
+    if value ~= nil and value ~= "" then rows[#rows + 1] = { name, tostring(value) } end
+  end
+  return show.pairs(rows)
+end
+
+--- What the snapshot is of.
+-- @treturn table, which prints as one: the map's type, name, id, key_size, value_size (of one
+--   CPU's), max_entries, map_flags, map_extra, flags (their names), ncpu (0: plain values); key and
+--   value, the layouts' descriptions; where and columns as they were given; time (seconds since the
+--   epoch), boottime (ns), boot_id and kernel of when it was begun; entries, blocks, bytes (of the
+--   file). Of one opened with damaged: damage, a list of { reason =, from =, to = (bytes of the
+--   file), after = (entries before it), entries = missing ones, nil where that is not known }
+function class:header()
+  local text, sizes = core.snapshot_header(self)
+  local header = read_header(text)
+  for _, name in ipairs { "entries", "blocks", "bytes", "version" } do
+    header[name] = sizes[name]
+  end
+  header.flags = maps.flag_names(header.map_flags)
+  local damage = core.snapshot_damage(self)
+  if #damage > 0 then header.damage = damage end
+  return show.printable(header, header_text)
+end
+
+local BATCH_OPTIONS = { batch_size = true, raw = "boolean" }
+
+local function open_cursor(self, what, given)
+  if math.type(given) then given = { batch_size = given } end
+  given = options.check(what, given, BATCH_OPTIONS, 4)
+  return core.snapshot_cursor(self, { raw = given.raw,
+    batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
+      common.defaults.batch_size, 4) })
+end
+
+local function lazy_batches(cursor)
+  return iter.lazy(function()
+    for batch in cursor.next, cursor do coroutine.yield(batch) end
+  end, cursor)
+end
+
+--- Reads the snapshot a batch at a time.
+-- @tparam[opt] integer|table given the batch size (at most; a batch does not go past a block), or
+--   batch_size, raw
+-- @return an iterator of batches, each valid until the next; raises an error object
+function class:batches(given)
+  return lazy_batches(open_cursor(self, "batches", given))
+end
+
+--- Iterates over key and value, decoded. Options as for batches.
+-- @return an iterator; raises an error object
+function class:entries(given)
+  return open_cursor(self, "entries", given):entries()
+end
+
+--- Iterates over views of key and value, which move along. Options as for batches.
+-- @return an iterator; raises an error object
+function class:views(given)
+  local cursor = open_cursor(self, "views", given)
+  local step
+  return function()
+    while true do
+      if step then
+        local key, value = step()
+        if key ~= nil then return key, value end
+      end
+      local batch = cursor:next()
+      if not batch then return nil end
+      step = batch:views()
+    end
+  end, nil, nil, cursor
+end
+
+-- ---- queries ---------------------------------------------------------------------
+
+local source = { check = core.snapshot_handle }
+
+-- As of a map whose entries are read by index: all of them, each once.
+function source.facts(self)
+  local handle, header = core.snapshot_handle(self), self:header()
+  local key, value = core.layouts(handle)
+  local _, sizes = core.snapshot_header(self)
+  return {
+    info = { name = header.name, max_entries = #self, map_flags = 0,
+      key_size = header.key_size, value_size = header.value_size },
+    kind = { name = "snapshot", position = "index", batch_lookup = true,
+      percpu = header.ncpu > 0 },
+    handle = handle, obstacle = "a snapshot is not in the kernel",
+    entry_bytes = sizes.key_bytes + sizes.value_bytes,
+    env = { key = key and key:describe(), value = value and value:describe(),
+      key_size = header.key_size, value_size = header.value_size,
+      ncpu = header.ncpu > 0 and header.ncpu or nil },
+  }
+end
+
+function source.batches(self, given)
+  if given.engine ~= "batch" then
+    common.throw(("%s: engine %q: a snapshot is read by the batch engine"):format(
+      self:header().name, given.engine), core.errno.ENOTSUPP)
+  end
+  return lazy_batches(core.snapshot_cursor(self, { batch_size = given.batch_size,
+    raw = given.raw }))
+end
+
+prepare.add_source("luabpf.snapshot", source)
+
+--- How many entries match, as map:count; without where, how many there are.
+-- @treturn integer and with where or options the report; nil, message, errno
+function class:count(where, given)
+  if where == nil and given == nil then return #self end
+  return queries.count(self, where, given)
+end
+
+--- The matching entries, or columns of them, as map:select.
+class.select = queries.select
+
+--- Sums up the matching entries, in groups, as map:aggregate.
+class.aggregate = queries.aggregate
+
+-- ---- for the prompt --------------------------------------------------------------
+
+--- The first n entries, as a table at the prompt.
+-- @tparam[opt=10] integer n
+-- @treturn table list of { key =, value = }; raises an error object
+function class:head(n)
+  n = options.integer("head", "n", n, 0, 1000000, 10)
+  local rows = {}
+  for key, value in self:entries() do
+    if #rows == n then break end
+    rows[#rows + 1] = { key = key, value = value }
+  end
+  local header = self:header()
+  local ncpu = header.ncpu > 0 and header.ncpu or nil
+  return show.printable(rows, function()
+    return show.entries(rows, header.key, header.value, ncpu)
+  end)
+end
+
+--- What the snapshot is of: its header, and the fields of key and value with their offsets.
+-- @treturn table header, key, value: the layouts' descriptions; prints as text
+function class:describe()
+  local header = self:header()
+  return show.printable({ header = header, key = header.key, value = header.value }, function()
+    local parts = { tostring(header), show.layout("key", header.key, header.key_size),
+      show.layout("value", header.value, header.value_size) }
+    if header.ncpu > 0 then
+      parts[#parts + 1] = ("one value per CPU: a list of %d"):format(header.ncpu)
+    end
+    return table.concat(parts, "\n\n")
+  end)
+end
+
+return snapshot

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing snapshot files. See snapfile.h.
+ *
+ * Blocks go out as they come, from the memory of whoever read them: header,
+ * keys and values in one call. A batch that is larger than a block may be is
+ * written in pieces.
+ */
+#include "snapfile.h"
+
+#include "snapformat.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* ---- bytes out ---------------------------------------------------------- */
+
+/* writev to what may be a pipe: the signal of one whose reader is gone is taken back. */
+static ssize_t write_pipe(int fd, const struct iovec *v, int n)
+{
+	const struct timespec now = { 0 };
+	sigset_t pipe, before, pending;
+	ssize_t got;
+	int err;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	got = writev(fd, v, n);
+	err = errno;
+	if (got < 0 && err == EPIPE && !sigismember(&pending, SIGPIPE))
+		sigtimedwait(&pipe, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = err;
+	return got;
+}
+
+/* Takes what was written off the front of the vectors. */
+static void skip(struct iovec **v, int *n, size_t written)
+{
+	while (*n && written >= (*v)->iov_len) {
+		written -= (*v)->iov_len;
+		(*v)++;
+		(*n)--;
+	}
+	if (*n) {
+		(*v)->iov_base = (uint8_t *)(*v)->iov_base + written;
+		(*v)->iov_len -= written;
+	}
+}
+
+/* Writes all of it after the position; the position moves when that is done. */
+static int write_out(struct lb_snap_writer *w, struct iovec *v, int n)
+{
+	uint64_t at = w->offset;
+
+	if (w->broken)
+		return -EPIPE;
+	skip(&v, &n, 0);
+	while (n) {
+		ssize_t got = w->seekable ? pwritev(w->fd, v, n, (off_t)at)
+					  : write_pipe(w->fd, v, n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			int err = errno;
+
+			w->broken = !w->seekable && at != w->offset;
+			return -err;
+		}
+		at += (uint64_t)got;
+		skip(&v, &n, (size_t)got);
+	}
+	w->offset = at;
+	return 0;
+}
+
+static struct iovec bytes(const void *p, size_t n)
+{
+	struct iovec v = { .iov_len = n };
+
+	memcpy(&v.iov_base, &p, sizeof(p));	/* it is only read */
+	return v;
+}
+
+/* ---- beginning ---------------------------------------------------------- */
+
+static bool possible(uint32_t key_size, uint32_t value_size)
+{
+	return key_size <= LB_SNAP_ENTRY && value_size <= LB_SNAP_ENTRY &&
+	       (key_size || value_size);
+}
+
+static int make_head(struct lb_snap_writer *w, const char *header, size_t size)
+{
+	struct lb_snap_preface p = {
+		.version = htole32(LB_SNAP_VERSION), .header_size = htole32((uint32_t)size),
+		.key_size = htole32(w->key_size), .value_size = htole32(w->value_size),
+		.header_crc = htole32(lb_crc32c(0, header, size)),
+	};
+
+	memcpy(p.magic, LB_SNAP_MAGIC, sizeof(p.magic));
+	p.crc = htole32(LB_SNAP_CRC(&p));
+	w->head_size = (uint32_t)(sizeof(p) + size);
+	w->head = malloc(w->head_size);
+	if (!w->head)
+		return -ENOMEM;
+	memcpy(w->head, &p, sizeof(p));
+	memcpy(w->head + sizeof(p), header, size);
+	return 0;
+}
+
+int lb_snap_begin(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t value_size,
+		  const char *header, size_t header_size)
+{
+	struct iovec v;
+	int err;
+
+	*w = (struct lb_snap_writer){ .fd = fd, .key_size = key_size, .value_size = value_size };
+	if (!possible(key_size, value_size) || header_size > LB_SNAP_HEADER)
+		return -EINVAL;
+	w->seekable = lseek(fd, 0, SEEK_CUR) >= 0;
+	err = make_head(w, header, header_size);
+	if (err)
+		return err;
+	v = bytes(w->head, w->head_size);
+	return write_out(w, &v, 1);
+}
+
+/* ---- going on ----------------------------------------------------------- */
+
+static int refuse(struct lb_snap_fault *fault, const char *why, uint64_t offset)
+{
+	*fault = (struct lb_snap_fault){ why, offset };
+	return -EBADMSG;
+}
+
+/* Reads the blocks up to the position, which must be their end. */
+static int read_again(struct lb_snap_writer *w, const struct lb_snap *s,
+		      const struct lb_snap_position *from, struct lb_snap_fault *fault)
+{
+	struct lb_snap_cursor c;
+	int64_t n;
+
+	lb_snap_start(&c, s);
+	while ((n = lb_snap_next(&c, fault)) > 0)
+		;
+	w->offset = c.offset;
+	w->entries = c.entries;
+	w->blocks = c.blocks;
+	w->chain = c.chain;
+	lb_snap_stop(&c);
+	if (n < 0)
+		return (int)n;
+	if (c.entries != from->entries || c.blocks != from->blocks)
+		return refuse(fault, "the file has other entries", from->offset);
+	return 0;
+}
+
+/* Opens what is there as if it ended at the position. */
+static int reopen(struct lb_snap_writer *w, const struct lb_snap_position *from,
+		  struct lb_snap_fault *fault)
+{
+	struct lb_snap s;
+	int err = lb_snap_open_part(&s, w->fd, from, fault);
+
+	if (err)
+		return err;
+	if (s.key_size != w->key_size || s.value_size != w->value_size)
+		err = refuse(fault, "the file has entries of another size", 0);
+	if (!err)
+		err = make_head(w, s.header, s.header_size);
+	if (!err)
+		err = read_again(w, &s, from, fault);
+	s.fd = -1;
+	lb_snap_close(&s);
+	return err;
+}
+
+int lb_snap_resume(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t value_size,
+		   const struct lb_snap_position *from, struct lb_snap_fault *fault)
+{
+	int err;
+
+	*fault = (struct lb_snap_fault){ 0 };
+	*w = (struct lb_snap_writer){ .fd = fd, .seekable = true, .key_size = key_size,
+				      .value_size = value_size };
+	if (!possible(key_size, value_size))
+		return -EINVAL;
+	err = reopen(w, from, fault);
+	if (!err && ftruncate(fd, (off_t)w->offset) < 0)
+		err = -errno;
+	return err;
+}
+
+/* ---- blocks ------------------------------------------------------------- */
+
+static int add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values,
+		     uint32_t n)
+{
+	size_t key_bytes = (size_t)n * w->key_size, value_bytes = (size_t)n * w->value_size;
+	struct lb_snap_block b = { .n = htole32(n), .first = htole64(w->entries) };
+	uint32_t crc = lb_crc32c(lb_crc32c(0, keys, key_bytes), values, value_bytes);
+	struct iovec v[3];
+	int err;
+
+	memcpy(b.magic, LB_SNAP_BLOCK_MAGIC, sizeof(b.magic));
+	b.data_crc = htole32(crc);
+	b.crc = htole32(LB_SNAP_CRC(&b));
+	v[0] = bytes(&b, sizeof(b));
+	v[1] = bytes(keys, key_bytes);
+	v[2] = bytes(values, value_bytes);
+	err = write_out(w, v, 3);
+	if (err)
+		return err;
+	w->chain = lb_crc32c(w->chain, &b, sizeof(b));
+	w->entries += n;
+	w->blocks++;
+	return 0;
+}
+
+int lb_snap_add(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values, uint32_t n)
+{
+	uint32_t most = LB_SNAP_BLOCK / (w->key_size + w->value_size);
+
+	if (w->finished)
+		return -EINVAL;
+	if (most == 0)
+		most = 1;
+	while (n) {
+		uint32_t some = n < most ? n : most;
+		int err = add_block(w, keys, values, some);
+
+		if (err)
+			return err;
+		keys += (size_t)some * w->key_size;
+		values += (size_t)some * w->value_size;
+		n -= some;
+	}
+	return 0;
+}
+
+int lb_snap_finish(struct lb_snap_writer *w)
+{
+	struct lb_snap_footer f = {
+		.head_size = htole32(w->head_size), .blocks = htole64(w->blocks),
+		.entries = htole64(w->entries), .chain = htole32(w->chain),
+		.size = htole64(w->offset + w->head_size + sizeof(f)),
+	};
+	struct iovec v[2];
+	int err;
+
+	if (w->finished)
+		return -EINVAL;
+	memcpy(f.magic, LB_SNAP_FOOTER_MAGIC, sizeof(f.magic));
+	f.crc = htole32(LB_SNAP_CRC(&f));
+	v[0] = bytes(w->head, w->head_size);
+	v[1] = bytes(&f, sizeof(f));
+	err = write_out(w, v, 2);
+	/* What was there before may have been longer. */
+	if (!err && w->seekable && ftruncate(w->fd, (off_t)w->offset) < 0)
+		err = errno == EINVAL ? 0 : -errno;
+	w->finished = !err;
+	return err;
+}
+
+void lb_snap_writer_free(struct lb_snap_writer *w)
+{
+	free(w->head);
+	w->head = NULL;
+}
