@@ -300,6 +300,19 @@ static const uint64_t *check_params(lua_State *L, const struct query *q, int idx
 	return (const uint64_t *)(const void *)s;
 }
 
+struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec)
+{
+	struct query *q = luaL_checkudata(L, arg, LB_QUERY);
+
+	luaL_argcheck(L, q->map && q->map->k.fd >= 0, arg, "map is closed");
+	spec->map = &q->map->k;
+	spec->where = q->spec.where.n ? &q->where : NULL;
+	spec->columns = q->columns;
+	spec->ncolumns = q->spec.ncolumns;
+	spec->params = check_params(L, q, params);
+	return q->map;
+}
+
 /* The batch at 2 as a block of this query's map. */
 static struct lb_block check_block(lua_State *L, const struct query *q)
 {

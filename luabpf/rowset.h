@@ -7,7 +7,9 @@
 #ifndef LUABPF_ROWSET_H
 #define LUABPF_ROWSET_H
 
+#include "agg.h"
 #include "batch.h"
+#include "crew.h"
 #include "region.h"
 
 #define LB_ROWS "luabpf.rows"
@@ -52,6 +54,15 @@ void lb_decode_into(lua_State *L, const struct lb_decoder *d, int names, const u
 /* Pushes the names of the decoder at index arg, for lb_decode_into. */
 void lb_decoder_names(lua_State *L, int arg);
 
+/*
+ * Fills in what a crew needs of the query at arg and its parameters at params;
+ * the map, which is open.
+ */
+struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec);
+/* The specification of the open aggregation at arg, and itself; raises otherwise. */
+const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, struct lb_agg **agg);
+
+void lb_open_crew(lua_State *L);
 void lb_open_rows(lua_State *L);
 void lb_open_query(lua_State *L);
 void lb_open_sinks(lua_State *L);

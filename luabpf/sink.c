@@ -70,18 +70,32 @@ static int over(lua_State *L, int err, const char *message)
 
 struct agg {
 	struct lb_agg a;
+	struct lb_agg_spec spec;
 	bool open;
 	uint32_t nwords;	/* columns that rows must have */
 	uint32_t nitems;
 	struct lb_agg_item items[MAX_ITEMS];
 };
 
+static struct agg *agg_at(lua_State *L, int arg)
+{
+	struct agg *g = luaL_checkudata(L, arg, LB_AGG);
+
+	luaL_argcheck(L, g->open, arg, "aggregation is closed");
+	return g;
+}
+
 static struct agg *check_agg(lua_State *L)
 {
-	struct agg *g = luaL_checkudata(L, 1, LB_AGG);
+	return agg_at(L, 1);
+}
 
-	luaL_argcheck(L, g->open, 1, "aggregation is closed");
-	return g;
+const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, struct lb_agg **agg)
+{
+	struct agg *g = agg_at(L, arg);
+
+	*agg = &g->a;
+	return &g->spec;
 }
 
 static const char *const fn_names[] = {
@@ -142,7 +156,7 @@ static uint64_t read_signs(lua_State *L)
 /* core.agg(options) */
 static int agg_new(lua_State *L)
 {
-	struct lb_agg_spec spec = { 0 };
+	struct lb_agg_spec *spec;
 	struct agg *g;
 	int err;
 
@@ -151,16 +165,17 @@ static int agg_new(lua_State *L)
 	g = lua_newuserdatauv(L, sizeof(*g), 0);
 	memset(g, 0, sizeof(*g));
 	luaL_setmetatable(L, LB_AGG);
+	spec = &g->spec;
 	g->nwords = read_items(L, g);
-	spec.group_columns = (uint32_t)get_int(L, 1, "groups", 0);
-	luaL_argcheck(L, spec.group_columns <= LB_AGG_MAX_GROUP, 1, "too many group columns");
-	g->nwords += spec.group_columns;
-	spec.items = g->items;
-	spec.nitems = g->nitems;
-	spec.signed_columns = read_signs(L);
-	spec.memory = get_memory(L);
+	spec->group_columns = (uint32_t)get_int(L, 1, "groups", 0);
+	luaL_argcheck(L, spec->group_columns <= LB_AGG_MAX_GROUP, 1, "too many group columns");
+	g->nwords += spec->group_columns;
+	spec->items = g->items;
+	spec->nitems = g->nitems;
+	spec->signed_columns = read_signs(L);
+	spec->memory = get_memory(L);
 	g->open = true;
-	err = lb_agg_open(&g->a, &spec);
+	err = lb_agg_open(&g->a, spec);
 	if (err)
 		return luaL_error(L, "aggregation: %s", strerror(-err));
 	return 1;

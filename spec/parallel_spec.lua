@@ -217,3 +217,59 @@ describe("parallel", function()
     end
   end)
 end)
+
+describe("queries by several threads", function()
+  after_each(helper.close_all)
+
+  local function add_up(map, workers)
+    local n, counted = map:count("value % 3 == $r", { params = { r = 1 }, engine = "batch",
+      workers = workers })
+    local list, report = map:aggregate { where = "value > 100", group = "value % 16 as rest",
+      select = { "count() as n", "sum(value) as total", "min(value) as least",
+        "distinct(value % 7) as kinds", "avg(value) as mean" }, engine = "batch",
+      workers = workers }
+    return { n, list }, counted, report
+  end
+
+  for _, kind in ipairs(helper.types) do
+    if not kind.type:find("percpu") then
+      it("equal those by one: " .. (kind.label or kind.type), function()
+        local map = filled(kind, 3000)
+        local expected = add_up(map, 1)
+        for _, workers in ipairs { 2, 5, 16 } do
+          local got, counted, report = add_up(map, workers)
+          assert.same(expected, got)
+          assert.equal(3000, counted.visited)
+          -- Without buckets to share out, one thread reads.
+          assert.equal(core.maptypes[kind.type].position == "bucket" and workers or 1,
+            report.workers)
+          assert.is_true(report.complete)
+          assert.equal("batch", report.engine)
+        end
+      end)
+    end
+  end
+
+  it("sum over CPUs as one thread does", function()
+    local map = filled(helper.types[5], 500)
+    local one = map:aggregate { select = "sum(value) as s", engine = "batch" }
+    assert.same(one, (map:aggregate { select = "sum(value) as s", engine = "batch", workers = 3 }))
+  end)
+
+  it("keep to the memory limit, and name it", function()
+    local map = filled(helper.types[1], 3000)
+    local list, message = map:aggregate { group = "key", engine = "batch", workers = 2,
+      memory = "16KiB" }
+    assert.is_nil(list)
+    assert.truthy(message:find("memory", 1, true), message)
+  end)
+
+  it("take text only", function()
+    local map = filled(helper.types[1], 10)
+    assert.error_matches(function()
+      map:count(function() return true end, { workers = 2 })
+    end, "workers go with text")
+    assert.error_matches(function() map:count("true", { workers = 0 }) end, "workers")
+    assert.error_matches(function() map:select { workers = 2 } end, "unknown option 'workers'")
+  end)
+end)

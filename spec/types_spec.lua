@@ -9,8 +9,8 @@ local core = require "luabpf.core"
 -- Classes that users do not meet.
 local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,
   ["luabpf.query"] = true, ["luabpf.rows"] = true, ["luabpf.agg"] = true, ["luabpf.topn"] = true,
-  ["luabpf.snapshot_writer"] = true,
-  ["luabpf.snapshot_cursor"] = true, ["luabpf.decoder"] = true, ["luabpf.workers"] = true }
+  ["luabpf.snapshot_writer"] = true, ["luabpf.snapshot_cursor"] = true,
+  ["luabpf.decoder"] = true, ["luabpf.workers"] = true, ["luabpf.crew"] = true }
 
 -- The functions that the file declares: names by table ("bpf", "map", ...).
 local function declared()

@@ -350,7 +350,7 @@ function map:upsert_batch(keys, values, options) end
 
 ---How many entries match; without where, how many there are.
 ---@param where? luabpf.where
----@param options? luabpf.query_options
+---@param options? luabpf.count_options
 ---@return integer? count
 ---@return luabpf.report|string|nil report or message
 ---@return integer? errno
@@ -419,6 +419,9 @@ function map:drain(options) end
 ---@field batch_size? integer
 ---@field report? table filled with the report
 
+---@class luabpf.count_options : luabpf.query_options
+---@field workers? integer threads that the batch engine may use
+
 ---@class luabpf.delete_options : luabpf.query_options
 ---@field dry_run? boolean only count
 ---@field limit? integer delete at most so many
@@ -446,7 +449,7 @@ function map:delete_where(where, options) end
 ---@return fun(): table?, luabpf.data? next rows; raises an error object
 function map:select(options) end
 
----@class luabpf.aggregate_options : luabpf.query_options
+---@class luabpf.aggregate_options : luabpf.count_options
 ---@field where? luabpf.where
 ---@field group? luabpf.columns
 ---@field select? luabpf.columns "sum(value.bytes) as bytes", "count()", min, max, avg, distinct, hist

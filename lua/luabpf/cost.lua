@@ -49,7 +49,7 @@ function engines.batch(size)
     + (BATCH.entry + BATCH.interpret) * size.entries + BATCH.bucket * empty
   if size.ncpu then ns = ns + BATCH.percpu * size.ncpu * size.entries end
   if size.deletes then ns = ns + BATCH.delete * size.matches end
-  return ns + size.rows * (BATCH.row + BATCH.row_byte * size.row_bytes)
+  return (ns + size.rows * (BATCH.row + BATCH.row_byte * size.row_bytes)) / size.workers
 end
 
 function engines.walk(size)

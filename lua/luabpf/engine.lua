@@ -31,6 +31,10 @@ local MATCHING <const> = 0.1
 defaults.memory = 64 << 20
 defaults.budget = 250000000
 
+local MOST_WORKERS <const> = 256
+-- Between looks at whether the user wants to interrupt; ns.
+local PATIENCE <const> = 50000000
+
 local ENGINES = { "kernel", "batch", "walk" }
 
 local OPTIONS = { params = "table", engine = "string", exact = "boolean", memory = true,
@@ -54,6 +58,7 @@ function engine.run(what, given, known)
   run.budget = options.duration(given.budget or defaults.budget, what .. ": option 'budget'", 4)
   run.batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size, 4)
+  run.workers = options.integer(what, "workers", given.workers, 1, MOST_WORKERS, 1, 4)
   if run.exact and run.engine == "kernel" then
     error(("%s: exact = true keeps to the batch cursor, engine = \"kernel\" does not"):format(what),
       3)
@@ -101,7 +106,7 @@ local function size_of(self, query, run)
     hashed = facts.kind.position == "bucket", ncpu = facts.env.ncpu,
     matches = matches, rows = 0, row_bytes = 0,
     deletes = run.deletes and not run.dry_run, unallocated = facts.info.map_flags & 1 ~= 0,
-    sums = #query.shared.percpu,
+    sums = #query.shared.percpu, workers = run.workers,
   }
   if run.filter then -- a Lua function: whole entries, all of them
     size.rows, size.row_bytes = entries, facts.entry_bytes
@@ -318,6 +323,18 @@ function engine.sources(self, query, plan, run, report)
   end, nil, nil, rows
 end
 
+--- The query by as many threads as the run asks for, in the batch engine; sums go into agg.
+-- @treturn boolean false where nothing was done: one thread, another engine
+function engine.by_threads(query, run, report, agg)
+  if run.workers == 1 or report.engine ~= "batch" or run.filter then return false end
+  local crew <close> = core.crew { query = query.core, params = run.packed, agg = agg,
+    workers = run.workers, batch_size = run.batch_size }
+  while not crew:wait(PATIENCE) do end
+  report.visited, report.matched, report.workers = crew:finish()
+  report.complete = true
+  return true
+end
+
 -- ---- running ----------------------------------------------------------------------
 
 --- The query of a run, and its plan; nothing is run.
@@ -329,6 +346,9 @@ function engine.prepare(self, kind, run, parts, level)
   if type(parts.where) == "function" then
     run.filter, parts.where = parts.where, nil
     if run.params then error(("%s: params go with text"):format(run.what), level) end
+    if run.workers > 1 then
+      error(("%s: workers go with text; map:parallel takes functions"):format(run.what), level)
+    end
   else
     parts.where = prepare.text(parts.where, run.what, level + 1)
   end

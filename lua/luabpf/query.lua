@@ -13,9 +13,10 @@ local map = core.classes["luabpf.map"]
 
 -- ---- count ----------------------------------------------------------------------
 
-local COUNT_OPTIONS = engine.options {}
+local COUNT_OPTIONS = engine.options { workers = "number" }
 
 local function count_blocks(self, query, plan, run, report)
+  if engine.by_threads(query, run, report) then return end
   if run.filter then
     for batch in engine.sources(self, query, plan, run, report) do
       report.visited = report.visited + #batch
@@ -50,7 +51,8 @@ local count_all = map.count
 
 --- How many entries match; without where, how many there are.
 -- @tparam[opt] string|function|luabpf.expression where
--- @tparam[opt] table given params, engine, exact, memory, budget, batch_size, report
+-- @tparam[opt] table given params, engine, exact, memory, budget, batch_size, report; workers:
+--   threads that the batch engine may use
 -- @treturn integer and with where or options the report; nil, message, errno
 function map:count(where, given)
   if where == nil and given == nil then return count_all(self) end
@@ -174,7 +176,7 @@ end
 -- ---- aggregate ------------------------------------------------------------------
 
 local AGGREGATE_OPTIONS = engine.options { where = true, group = true, select = true,
-  sort = "string", limit = "number" }
+  sort = "string", limit = "number", workers = "number" }
 
 -- The only row, from what the program summed up.
 local function plain_row(query, result)
@@ -190,11 +192,13 @@ local function plain_row(query, result)
 end
 
 local function grouped(self, query, plan, run, report)
-  local next_block, closing = blocks_of(self, query, plan, run, report)
-  local _ <close> = closing
   local agg <close> = core.agg { items = query.items, groups = query.group_words,
     signed = query.signs, memory = run.memory }
-  for block in next_block do agg:add(block) end
+  if not engine.by_threads(query, run, report, agg) then
+    local next_block, closing = blocks_of(self, query, plan, run, report)
+    local _ <close> = closing
+    for block in next_block do agg:add(block) end
+  end
   local order = query.order
   return agg:result { decoder = query.decoder, names = query.item_names, by = order.by,
     which = order.which, descending = order.descending,
@@ -219,7 +223,8 @@ end
 --   where, params; group: columns to group by; select: "sum(value.bytes) as bytes", "count()",
 --   min, max, avg (a float), distinct, hist (list of { from, to, count }, by powers of two).
 --   sort: a group or result, largest first, "... asc"; ties and the rest by group. limit.
---   engine, exact, memory (of groups and rows), budget, batch_size.
+--   engine, exact, memory (of groups and rows), budget, batch_size; workers: threads that the
+--   batch engine may use.
 -- @treturn table list of rows (exactly one without group), and the report; nil, message, errno
 function map:aggregate(given)
   local run = engine.run("aggregate", given, AGGREGATE_OPTIONS)

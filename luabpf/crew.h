@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Several threads that read one map: each scans its own buckets, judges them by
+ * the interpreter, and adds to an aggregation of its own, which are merged at
+ * the end. No Lua here, and none in the threads.
+ *
+ *	err = lb_crew_start(&c, &spec);
+ *	while (!lb_crew_wait(&c, ns)) ...	whoever waits may give up
+ *	err = lb_crew_end(&c, agg, &result);	joins; merges into agg
+ *
+ * Maps without buckets are read by one thread.
+ */
+#ifndef LUABPF_CREW_H
+#define LUABPF_CREW_H
+
+#include "agg.h"
+#include "interp.h"
+#include "kmap.h"
+#include "threads.h"
+
+struct lb_crew_spec {
+	const struct lb_kmap *map;	/* open at the start; what is below stays as long as it runs */
+	const struct lb_interp *where;	/* NULL: everything matches */
+	const struct lb_interp *columns;
+	uint32_t ncolumns;		/* 0: count only */
+	const uint64_t *params;
+	const struct lb_agg_spec *agg;	/* for the columns: groups, then values; NULL: count only */
+	uint32_t workers, batch_size;
+};
+
+struct lb_crew_result {
+	uint64_t visited, matched;
+	bool full;			/* past the memory limit of the aggregation: -ENOBUFS */
+};
+
+struct lb_crew_member;
+
+struct lb_crew {
+	struct lb_workers workers;
+	struct lb_crew_spec spec;
+	struct lb_crew_member *members;
+	uint32_t n;
+	int fd;				/* of the map, the crew's own */
+};
+
+/* 0 or -errno with nothing running. Zeroed memory is a crew that has not begun. */
+int lb_crew_start(struct lb_crew *c, const struct lb_crew_spec *spec);
+static inline bool lb_crew_wait(struct lb_crew *c, uint64_t ns)
+{
+	return lb_workers_wait(&c->workers, ns);
+}
+/*
+ * After all have ended: 0 with the result, agg (NULL: none) having what they
+ * added; or the first member's -errno.
+ */
+int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *out);
+/* Cancels what runs, frees. May be called twice. */
+void lb_crew_close(struct lb_crew *c);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.crew: a query run by several threads over the batch cursor
+ * (crew.h). Internal to lua/luabpf/query.lua.
+ *
+ *	crew = core.crew{ query =, params =, workers =, batch_size =, agg = or nil }
+ *	crew:wait(ns)			true once all threads have ended
+ *	visited, matched, threads = crew:finish()	adds their sums to agg; raises an error object
+ *	crew:close()			cancels what runs
+ */
+#include "crew.h"
+#include "rowset.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define LB_CREW "luabpf.crew"
+
+/* User values: the query (which keeps the map), its parameters, the aggregation or nil. */
+enum { QUERY = 1, PARAMS, AGG, UVALUES = AGG };
+
+struct crew {
+	struct lb_crew c;
+	struct lb_agg *agg;
+	struct lb_map *map;
+	bool open;
+};
+
+static struct crew *check_crew(lua_State *L)
+{
+	struct crew *c = luaL_checkudata(L, 1, LB_CREW);
+
+	luaL_argcheck(L, c->open, 1, "crew is closed");
+	return c;
+}
+
+static uint32_t get_count(lua_State *L, const char *name, lua_Integer max)
+{
+	lua_Integer n;
+
+	lua_getfield(L, 1, name);
+	n = lb_check_int(L, -1, 1, max);
+	lua_pop(L, 1);
+	return (uint32_t)n;
+}
+
+/* Keeps a field of the options at 1 as user value of the crew at 2; leaves it on the stack. */
+static void keep(lua_State *L, const char *name, int uvalue)
+{
+	lua_getfield(L, 1, name);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 2, uvalue);
+}
+
+/* core.crew(options) */
+static int crew_new(lua_State *L)
+{
+	struct lb_crew_spec spec = { 0 };
+	struct crew *c;
+	int err;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	c = lua_newuserdatauv(L, sizeof(*c), UVALUES);
+	memset(c, 0, sizeof(*c));
+	luaL_setmetatable(L, LB_CREW);
+	keep(L, "query", QUERY);
+	keep(L, "params", PARAMS);
+	keep(L, "agg", AGG);
+	c->map = lb_query_crew(L, 3, 4, &spec);
+	if (!lua_isnil(L, 5))
+		spec.agg = lb_check_agg(L, 5, &c->agg);
+	else
+		spec.ncolumns = 0;
+	spec.workers = get_count(L, "workers", LB_MAX_WORKERS);
+	spec.batch_size = get_count(L, "batch_size", UINT32_MAX);
+	if (spec.batch_size > LB_MAX_CALL)
+		spec.batch_size = LB_MAX_CALL;
+	err = lb_crew_start(&c->c, &spec);
+	if (err) {
+		lb_map_fail(L, c->map, "scan", -err);
+		return lb_throw(L);
+	}
+	c->open = true;
+	lua_settop(L, 2);
+	return 1;
+}
+
+static int crew_wait(lua_State *L)
+{
+	struct crew *c = check_crew(L);
+
+	lua_pushboolean(L, lb_crew_wait(&c->c, (uint64_t)lb_check_int(L, 2, 0, LUA_MAXINTEGER)));
+	return 1;
+}
+
+static int failed(lua_State *L, const struct crew *c, const struct lb_crew_result *r, int err)
+{
+	char text[128];
+
+	if (r->full) {
+		luaL_pushfail(L);
+		lua_pushstring(L, lb_agg_error(c->agg, text, sizeof(text)));
+		lua_pushinteger(L, -err);
+	} else {
+		lb_map_fail(L, c->map, "scan", -err);
+	}
+	return lb_throw(L);
+}
+
+static int crew_finish(lua_State *L)
+{
+	struct crew *c = check_crew(L);
+	struct lb_crew_result r;
+	int err;
+
+	if (lua_getiuservalue(L, 1, AGG) != LUA_TNIL)
+		lb_check_agg(L, -1, &c->agg);
+	if (!lb_crew_wait(&c->c, 0))
+		return luaL_error(L, "threads are running");
+	err = lb_crew_end(&c->c, c->agg, &r);
+	if (err)
+		return failed(L, c, &r, err);
+	lua_pushinteger(L, (lua_Integer)r.visited);
+	lua_pushinteger(L, (lua_Integer)r.matched);
+	lua_pushinteger(L, c->c.n);
+	return 3;
+}
+
+static int crew_close(lua_State *L)
+{
+	struct crew *c = luaL_checkudata(L, 1, LB_CREW);
+
+	lb_crew_close(&c->c);
+	c->open = false;
+	return 0;
+}
+
+static const luaL_Reg methods[] = {
+	{ "wait", crew_wait },
+	{ "finish", crew_finish },
+	{ "close", crew_close },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__gc", crew_close },
+	{ "__close", crew_close },
+	{ NULL, NULL },
+};
+
+void lb_open_crew(lua_State *L)
+{
+	lb_newclass(L, LB_CREW, methods, meta);
+	lua_pushcfunction(L, crew_new);
+	lua_setfield(L, -2, "crew");
+}
