@@ -134,7 +134,7 @@ function bpf.bench(map, options) end
 
 ---Opens a snapshot file.
 ---@param path string
----@param options? { damaged?: boolean } damaged: whatever is intact; header().damage says what is not
+---@param options? { damaged?: boolean } what is intact; header().damage tells the rest
 ---@return luabpf.snapshot? snapshot
 ---@return string? message
 ---@return integer? errno
@@ -452,7 +452,7 @@ function map:select(options) end
 ---@class luabpf.aggregate_options : luabpf.count_options
 ---@field where? luabpf.where
 ---@field group? luabpf.columns
----@field select? luabpf.columns "sum(value.bytes) as bytes", "count()", min, max, avg, distinct, hist
+---@field select? luabpf.columns "sum(value.bytes) as bytes", count min max avg distinct hist
 ---@field sort? string
 ---@field limit? integer
 

@@ -34,9 +34,9 @@ end
 -- The function that takes from a batch what where says yes to.
 local function filter_of(job, map)
   if not job.where then return function(batch) return batch end end
+  local engine = require "luabpf.engine" -- which knows maps as what queries are over
   if type(job.where) == "function" then
-    local filtered = require("luabpf.engine").filtered
-    return function(batch) return filtered(batch, job.where) end
+    return function(batch) return engine.filtered(batch, job.where) end
   end
   local query = require("luabpf.prepare").query(map, "entries", { where = job.where })
   return function(batch) return query.core:pick(batch, job.params) end
