@@ -26,7 +26,8 @@
 #define MAX_SIZE (UINT32_MAX / 8)
 
 struct box {
-	struct lb_layout *layout;	/* NULL: collected */
+	struct lb_layout *layout;	/* NULL: not made yet */
+	struct lb_layout **owned;	/* in the user value, see push_owner */
 };
 
 /* Sizes a kind may have, as bits: bit n for n bytes. 0: any. */
@@ -39,20 +40,52 @@ static const uint32_t kind_sizes[] = {
 
 /* ---- the handle ------------------------------------------------------- */
 
+/* What frees a layout is not its handle, whose finalizer could be called by hand while maps use it. */
+static int owner_gc(lua_State *L)
+{
+	struct lb_layout **owned = lua_touserdata(L, 1);
+
+	lb_layout_free(*owned);
+	*owned = NULL;
+	return 0;
+}
+
+/* Pushes the userdata that owns a layout, out of the reach of scripts. */
+static struct lb_layout **push_owner(lua_State *L)
+{
+	struct lb_layout **owned = lua_newuserdatauv(L, sizeof(struct lb_layout *), 0);
+
+	*owned = NULL;
+	if (luaL_newmetatable(L, "luabpf layout owner")) {
+		lua_pushcfunction(L, owner_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	return owned;
+}
+
+/* Pushes a handle without a layout; set_layout gives it one. */
 static struct box *push_box(lua_State *L)
 {
-	struct box *box = lua_newuserdatauv(L, sizeof(*box), 0);
+	struct box *box = lua_newuserdatauv(L, sizeof(*box), 1);
 
 	box->layout = NULL;
+	box->owned = push_owner(L);
+	lua_setiuservalue(L, -2, 1);
 	luaL_setmetatable(L, LB_LAYOUT);
 	return box;
+}
+
+static void set_layout(struct box *box, struct lb_layout *layout)
+{
+	box->layout = *box->owned = layout;
 }
 
 static int take_layout(lua_State *L)
 {
 	struct lb_layout *layout = lua_touserdata(L, 1);
 
-	push_box(L)->layout = layout;
+	set_layout(push_box(L), layout);
 	return 1;
 }
 
@@ -83,7 +116,7 @@ static const struct lb_type *check_root(lua_State *L, int arg)
 	const struct box *box = luaL_checkudata(L, arg, LB_LAYOUT);
 
 	if (!box->layout)
-		luaL_argerror(L, arg, "layout was collected");
+		luaL_argerror(L, arg, "the layout is not complete");
 	return box->layout->root;
 }
 
@@ -389,9 +422,10 @@ static int new_layout(lua_State *L)
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	box = push_box(L);
-	r.layout = box->layout = lb_layout_new();
+	r.layout = lb_layout_new();
 	if (!r.layout)
 		luaL_error(L, "not enough memory");
+	set_layout(box, r.layout);
 	box->layout->root = read_type(&r, 1, &path);
 	return 1;
 }
@@ -497,23 +531,12 @@ static int layout_tostring(lua_State *L)
 	return 1;
 }
 
-static int layout_gc(lua_State *L)
-{
-	struct box *box = luaL_checkudata(L, 1, LB_LAYOUT);
-	struct lb_layout *layout = box->layout;
-
-	box->layout = NULL;
-	lb_layout_free(layout);
-	return 0;
-}
-
 static const luaL_Reg methods[] = {
 	{ "describe", layout_describe },
 	{ NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {
-	{ "__gc", layout_gc },
 	{ "__tostring", layout_tostring },
 	{ NULL, NULL },
 };
