@@ -40,19 +40,33 @@ local bpf = {
   boottime = core.boottime,
   cpus = core.cpus,
   errno = core.errno,
-  duration = options.duration,
-  size = options.size,
   --- What functions take when an option is left out; may be changed.
   -- batch_size: entries a batch. memory: bytes for the rows and groups of a query. budget: ns that
   -- one run inside the kernel may take; it holds its CPU for so long.
   defaults = map.defaults,
 }
 
+--- A duration in nanoseconds.
+-- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d
+-- @treturn integer
+function bpf.duration(value)
+  local ns = options.duration(value, "duration", 3)
+  return ns
+end
+
+--- A size in bytes.
+-- @param value integer bytes, or text: "64MiB"; units B KiB MiB GiB
+-- @treturn integer
+function bpf.size(value)
+  local bytes = options.size(value, "size", 3)
+  return bytes
+end
+
 --- Sleeps.
 -- @param duration integer nanoseconds or text ("1s")
 -- @treturn boolean false when a signal ended it early
 function bpf.sleep(duration)
-  return core.sleep(options.duration(duration, "sleep"))
+  return core.sleep(options.duration(duration, "sleep", 3))
 end
 
 return bpf

@@ -62,7 +62,7 @@ local function quantity(text, what, units, example, level)
   end
   local n = math.tointeger(tonumber(number))
   if n and n <= math.maxinteger // units[unit] then return n * units[unit] end
-  local exact = tonumber(number) * units[unit]
+  local exact = tonumber(number) * (units[unit] + 0.0)
   if exact >= 2.0 ^ 63 then
     error(("%s: %q is too large"):format(what or "argument", text), level + 1)
   end
