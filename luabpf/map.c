@@ -439,7 +439,7 @@ static int map_open_path(lua_State *L)
 	int fd = bpf_obj_get_opts(path, &opts);
 
 	if (fd < 0)
-		return lb_fail(L, errno, "%s", path);
+		return refused(L, errno, LB_CAP_BPF, path);
 	if (fill(L, m, fd, path) != 1)
 		return lb_fail(L, EINVAL, "%s: not a map", path);
 	lua_pushvalue(L, 1);

@@ -94,11 +94,17 @@ static int system_columns(lua_State *L)
 /*
  * core.probe_map_type(id), core.probe_program_type(id),
  * core.probe_helper(program_type, helper): whether the kernel has it; nil when
- * that cannot be found out, for lack of privileges.
+ * that cannot be found out, for lack of privileges: without CAP_BPF nothing
+ * can, and without the others what is there may be refused like what is not.
  */
 static int push_probe(lua_State *L, int result)
 {
-	if (result < 0)
+	unsigned int needed = LB_CAP_BPF;
+	char buf[128];
+
+	if (result == 0)
+		needed |= LB_CAP_PERFMON | LB_CAP_NET_ADMIN;
+	if (result < 0 || lb_missing_privileges(needed, buf, sizeof(buf)))
 		luaL_pushfail(L);
 	else
 		lua_pushboolean(L, result);
