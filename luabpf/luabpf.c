@@ -97,6 +97,7 @@ int lb_throw(lua_State *L)
 
 static int error_tostring(lua_State *L)
 {
+	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_getfield(L, 1, "message");
 	luaL_tolstring(L, -1, NULL);
 	return 1;

@@ -507,4 +507,16 @@ function tracker:cleanup(given)
   return self.map:delete_where(wanted:text(), run)
 end
 
+-- A method that is called on anything else says so.
+for name, method in pairs(tracker) do
+  if type(method) == "function" then
+    tracker[name] = function(self, ...)
+      if getmetatable(self) ~= tracker then
+        error(("%s: tracker expected, got %s"):format(name, type(self)), 2)
+      end
+      return method(self, ...)
+    end
+  end
+end
+
 return conntrack

@@ -249,7 +249,7 @@ end
 --- What the map is: type, size, flags, and the fields of key and value with their offsets.
 -- @treturn table key, value: the layouts' descriptions; prints as text
 function map:describe()
-  local info, message, errno = self:info()
+  local info, message, errno = map.info(self)
   if not info then return nil, message, errno end
   local key, value = descriptions(self)
   return show.printable({ info = info, key = key, value = value }, function()

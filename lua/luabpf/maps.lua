@@ -251,8 +251,13 @@ end
 
 local list_meta = { __name = "luabpf.maps" }
 
+local function check_list(self)
+  if getmetatable(self) ~= list_meta then error("luabpf.maps expected: what bpf.maps() gave", 3) end
+end
+
 -- for info in bpf.maps() do
 function list_meta.__call(self)
+  check_list(self)
   self.at = (self.at or 0) + 1
   local info = self[self.at]
   if not info then self.at = nil end
@@ -260,6 +265,7 @@ function list_meta.__call(self)
 end
 
 function list_meta.__tostring(self)
+  check_list(self)
   local rows = {}
   for i, info in ipairs(self) do
     rows[i] = { info.id, info.type, info.name, info.key_size, info.value_size, info.max_entries,
