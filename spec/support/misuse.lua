@@ -95,6 +95,47 @@ local function add_link(w)
   w.closed_link = w.closed_link or closed(assert(w.program:attach()))
 end
 
+-- What makes the handles that queries and parallel work keep to themselves.
+local INTERNAL <const> = { "query", "agg", "topn", "workers", "decoder" }
+
+-- Calls f: the arguments that those of core were last called with.
+local function caught_arguments(f)
+  local real, arguments = {}, {}
+  for _, name in ipairs(INTERNAL) do
+    real[name] = core[name]
+    core[name] = function(...)
+      arguments[name] = table.pack(...)
+      return real[name](...)
+    end
+  end
+  f()
+  for name, maker in pairs(real) do core[name] = maker end
+  return arguments
+end
+
+local function work(map)
+  local exact <const> = { engine = "batch", exact = true }
+  for _ in map:select { columns = "value.n", where = "value.n > 1", sort = "n", limit = 3 } do end
+  map:aggregate { group = "key", select = { "sum(value.n)" }, engine = "batch" }
+  map:count("value.n > 1", exact)
+  assert(map:parallel { workers = 1, map = function(batch) return #batch end,
+    reduce = function(a, b) return a + b end } == 20)
+end
+
+local recorded
+
+local function add_internal(w)
+  if not recorded then
+    local map = new_map()
+    for i = 1, 20 do map:update(i, { n = i }) end
+    recorded = caught_arguments(function() work(map) end)
+  end
+  for _, name in ipairs(INTERNAL) do
+    local arguments = recorded[name]
+    if arguments then w[name] = core[name](table.unpack(arguments, 1, arguments.n)) end
+  end
+end
+
 local function add_tracker(w)
   local options = { cgroup = misuse.cgroup, max_entries = 64 }
   w.closed_tracker = w.closed_tracker or closed(assert(conntrack.start(options)))
@@ -107,6 +148,7 @@ local parts = {
     return pcall(w.map.fd, w.map) and w.cursor:report() and pcall(w.batch.key, w.batch, 1)
       and pcall(w.queue.fd, w.queue)
   end },
+  { make = add_internal, whole = function(w) return pcall(w.query.instructions, w.query) end },
   { make = add_objects, whole = function(w) return pcall(w.program.fd, w.program) end },
   { make = add_link, whole = function(w) return pcall(w.link.fd, w.link) end },
   { make = add_tracker, whole = function(w) return pcall(w.tracker.map.fd, w.tracker.map) end },
@@ -179,6 +221,14 @@ local fit = {
   ["map.upsert_batch"] = function(w) return w.map, { 1, 2 }, { {}, {} }, { status = true } end,
   ["map.delete_batch"] = function(w) return w.map, { 1000, 1001 }, { if_equal = { {}, {} } } end,
   ["map.delete_where"] = function(w) return w.map, function() end, { limit = 1 } end,
+  ["map.count"] = function(w) return w.map, "value.n > $x", { params = { x = 1 } } end,
+  ["map.select"] = function(w) return w.map, { columns = "value.n", sort = "n", limit = 2 } end,
+  ["map.aggregate"] = function(w)
+    return w.map, { group = "key", select = "sum(value.n)", sort = "n", limit = 2 }
+  end,
+  ["map.explain"] = function(w) return w.map, { where = "value.n > 1" } end,
+  ["bpf.compile"] = function(w) return "value.n > 1", w.map end,
+  ["map.parallel"] = function(w) return w.map, { workers = 1, map = function() end } end,
   ["batch.key"] = function(w) return w.batch, 1 end,
   ["batch.value"] = function(w) return w.batch, 1 end,
   ["batch.pick"] = function(w) return w.batch, { 1 } end,
@@ -282,7 +332,8 @@ end
 -- What a message has that does not name the function: the class, the argument, the option, the
 -- field, or a path to one ("keys[2].list: ...").
 local telling = { "luabpf%.%a", "bad argument #%d", "bad self", "option", "stale", "no field",
-  "unknown global variable", "a struct has no", "views are for reading", "[%a_][%w_.%[%]]*: " }
+  "unknown global variable", "a struct has no", "views are for reading", "[%a_][%w_.%[%]]*: ",
+  "^expression:%d+:%d+: " }
 
 -- What is wrong with an error that was raised; nil if nothing is. `attempt to` is Lua's own
 -- word for a value that nobody checked.
