@@ -101,6 +101,40 @@ local function walk(bench)
   return "count=" .. count
 end
 
+local function idle(_, value)
+  return value.last_seen < CUT
+end
+
+-- The queries, for options such as the engine.
+
+local function delete_idle(options)
+  return function(bench)
+    return "deleted=" .. assert(bench.map:delete_where("value.last_seen < $cut", options)).deleted
+  end
+end
+
+local TOTALS = { "count() as flows", "sum(value.bytes) as bytes" }
+
+local function sum(options)
+  options.select = TOTALS
+  return function(bench)
+    local row = assert(bench.map:aggregate(options))[1]
+    return ("count=%d bytes=%d"):format(row.flows, row.bytes)
+  end
+end
+
+local function group(options)
+  options.select, options.group = TOTALS, "key.dst_port"
+  return function(bench)
+    local rows = assert(bench.map:aggregate(options))
+    table.sort(rows, function(a, b) return a.dst_port < b.dst_port end)
+    for i, row in ipairs(rows) do
+      rows[i] = ("%d=%d,%d"):format(row.dst_port, row.flows, row.bytes)
+    end
+    return table.concat(rows, " ")
+  end
+end
+
 local cases = {
   -- First, while there is no memory that an earlier scan left behind.
   {
@@ -162,14 +196,36 @@ local cases = {
     end,
   },
   {
-    name = "delete 10%: Lua predicate reading one field", limit = 1.0, task = "delete",
+    name = "delete 10%", limit = 0.45, task = "delete", changes = true,
+    run = delete_idle { params = { cut = CUT } },
+  },
+  {
+    name = "count and sum", limit = 0.45, task = "sum", run = sum {},
+  },
+  {
+    name = "group by 16 ports", limit = 0.6, task = "group", run = group {},
+  },
+  {
+    name = "delete 10%, batch engine", limit = 1.25, task = "delete", changes = true,
+    run = delete_idle { params = { cut = CUT }, engine = "batch" },
+  },
+  {
+    name = "count and sum, batch engine", limit = 1.25, task = "sum",
+    run = sum { engine = "batch" },
+  },
+  {
+    name = "group by 16 ports, batch engine", limit = 1.25, task = "group",
+    run = group { engine = "batch" },
+  },
+  {
+    name = "count, Lua predicate reading one field", limit = 1.0, task = "idle",
+    run = function(bench) return "count=" .. assert(bench.map:count(idle)) end,
+  },
+  {
+    name = "delete 10%, Lua predicate reading one field", limit = 1.0, task = "delete",
     changes = true,
     run = function(bench)
-      local cut = bench.cut
-      local report = assert(bench.map:delete_where(function(_, value)
-        return math.ult(value.last_seen, cut)
-      end))
-      return "deleted=" .. report.deleted
+      return "deleted=" .. assert(bench.map:delete_where(idle)).deleted
     end,
   },
 }
@@ -313,7 +369,7 @@ local function run(options)
   local c <close> = start_baseline(program, pin, options.entries)
   c:task("fill")
   local bench = {
-    map = map, c = c, entries = options.entries, runs = options.runs, cut = CUT,
+    map = map, c = c, entries = options.entries, runs = options.runs,
     wanted = c:give("wanted keys"),
     written = c:give("written keys"), written_values = c:give("written values"),
   }
