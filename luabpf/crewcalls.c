@@ -69,7 +69,7 @@ static int crew_new(lua_State *L)
 	keep(L, "agg", AGG);
 	c->map = lb_query_crew(L, 3, 4, &spec);
 	if (!lua_isnil(L, 5))
-		spec.agg = lb_check_agg(L, 5, &c->agg);
+		spec.agg = lb_check_agg(L, 5, spec.ncolumns, &c->agg);
 	else
 		spec.ncolumns = 0;
 	spec.workers = get_count(L, "workers", LB_MAX_WORKERS);
@@ -115,7 +115,7 @@ static int crew_finish(lua_State *L)
 	int err;
 
 	if (lua_getiuservalue(L, 1, AGG) != LUA_TNIL)
-		lb_check_agg(L, -1, &c->agg);
+		lb_check_agg(L, -1, UINT32_MAX, &c->agg);
 	if (!lb_crew_wait(&c->c, 0))
 		return luaL_error(L, "threads are running");
 	err = lb_crew_end(&c->c, c->agg, &r);

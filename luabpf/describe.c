@@ -40,10 +40,12 @@ static const uint32_t kind_sizes[] = {
 
 /* ---- the handle ------------------------------------------------------- */
 
+#define LB_OWNER "luabpf.layout_owner"
+
 /* What frees a layout is not its handle, whose finalizer could be called by hand while maps use it. */
 static int owner_gc(lua_State *L)
 {
-	struct lb_layout **owned = lua_touserdata(L, 1);
+	struct lb_layout **owned = luaL_checkudata(L, 1, LB_OWNER);
 
 	lb_layout_free(*owned);
 	*owned = NULL;
@@ -56,7 +58,7 @@ static struct lb_layout **push_owner(lua_State *L)
 	struct lb_layout **owned = lua_newuserdatauv(L, sizeof(struct lb_layout *), 0);
 
 	*owned = NULL;
-	if (luaL_newmetatable(L, "luabpf layout owner")) {
+	if (luaL_newmetatable(L, LB_OWNER)) {
 		lua_pushcfunction(L, owner_gc);
 		lua_setfield(L, -2, "__gc");
 	}

@@ -105,10 +105,12 @@ static const struct lb_type *push_btf_layout(lua_State *L, const struct btf *btf
 	return layout ? layout->root : NULL;
 }
 
+#define LB_BTF "luabpf.btf"
+
 /* BTF held by Lua, so that an error frees it. */
 static int btf_box_gc(lua_State *L)
 {
-	struct btf **box = lua_touserdata(L, 1);
+	struct btf **box = luaL_checkudata(L, 1, LB_BTF);
 
 	btf__free(*box);
 	*box = NULL;
@@ -120,7 +122,7 @@ static struct btf **push_btf_box(lua_State *L)
 	struct btf **box = lua_newuserdatauv(L, sizeof(struct btf *), 0);
 
 	*box = NULL;
-	if (luaL_newmetatable(L, "luabpf.btf")) {
+	if (luaL_newmetatable(L, LB_BTF)) {
 		lua_pushcfunction(L, btf_box_gc);
 		lua_setfield(L, -2, "__gc");
 	}

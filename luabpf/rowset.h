@@ -59,8 +59,10 @@ void lb_decoder_names(lua_State *L, int arg);
  * the map, which is open.
  */
 struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec);
-/* The specification of the open aggregation at arg, and itself; raises otherwise. */
-const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, struct lb_agg **agg);
+/* The specification of the open aggregation at arg, which needs at most ncolumns columns, and
+ * itself; raises otherwise. */
+const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, uint32_t ncolumns,
+				       struct lb_agg **agg);
 
 void lb_open_crew(lua_State *L);
 void lb_open_rows(lua_State *L);

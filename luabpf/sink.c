@@ -90,10 +90,12 @@ static struct agg *check_agg(lua_State *L)
 	return agg_at(L, 1);
 }
 
-const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, struct lb_agg **agg)
+const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, uint32_t ncolumns,
+				       struct lb_agg **agg)
 {
 	struct agg *g = agg_at(L, arg);
 
+	luaL_argcheck(L, g->nwords <= ncolumns, arg, "the query has too few columns");
 	*agg = &g->a;
 	return &g->spec;
 }

@@ -113,7 +113,8 @@ describe("a process", function()
       run("unshare -m", ([[
         local script = assert(io.open("inner.lua", "w"))
         script:write [=[
-          local map = assert(require "luabpf".open { path = "bpffs/map", key = "u32", value = "u32" })
+          local options = { path = "bpffs/map", key = "u32", value = "u32" }
+          local map = assert(require "luabpf".open(options))
           assert(map:lookup(1) == 2 and map:update(2, 3) and map:count() == 2)
           assert(map:delete_batch { 1, 2, 3 } == 2)
         ]=]

@@ -18,7 +18,8 @@ describe("show.table", function()
   end)
 
   it("counts characters, not bytes, and says what is no UTF-8 as it is", function()
-    assert.equal("a    b\né    x\nabc  y", show.table({ "a", "b" }, { { "é", "x" }, { "abc", "y" } }))
+    assert.equal("a    b\né    x\nabc  y",
+      show.table({ "a", "b" }, { { "é", "x" }, { "abc", "y" } }))
     assert.equal("a\n\xff", show.table({ "a" }, { { "\xff" } }))
   end)
 

@@ -300,6 +300,7 @@ prepare.add_source("luabpf.snapshot", source)
 --- How many entries match, as map:count; without where, how many there are.
 -- @treturn integer and with where or options the report; nil, message, errno
 function class:count(where, given)
+  core.snapshot_handle(self)
   if where == nil and given == nil then return #self end
   return queries.count(self, where, given)
 end
@@ -318,7 +319,7 @@ class.aggregate = queries.aggregate
 function class:head(n)
   n = options.integer("head", "n", n, 0, 1000000, 10)
   local rows = {}
-  for key, value in self:entries() do
+  for key, value in class.entries(self) do
     if #rows == n then break end
     rows[#rows + 1] = { key = key, value = value }
   end
@@ -332,7 +333,7 @@ end
 --- What the snapshot is of: its header, and the fields of key and value with their offsets.
 -- @treturn table header, key, value: the layouts' descriptions; prints as text
 function class:describe()
-  local header = self:header()
+  local header = class.header(self)
   return show.printable({ header = header, key = header.key, value = header.value }, function()
     local parts = { tostring(header), show.layout("key", header.key, header.key_size),
       show.layout("value", header.value, header.value_size) }

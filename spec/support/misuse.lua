@@ -75,6 +75,7 @@ local function add_maps(w)
   w.cursor = core.cursor(w.map, { batch_size = 4 })
   w.closed_cursor = closed(core.cursor(w.map, { batch_size = 4 }))
   w.layout = core.layouts(w.map)
+  w.snapshot = w.map:snapshot()
 end
 
 local function add_objects(w)
@@ -96,7 +97,8 @@ local function add_link(w)
 end
 
 -- What makes the handles that queries and parallel work keep to themselves.
-local INTERNAL <const> = { "query", "agg", "topn", "workers", "decoder" }
+local INTERNAL <const> = { "query", "agg", "topn", "workers", "decoder", "crew", "snapshot_cursor",
+  "snapshot_writer" }
 
 -- Calls f: the arguments that those of core were last called with.
 local function caught_arguments(f)
@@ -114,15 +116,24 @@ local function caught_arguments(f)
 end
 
 local function work(map)
-  local exact <const> = { engine = "batch", exact = true }
   for _ in map:select { columns = "value.n", where = "value.n > 1", sort = "n", limit = 3 } do end
-  map:aggregate { group = "key", select = { "sum(value.n)" }, engine = "batch" }
-  map:count("value.n > 1", exact)
+  map:count("value.n > 1", { engine = "batch", exact = true })
+  for _ in map:snapshot():entries() do end
+  map:aggregate { group = "key", select = { "sum(value.n)" }, engine = "batch", workers = 2 }
   assert(map:parallel { workers = 1, map = function(batch) return #batch end,
     reduce = function(a, b) return a + b end } == 20)
 end
 
 local recorded
+
+-- The first argument as it was given; the crew's query and aggregation are closed by now.
+local function revived(given, w)
+  if type(given) ~= "table" then return given end
+  local copy = {}
+  for name, value in pairs(given) do copy[name] = value end
+  if copy.agg then copy.query, copy.agg = w.query, w.agg end
+  return copy
+end
 
 local function add_internal(w)
   if not recorded then
@@ -132,7 +143,9 @@ local function add_internal(w)
   end
   for _, name in ipairs(INTERNAL) do
     local arguments = recorded[name]
-    if arguments then w[name] = core[name](table.unpack(arguments, 1, arguments.n)) end
+    if arguments then
+      w[name] = core[name](revived(arguments[1], w), table.unpack(arguments, 2, arguments.n))
+    end
   end
 end
 
@@ -295,7 +308,7 @@ end
 function misuse.groups()
   local names = { "bpf", "core", "iter", "conntrack", "tracker", "list", "iterators" }
   for name in pairs(debug.getregistry()) do
-    local short = type(name) == "string" and name:match "^luabpf%.(%w+)$"
+    local short = type(name) == "string" and name:match "^luabpf%.([%w_]+)$"
     if short and short ~= "classes" then names[#names + 1] = short end
   end
   table.sort(names)
