@@ -573,7 +573,8 @@ static const char *const stop_names[] = {
 /* nil, why the kernel engine cannot be used, errno, whether it never can. */
 static int refused(lua_State *L, const struct query *q, int err, struct lb_log *log)
 {
-	const char *tail = lb_log_tail(log, LB_LOG_LINES), *why = q->scan.refused;
+	const char *tail = err == -EPERM ? "" : lb_log_tail(log, LB_LOG_LINES);
+	const char *why = q->scan.refused;
 	char text[128];
 
 	luaL_pushfail(L);

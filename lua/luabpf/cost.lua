@@ -28,8 +28,8 @@ end
 
 -- What each engine pays for being there and for every entry.
 -- size: entries (expected), max_entries, hashed, ncpu (per-CPU maps), rows (so many are copied
--- out), row_bytes, matches (expected), deletes (whether they are deleted), unallocated, sums (fields
--- over CPUs).
+-- out), row_bytes, matches (expected), deletes (whether they are deleted), unallocated, sums
+-- (fields over CPUs).
 local engines = {}
 
 function engines.kernel(size)

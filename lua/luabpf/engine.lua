@@ -54,8 +54,8 @@ function engine.run(what, given, known)
   local run = { what = what, given = given, params = given.params, exact = given.exact,
     start = core.now() }
   run.engine = options.choice(what, "engine", given.engine, ENGINES, nil, 4)
-  run.memory = options.size(given.memory or defaults.memory, what .. ": option 'memory'", 4)
-  run.budget = options.duration(given.budget or defaults.budget, what .. ": option 'budget'", 4)
+  run.memory = options.size(given.memory or defaults.memory, what .. ": option 'memory'", 3)
+  run.budget = options.duration(given.budget or defaults.budget, what .. ": option 'budget'", 3)
   run.batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size, 4)
   run.workers = options.integer(what, "workers", given.workers, 1, MOST_WORKERS, 1, 4)
@@ -116,7 +116,7 @@ local function size_of(self, query, run)
   return size
 end
 
--- Why the kernel engine cannot do it, as far as is known beforehand.
+-- Why the kernel engine cannot do it, as far as is known beforehand, and an errno for it.
 local function kernel_obstacle(query, run)
   local facts = query.facts
   if facts.obstacle then
@@ -126,7 +126,7 @@ local function kernel_obstacle(query, run)
   elseif query.too_long then
     return "the expression has more comparisons than the verifier takes"
   end
-  return facts.refused or query.refused
+  return facts.refused or query.refused, facts.errno or query.errno
 end
 
 local function by_cursor(query)
@@ -143,11 +143,11 @@ function engine.choose(self, query, run)
   -- needed in any engine.
   local loads = size.deletes and not run.filter and not query.decided
   plan.estimates[plan.cursor] = cost.run(plan.cursor, size) + (loads and cost.load or 0)
-  local obstacle = kernel_obstacle(query, run)
+  local obstacle, errno = kernel_obstacle(query, run)
   if not obstacle then plan.estimates.kernel = cost.run("kernel", size) + load end
   if run.engine then
     plan.engine, plan.why = run.engine, "it was asked for"
-    plan.obstacle = run.engine == "kernel" and obstacle or nil
+    if run.engine == "kernel" then plan.obstacle, plan.errno = obstacle, errno end
   elseif obstacle then
     plan.engine, plan.why = plan.cursor, obstacle
   elseif plan.estimates.kernel - load > run.budget then
@@ -190,8 +190,8 @@ function engine.scan(query, run, args)
   args.params, args.budget = run.packed, run.budget
   local result, rows, errno, for_good = query.core:scan(args)
   if not result then
-    if for_good then query.refused = rows end
-    if for_good and errno == core.errno.EPERM then query.facts.refused = rows end
+    local what = errno == core.errno.EPERM and query.facts or query
+    if for_good then what.refused, what.errno = rows, errno end
     return nil, rows, errno
   end
   query.loaded = true
@@ -272,7 +272,7 @@ end
 
 -- What a caller gets whose kernel engine cannot be used.
 local function kernel_failed(query, run, reason, errno)
-  return ("%s: %s: engine \"kernel\": %s"):format(query.facts.info.name, run.what, reason),
+  return ("%s: %s: engine \"kernel\": %s"):format(common.label(query.facts.info), run.what, reason),
     errno or core.errno.ENOTSUPP
 end
 
@@ -292,7 +292,7 @@ engine.give_up = give_up
 --   Raises an error object when the kernel engine was asked for and cannot
 function engine.try_kernel(query, plan, run, report)
   if report.engine ~= "kernel" then return nil end
-  if plan.obstacle then return give_up(query, run, report, plan.obstacle) end
+  if plan.obstacle then return give_up(query, run, report, plan.obstacle, plan.errno) end
   local result, rows, errno, stopped = engine.scan_rows(query, plan, run)
   if not result then return give_up(query, run, report, rows, errno, stopped) end
   report.visited, report.matched = result.visited, result.matched
@@ -303,7 +303,7 @@ end
 -- The whole map as one batch read by the kernel, and its rows; nil when the cursor has to read it.
 local function whole(self, query, plan, run, report)
   if report.engine ~= "kernel" then return nil end
-  if plan.obstacle then return give_up(query, run, report, plan.obstacle) end
+  if plan.obstacle then return give_up(query, run, report, plan.obstacle, plan.errno) end
   local every = { memory = run.memory, budget = run.budget, packed = "" }
   local result, rows, errno, stopped = engine.scan_rows(
     prepare.query(self, "entries", { rows = true }), plan, every)

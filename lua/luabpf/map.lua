@@ -19,10 +19,15 @@ local function kind_of(self)
   return core.maptypes[raw_info(self).type]
 end
 
+-- What a map is called in messages.
+local function label(info)
+  return info.name ~= "" and info.name or ("map %s"):format(info.id)
+end
+
 -- What a method returns that the type of map has no way to do.
 local function unsupported(self, what)
   local info = raw_info(self)
-  return nil, ("%s: %s: not supported by %s maps"):format(info.name, what, info.type),
+  return nil, ("%s: %s: not supported by %s maps"):format(label(info), what, info.type),
     core.errno.ENOTSUPP
 end
 
@@ -266,4 +271,4 @@ function map:describe()
 end
 
 return { defaults = defaults, info = raw_info, caught = caught, throw = throw,
-  unsupported = unsupported, kind_of = kind_of }
+  unsupported = unsupported, kind_of = kind_of, label = label }

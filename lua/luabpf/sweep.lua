@@ -139,18 +139,20 @@ local function kernel_step(query, run, report, rows_room)
   if not run.dry_run then add(report, result.deleted, result.missing, 0) end
   if run.on_delete then deliver(handed_over:batch(), run.on_delete, report) end
   if result.stop == "error" then
-    common.throw(("%s: delete_where: %s"):format(query.facts.info.name,
+    common.throw(("%s: delete_where: %s"):format(common.label(query.facts.info),
       result.error), result.errno)
   end
   return result.stop
 end
 
 -- Runs that hand rows over, at most: while others insert what matches there is no last one.
-local MOST_STEPS <const> = 64
+local MOST_STEPS <const> = 16
 
 -- True when it is done: else the cursor must go on.
 local function in_kernel(query, plan, run, report)
-  if plan.obstacle then return engine.give_up(query, run, report, plan.obstacle) end
+  if plan.obstacle then
+    return engine.give_up(query, run, report, plan.obstacle, plan.errno)
+  end
   local rows_room = run.on_delete and engine.first_room(query, plan, run) or 0
   local stop, reason, errno
   for _ = 1, MOST_STEPS do
