@@ -152,7 +152,7 @@ describe("parallel", function()
     assert.error_matches(function() map:parallel { map = nothing } end, "map is closed")
   end)
 
-  it("leaves no thread, descriptor or memory behind", function()
+  it("leaves no thread, descriptor or memory behind #resident", function()
     local map = filled(helper.types[1], 50)
     local function run() map:parallel { workers = 2, map = function() return 1 end } end
     run()

@@ -155,20 +155,6 @@ function bpf.duration(time) end
 ---@return integer
 function bpf.size(size) end
 
----@class luabpf.snapshot_options
----@field where? luabpf.where
----@field params? table<string, luabpf.data>
----@field columns? luabpf.columns they become the value of each key
----@field batch_size? integer
----@field report? table filled with what the scan did
-
----The entries as they are now, in memory.
----@param options? luabpf.snapshot_options
----@return luabpf.snapshot? snapshot
----@return string? message
----@return integer? errno
-function map:snapshot(options) end
-
 -- ---- snapshots -----------------------------------------------------------------------
 
 ---Entries of a map as they were, in a file or in memory.
@@ -490,6 +476,20 @@ function map:parallel(options) end
 ---@param options? luabpf.select_options|luabpf.aggregate_options
 ---@return luabpf.plan
 function map:explain(options) end
+
+---@class luabpf.snapshot_options
+---@field where? luabpf.where
+---@field params? table<string, luabpf.data>
+---@field columns? luabpf.columns they become the value of each key
+---@field batch_size? integer
+---@field report? table filled with what the scan did
+
+---The entries as they are now, in memory.
+---@param options? luabpf.snapshot_options
+---@return luabpf.snapshot? snapshot
+---@return string? message
+---@return integer? errno
+function map:snapshot(options) end
 
 -- ---- batches -----------------------------------------------------------------------
 

@@ -106,10 +106,11 @@ local function read_text(s, at)
     local stop = s:find('["\\%c]', at)
     if not stop then fail(#s + 1, "a string without end") end
     parts[#parts + 1] = s:sub(at, stop - 1)
-    local c, plain = s:sub(stop, stop)
+    local c = s:sub(stop, stop)
     if c == '"' then return table.concat(parts), stop + 1 end
     if c ~= "\\" then fail(stop, "a control character in a string") end
     c = s:sub(stop + 1, stop + 1)
+    local plain
     if c == "u" then
       plain, at = read_unicode(s, stop + 2)
     else
