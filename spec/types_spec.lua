@@ -10,7 +10,8 @@ local core = require "luabpf.core"
 local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,
   ["luabpf.query"] = true, ["luabpf.rows"] = true, ["luabpf.agg"] = true, ["luabpf.topn"] = true,
   ["luabpf.snapshot_writer"] = true, ["luabpf.snapshot_cursor"] = true,
-  ["luabpf.decoder"] = true, ["luabpf.workers"] = true, ["luabpf.crew"] = true }
+  ["luabpf.decoder"] = true, ["luabpf.workers"] = true, ["luabpf.crew"] = true,
+  ["luabpf.row_writer"] = true, ["luabpf.output"] = true }
 
 -- The functions that the file declares: names by table ("bpf", "map", ...).
 local function declared()

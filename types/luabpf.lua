@@ -449,6 +449,30 @@ function map:select(options) end
 ---@return integer? errno
 function map:aggregate(options) end
 
+---@class luabpf.export_options
+---@field format? "jsonl"|"csv" what the path ends in, if left out; else "jsonl"
+---@field where? luabpf.where
+---@field params? table<string, luabpf.data>
+---@field columns? luabpf.columns instead of key and value
+---@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
+---@field batch_size? integer
+---@field report? table filled with what the scan did
+
+---@class luabpf.export_report
+---@field entries integer written
+---@field bytes integer
+---@field seconds number
+---@field resumed boolean
+
+---Writes the entries as JSON lines or CSV.
+---@param target string|file*|fun(text: string): any a path, "-", or what is called with rows
+---@param options? luabpf.export_options
+---@return luabpf.export_report? report
+---@return string? message
+---@return integer? errno
+---@return luabpf.export_report? partial
+function map:export(target, options) end
+
 ---@class luabpf.parallel_options
 ---@field map fun(batch: luabpf.batch): any called in the workers
 ---@field reduce? fun(a: any, b: any): any puts two results together

@@ -20,6 +20,7 @@ local snapshot = require "luabpf.snapshot"
 require "luabpf.query"
 require "luabpf.sweep"
 require "luabpf.explain"
+require "luabpf.export"
 require "luabpf.parallel"
 
 local bpf = {

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where an export goes. Files are locked with flock(2) while they are written,
+ * so that two exports to one name do not mix; the lock goes with the process.
+ */
+#include "outfile.h"
+
+#include "crc32c.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void lb_out_begin(struct lb_outfile *o)
+{
+	*o = (struct lb_outfile){ .fd = -1 };
+}
+
+/* ---- pipes without signals ---------------------------------------------------- */
+
+struct guard {
+	sigset_t before;
+	bool pending;		/* one was, before */
+};
+
+static void block_sigpipe(struct guard *g)
+{
+	sigset_t set;
+
+	sigpending(&set);
+	g->pending = sigismember(&set, SIGPIPE) == 1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, &g->before);
+}
+
+/* Takes back the signal that a failed write has sent. */
+static void unblock_sigpipe(const struct guard *g, bool broken)
+{
+	const struct timespec now = { 0, 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	if (broken && !g->pending)
+		sigtimedwait(&set, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &g->before, NULL);
+}
+
+/* ---- handing on ------------------------------------------------------------------ */
+
+static int write_fd(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EAGAIN) {
+			struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+			poll(&wait, 1, -1);
+		} else if (done < 0 && errno != EINTR) {
+			return -errno;
+		} else if (done > 0) {
+			p += done;
+			n -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+static int write_stdio(FILE *f, const char *p, size_t n)
+{
+	errno = 0;
+	if (fwrite(p, 1, n, f) == n && fflush(f) == 0)
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
+int lb_out_flush(struct lb_outfile *o)
+{
+	struct guard g;
+	int err;
+
+	if (o->used == 0 || lb_out_fetched(o))
+		return 0;
+	block_sigpipe(&g);
+	err = o->file ? write_stdio(o->file, o->buf, o->used) : write_fd(o->fd, o->buf, o->used);
+	unblock_sigpipe(&g, err == -EPIPE);
+	if (!err)
+		lb_out_fetch(o);
+	return err;
+}
+
+void lb_out_fetch(struct lb_outfile *o)
+{
+	if (o->summed)
+		o->crc = lb_crc32c(o->crc, o->buf, o->used);
+	o->offset += o->used;
+	o->used = 0;
+}
+
+static int grow(struct lb_outfile *o, size_t room)
+{
+	char *buf = realloc(o->buf, room);
+
+	if (!buf)
+		return -ENOMEM;
+	o->buf = buf;
+	o->room = room;
+	return 0;
+}
+
+int lb_out_reserve(struct lb_outfile *o, size_t n)
+{
+	int err = 0;
+
+	if (o->room - o->used >= n)
+		return 0;
+	if (o->used > 0)
+		err = lb_out_flush(o);
+	if (!err && o->room - o->used < n)
+		err = grow(o, o->used + n > LB_OUT_BUFFER ? o->used + n : LB_OUT_BUFFER);
+	return err;
+}
+
+int lb_out_write(struct lb_outfile *o, const char *text, size_t n)
+{
+	int err = lb_out_reserve(o, n);
+
+	if (err)
+		return err;
+	memcpy(o->buf + o->used, text, n);
+	o->used += n;
+	return 0;
+}
+
+/* Pipes and terminals have nothing to sync. */
+static int sync_fd(int fd)
+{
+	if (fdatasync(fd) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
+		return 0;
+	return -errno;
+}
+
+int lb_out_sync(struct lb_outfile *o)
+{
+	int err = lb_out_flush(o);
+
+	if (err || lb_out_fetched(o))
+		return err;
+	return sync_fd(o->file ? fileno(o->file) : o->fd);
+}
+
+/* ---- files ------------------------------------------------------------------------ */
+
+/* Whether the descriptor is of the file that has the name now. */
+static bool still_named(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+int lb_out_open(struct lb_outfile *o, const char *path, bool fresh)
+{
+	int flags = O_RDWR | O_CREAT | O_CLOEXEC | (fresh ? O_EXCL : 0);
+
+	for (;;) {
+		int fd = open(path, flags, 0666);
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			int err = -errno;
+
+			close(fd);
+			return err;
+		}
+		if (still_named(fd, path)) {
+			o->fd = fd;
+			o->owned = true;
+			return 0;
+		}
+		close(fd);	/* an export that has finished meanwhile */
+	}
+}
+
+int lb_out_open_device(struct lb_outfile *o, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	o->fd = fd;
+	o->owned = true;
+	return 0;
+}
+
+static int sum_up_to(struct lb_outfile *o, uint64_t offset)
+{
+	while (o->offset < offset) {
+		uint64_t left = offset - o->offset;
+		ssize_t n = pread(o->fd, o->buf, left < o->room ? left : o->room,
+				  (off_t)o->offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		o->crc = lb_crc32c(o->crc, o->buf, (size_t)n);
+		o->offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+int lb_out_seek(struct lb_outfile *o, uint64_t offset, uint32_t crc)
+{
+	int err;
+
+	o->offset = 0;
+	o->used = 0;
+	o->crc = 0;
+	err = lb_out_reserve(o, LB_OUT_BUFFER);
+	if (!err && o->summed)
+		err = sum_up_to(o, offset);
+	if (err)
+		return err;
+	if (o->summed && o->crc != crc)
+		return -EBADMSG;
+	if (ftruncate(o->fd, (off_t)offset) < 0 || lseek(o->fd, (off_t)offset, SEEK_SET) < 0)
+		return -errno;
+	o->offset = offset;
+	return 0;
+}
+
+void lb_out_close(struct lb_outfile *o)
+{
+	if (o->owned)
+		close(o->fd);
+	free(o->buf);
+	lb_out_begin(o);
+}
+
+/* ---- names ------------------------------------------------------------------------- */
+
+/* Makes the folder of a name remember it. A folder that cannot be synced is none of ours. */
+static void sync_folder(const char *path)
+{
+	char *copy = strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
+	int fd;
+
+	if (slash)
+		slash[slash == copy] = '\0';
+	fd = copy ? open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+	free(copy);
+}
+
+int lb_out_rename(const char *from, const char *to)
+{
+	if (rename(from, to) < 0)
+		return -errno;
+	sync_folder(to);
+	return 0;
+}
+
+int lb_out_replace(const char *path, const char *text, size_t n)
+{
+	char beside[4096];
+	int fd, err;
+
+	if ((size_t)snprintf(beside, sizeof(beside), "%s.new", path) >= sizeof(beside))
+		return -ENAMETOOLONG;
+	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -errno;
+	err = write_fd(fd, text, n);
+	close(fd);
+	if (!err && rename(beside, path) < 0)
+		err = -errno;
+	if (err)
+		unlink(beside);
+	return err;
+}

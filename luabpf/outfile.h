@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where an export goes: bytes gathered in a large buffer, and handed on to a
+ * file, a pipe or a FILE, or fetched by the caller. And files that appear
+ * whole under their name: written beside it, synced, renamed. No Lua here.
+ *
+ * Functions return 0 or -errno. A closed pipe is -EPIPE, never a signal.
+ */
+#ifndef LUABPF_OUTFILE_H
+#define LUABPF_OUTFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Bytes gathered before they are handed on. */
+#define LB_OUT_BUFFER (256u << 10)
+
+struct lb_outfile {
+	int fd;			/* -1: none */
+	FILE *file;		/* NULL: none. The caller's, as fd may be */
+	bool owned;		/* fd is closed with it */
+	char *buf;
+	size_t used, room;
+	uint64_t offset;	/* bytes handed on; those in the buffer follow */
+	bool summed;		/* keeps a checksum */
+	uint32_t crc;		/* CRC32C of what was handed on */
+};
+
+/* Nothing open: lb_out_close is fine, and writing gathers until it is fetched. */
+void lb_out_begin(struct lb_outfile *o);
+/*
+ * Opens a regular file for writing, creates it if there is none, and locks it:
+ * -EWOULDBLOCK if another export has it. fresh: only if there is none, else
+ * -EEXIST. What it holds stays.
+ */
+int lb_out_open(struct lb_outfile *o, const char *path, bool fresh);
+/* Opens something that is no regular file, a pipe or a terminal. */
+int lb_out_open_device(struct lb_outfile *o, const char *path);
+/* Makes room for n more bytes at o->buf + o->used. */
+int lb_out_reserve(struct lb_outfile *o, size_t n);
+int lb_out_write(struct lb_outfile *o, const char *text, size_t n);
+/* Hands on what was gathered. Nothing to do where the caller fetches it. */
+int lb_out_flush(struct lb_outfile *o);
+/* Whether that is what the caller has to do with what was gathered. */
+static inline bool lb_out_fetched(const struct lb_outfile *o)
+{
+	return o->fd < 0 && !o->file;
+}
+/* The caller has what was gathered. */
+void lb_out_fetch(struct lb_outfile *o);
+/* Flushes, and waits until a file is on its disk. */
+int lb_out_sync(struct lb_outfile *o);
+/*
+ * Goes on at an offset of the file; what follows is cut off. Where a checksum is
+ * kept, what comes before is read and must have this one: -EBADMSG, or -ENODATA
+ * if the file is shorter, and nothing is changed.
+ */
+int lb_out_seek(struct lb_outfile *o, uint64_t offset, uint32_t crc);
+/* Frees the buffer and what was not flushed, closes what is owned. May be called twice. */
+void lb_out_close(struct lb_outfile *o);
+
+/* Renames, and syncs the folder. */
+int lb_out_rename(const char *from, const char *to);
+/* Puts text into a file under that name as a whole, whatever happens meanwhile. */
+int lb_out_replace(const char *path, const char *text, size_t n);
+
+#endif
