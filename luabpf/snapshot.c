@@ -14,9 +14,10 @@
  *	c = core.snapshot_cursor(s, { batch_size =, raw = })
  *	batch = c:next()			-- nil at the end; raises an error object
  */
+#include "snapshot.h"
+
 #include "batch.h"
 #include "rowset.h"
-#include "snapfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,11 +33,6 @@ enum { HANDLE = 1, LABEL = 2, UVALUES = 2 };
 /* User values of a cursor. */
 enum { OF_SNAPSHOT = 1, OF_HANDLE = 2, CURSOR_UVALUES = 2 };
 
-struct snapshot {
-	struct lb_snap s;
-	struct lb_map *map;	/* NULL: not bound yet */
-};
-
 struct writer {
 	struct lb_snap_writer w;
 	struct lb_map *map;
@@ -47,7 +43,7 @@ struct writer {
 struct snap_cursor {
 	struct lb_lender lender;
 	struct lb_snap_cursor c;
-	struct snapshot *of;
+	struct lb_snapshot *of;
 	uint32_t want;			/* entries a batch */
 	uint32_t n, at;			/* of the block; given out of it */
 	bool open, raw;
@@ -66,16 +62,6 @@ static int failed(lua_State *L, const char *label, const char *operation, int er
 	return 3;
 }
 
-/* ---- writing ------------------------------------------------------------ */
-
-static struct writer *check_writer(lua_State *L)
-{
-	struct writer *w = luaL_checkudata(L, 1, LB_WRITER);
-
-	luaL_argcheck(L, w->open, 1, "writer is closed");
-	return w;
-}
-
 /* The label of the writer or snapshot at idx; valid while that lives. */
 static const char *label_of(lua_State *L, int idx)
 {
@@ -85,6 +71,16 @@ static const char *label_of(lua_State *L, int idx)
 	s = lua_tostring(L, -1);
 	lua_pop(L, 1);
 	return s ? s : "snapshot";
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+static struct writer *check_writer(lua_State *L)
+{
+	struct writer *w = luaL_checkudata(L, 1, LB_WRITER);
+
+	luaL_argcheck(L, w->open, 1, "writer is closed");
+	return w;
 }
 
 static uint64_t position_field(lua_State *L, int idx, const char *name)
@@ -229,9 +225,9 @@ static void close_writer(struct writer *w)
 		close(fd);
 }
 
-static struct snapshot *new_snapshot(lua_State *L)
+static struct lb_snapshot *new_snapshot(lua_State *L)
 {
-	struct snapshot *s = lua_newuserdatauv(L, sizeof(*s), UVALUES);
+	struct lb_snapshot *s = lua_newuserdatauv(L, sizeof(*s), UVALUES);
 
 	memset(s, 0, sizeof(*s));
 	s->s.fd = -1;
@@ -240,7 +236,7 @@ static struct snapshot *new_snapshot(lua_State *L)
 }
 
 /* Makes the memory that was written a snapshot, left at the top of the stack. */
-static int to_snapshot(lua_State *L, struct writer *w, struct snapshot *s)
+static int to_snapshot(lua_State *L, struct writer *w, struct lb_snapshot *s)
 {
 	struct lb_snap_fault fault;
 	int fd = w->memory, err;
@@ -265,7 +261,7 @@ static int to_snapshot(lua_State *L, struct writer *w, struct snapshot *s)
 static int writer_finish(lua_State *L)
 {
 	struct writer *w = check_writer(L);
-	struct snapshot *s;
+	struct lb_snapshot *s;
 	int err;
 
 	lua_settop(L, 1);
@@ -288,27 +284,32 @@ static int writer_close(lua_State *L)
 
 /* ---- snapshots ---------------------------------------------------------- */
 
-static struct snapshot *to_snapshot_at(lua_State *L, int arg)
+static struct lb_snapshot *to_snapshot_at(lua_State *L, int arg)
 {
 	return luaL_checkudata(L, arg, LB_SNAPSHOT);
 }
 
 /* An open snapshot at arg, bound or not. */
-static struct snapshot *check_open(lua_State *L, int arg)
+static struct lb_snapshot *check_open(lua_State *L, int arg)
 {
-	struct snapshot *s = to_snapshot_at(L, arg);
+	struct lb_snapshot *s = to_snapshot_at(L, arg);
 
 	luaL_argcheck(L, s->s.fd >= 0, arg, "snapshot is closed");
 	return s;
 }
 
-/* The same, bound. */
-static struct snapshot *check_snapshot(lua_State *L, int arg)
+struct lb_snapshot *lb_check_snapshot(lua_State *L, int arg)
 {
-	struct snapshot *s = check_open(L, arg);
+	struct lb_snapshot *s = check_open(L, arg);
 
 	luaL_argcheck(L, s->map, arg, "snapshot is not bound");
 	return s;
+}
+
+int lb_snapshot_throw(lua_State *L, int arg, int err, const struct lb_snap_fault *fault)
+{
+	failed(L, label_of(L, arg), "snapshot", err, fault);
+	return lb_throw(L);
 }
 
 /* core.snapshot_open(path, damaged): a snapshot; nil, message, errno. */
@@ -317,7 +318,7 @@ static int snapshot_open(lua_State *L)
 	const char *path = luaL_checkstring(L, 1);
 	bool damaged = lua_toboolean(L, 2);
 	struct lb_snap_fault fault;
-	struct snapshot *s = new_snapshot(L);
+	struct lb_snapshot *s = new_snapshot(L);
 	/* Opening a FIFO that nobody writes would wait. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
 
@@ -402,7 +403,7 @@ static int snapshot_damage(lua_State *L)
 /* core.snapshot_bind(s, handle): its entries are as the detached handle says. */
 static int snapshot_bind(lua_State *L)
 {
-	struct snapshot *s = check_open(L, 1);
+	struct lb_snapshot *s = check_open(L, 1);
 	struct lb_map *m = lb_check_shapes(L, 2);
 
 	luaL_argcheck(L, m->detached && m->key.size == s->s.key_size &&
@@ -417,7 +418,7 @@ static int snapshot_bind(lua_State *L)
 /* core.snapshot_handle(s): the detached handle of an open snapshot; raises for anything else. */
 static int snapshot_handle(lua_State *L)
 {
-	check_snapshot(L, 1);
+	lb_check_snapshot(L, 1);
 	lua_getiuservalue(L, 1, HANDLE);
 	return 1;
 }
@@ -448,7 +449,7 @@ static int snapshot_gc(lua_State *L)
 
 static int snapshot_tostring(lua_State *L)
 {
-	const struct snapshot *s = to_snapshot_at(L, 1);
+	const struct lb_snapshot *s = to_snapshot_at(L, 1);
 
 	if (s->s.fd < 0)
 		lua_pushliteral(L, "luabpf.snapshot (closed)");
@@ -469,7 +470,7 @@ static struct snap_cursor *to_cursor(lua_State *L)
 static int cursor_new(lua_State *L)
 {
 	static const char *const names[] = { "batch_size", "raw", NULL };
-	struct snapshot *s = check_snapshot(L, 1);
+	struct lb_snapshot *s = lb_check_snapshot(L, 1);
 	struct snap_cursor *c;
 
 	lua_settop(L, 2);
@@ -492,6 +493,7 @@ static int cursor_new(lua_State *L)
 	return 1;
 }
 
+/* While a batch is decoded its memory stays, whoever closes the cursor meanwhile. */
 static void close_cursor(struct snap_cursor *c)
 {
 	c->open = false;
@@ -516,8 +518,7 @@ static bool next_block(lua_State *L, struct snap_cursor *c)
 	if (n < 0) {
 		close_cursor(c);
 		lua_getiuservalue(L, 1, OF_SNAPSHOT);
-		failed(L, label_of(L, -1), "snapshot", (int)n, &fault);
-		lb_throw(L);
+		lb_snapshot_throw(L, -1, (int)n, &fault);
 	}
 	if (n == 0)
 		close_cursor(c);
@@ -562,15 +563,6 @@ static int cursor_close(lua_State *L)
 	return 0;
 }
 
-static int cursor_gc(lua_State *L)
-{
-	struct snap_cursor *c = to_cursor(L);
-
-	c->lender.busy = 0;
-	close_cursor(c);
-	return 0;
-}
-
 /* ---- the classes -------------------------------------------------------- */
 
 static const luaL_Reg writer_methods[] = {
@@ -608,7 +600,7 @@ static const luaL_Reg cursor_methods[] = {
 };
 
 static const luaL_Reg cursor_meta[] = {
-	{ "__gc", cursor_gc },
+	{ "__gc", cursor_close },
 	{ "__close", cursor_close },
 	{ NULL, NULL },
 };
@@ -630,4 +622,5 @@ void lb_open_snapshot(lua_State *L)
 	lb_newclass(L, LB_SNAPSHOT, snapshot_methods, snapshot_meta);
 	lb_newclass(L, LB_SNAP_CURSOR, cursor_methods, cursor_meta);
 	luaL_setfuncs(L, functions, 0);
+	lb_open_diff(L);
 }

@@ -126,17 +126,30 @@ static int64_t append(struct lb_table *t, const uint64_t *key, uint64_t h)
 	return t->n++;
 }
 
-int64_t lb_table_put(struct lb_table *t, const uint64_t *key, bool *added)
+/* The number of the record whose key has hash h, -1 if there is none. */
+static int64_t find(const struct lb_table *t, const uint64_t *key, uint64_t h)
 {
-	uint64_t h = hash(t, key), at = (uint32_t)h;
+	uint64_t at = (uint32_t)h;
 
-	*added = false;
 	for (; t->slots && t->index[at &= t->slots - 1]; at++) {
 		uint64_t entry = t->index[at];
 
 		if (entry >> 32 == (uint32_t)h && same(t, (uint32_t)entry - 1, key))
 			return (uint32_t)entry - 1;
 	}
-	*added = true;
-	return append(t, key, h);
+	return -1;
+}
+
+int64_t lb_table_find(const struct lb_table *t, const uint64_t *key)
+{
+	return find(t, key, hash(t, key));
+}
+
+int64_t lb_table_put(struct lb_table *t, const uint64_t *key, bool *added)
+{
+	uint64_t h = hash(t, key);
+	int64_t number = find(t, key, h);
+
+	*added = number < 0;
+	return *added ? append(t, key, h) : number;
 }

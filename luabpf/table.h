@@ -36,6 +36,9 @@ void lb_table_close(struct lb_table *t);
  */
 int64_t lb_table_put(struct lb_table *t, const uint64_t *key, bool *added);
 
+/* The number of the record with this key, -1 if there is none. */
+int64_t lb_table_find(const struct lb_table *t, const uint64_t *key);
+
 /* The words of a record, its key first; valid until the next put. */
 static inline uint64_t *lb_table_record(const struct lb_table *t, uint32_t number)
 {

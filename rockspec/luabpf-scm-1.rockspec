@@ -71,6 +71,7 @@ build = {
       ["luabpf.prepare"] = "lua/luabpf/prepare.lua",
       ["luabpf.progress"] = "lua/luabpf/progress.lua",
       ["luabpf.query"] = "lua/luabpf/query.lua",
+      ["luabpf.restore"] = "lua/luabpf/restore.lua",
       ["luabpf.show"] = "lua/luabpf/show.lua",
       ["luabpf.snapshot"] = "lua/luabpf/snapshot.lua",
       ["luabpf.summary"] = "lua/luabpf/summary.lua",

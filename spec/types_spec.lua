@@ -10,6 +10,7 @@ local core = require "luabpf.core"
 local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,
   ["luabpf.query"] = true, ["luabpf.rows"] = true, ["luabpf.agg"] = true, ["luabpf.topn"] = true,
   ["luabpf.snapshot_writer"] = true, ["luabpf.snapshot_cursor"] = true,
+  ["luabpf.snapshot_diff"] = true,
   ["luabpf.decoder"] = true, ["luabpf.workers"] = true, ["luabpf.crew"] = true,
   ["luabpf.row_writer"] = true, ["luabpf.output"] = true }
 

@@ -62,8 +62,15 @@ function bpf.open(what) end
 ---@field pin? string
 ---@field inner? luabpf.create_options|luabpf.map for maps of maps
 
+---@class luabpf.restore_options
+---@field from luabpf.snapshot type, size, layouts and entries
+---@field pin? string appears when the map is complete
+---@field name? string another
+---@field max_entries? integer another
+---@field other_cpus? boolean take per-CPU values of a machine with another number of CPUs
+
 ---Creates a map.
----@param options luabpf.create_options
+---@param options luabpf.create_options|luabpf.restore_options
 ---@return luabpf.map? map
 ---@return string? message
 ---@return integer? errno
@@ -194,6 +201,19 @@ function snapshot:select(options) end
 ---@return table|string? report or message
 ---@return integer? errno
 function snapshot:aggregate(options) end
+
+---@class luabpf.difference
+---@field status "added"|"removed"|"changed"
+---@field key luabpf.data
+---@field old? luabpf.data
+---@field new? luabpf.data
+---@field delta? luabpf.data of what changed: its integer fields, new minus old
+
+---What has changed since an older snapshot.
+---@param old luabpf.snapshot
+---@param options? { memory?: integer|string }
+---@return fun(): luabpf.difference? next raises an error object
+function snapshot:diff(old, options) end
 
 ---The first n entries, which print as a table.
 ---@param n? integer

@@ -16,6 +16,7 @@ local map = require "luabpf.map"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
 local prepare = require "luabpf.prepare"
+local restore = require "luabpf.restore"
 local snapshot = require "luabpf.snapshot"
 require "luabpf.query"
 require "luabpf.sweep"
@@ -25,7 +26,7 @@ require "luabpf.parallel"
 
 local bpf = {
   _VERSION = "luabpf scm",
-  create = maps.create,
+  create = restore.create,
   open = maps.open,
   maps = maps.list,
   load = core.load,

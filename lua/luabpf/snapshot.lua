@@ -180,6 +180,17 @@ function snapshot.open(path, given)
   return nil, ("%s: snapshot: the header is wrong: %s"):format(path, problem), core.errno.EBADMSG
 end
 
+--- Raises unless value is an open snapshot.
+-- @tparam string what names it in the message
+-- @tparam integer level whom the error blames, as in error() here
+function snapshot.check(value, what, level)
+  local meta = getmetatable(value)
+  if type(meta) ~= "table" or meta.__index ~= class then
+    error(("%s: luabpf.snapshot expected, got %s"):format(what, type(value)), level)
+  end
+  core.snapshot_handle(value)
+end
+
 -- ---- reading ---------------------------------------------------------------------
 
 local HEADER_ORDER = { "name", "type", "id", "key_size", "value_size", "max_entries", "flags",
@@ -310,6 +321,58 @@ class.select = queries.select
 
 --- Sums up the matching entries, in groups, as map:aggregate.
 class.aggregate = queries.aggregate
+
+-- ---- differences -----------------------------------------------------------------
+
+-- A text that is the same for descriptions of the same fields, whatever their types are called.
+local function shape_of(desc)
+  if not desc then return "bytes" end
+  local parts = { desc.kind, desc.size, desc.signed and "s" or "", desc.big and "b" or "",
+    desc.n or "", desc.elem and shape_of(desc.elem) or "" }
+  for _, field in ipairs(desc.fields or {}) do
+    parts[#parts + 1] = ("%s@%d:%d=(%s)"):format(field.name or "", field.bit, field.bits or 0,
+      shape_of(field.type))
+  end
+  return table.concat(parts, " ")
+end
+
+-- Why entries of the two cannot be compared, or nil.
+local function unlike(new, old)
+  if new.damage or old.damage then return "a damaged snapshot lacks entries that were there" end
+  for _, what in ipairs { "key", "value" } do
+    local size = what .. "_size"
+    if new[size] ~= old[size] then
+      return ("the %ss have %d and %d bytes"):format(what, new[size], old[size])
+    elseif shape_of(new[what]) ~= shape_of(old[what]) then
+      return ("the %ss have different layouts"):format(what)
+    end
+  end
+  if new.ncpu ~= old.ncpu then
+    return ("the values are of %d and %d CPUs"):format(new.ncpu, old.ncpu)
+  end
+  return new.key_size == 0 and "entries without keys" or nil
+end
+
+local DIFF_OPTIONS = { memory = true }
+
+--- What has changed since an older snapshot.
+-- @tparam luabpf.snapshot old of the same map, or of one with the same key and value
+-- @tparam[opt] table given memory: bytes or text ("64MiB") for the entries of the smaller one; if
+--   they need more both are read several times, up to 1024
+-- @return an iterator of tables, in no order: status ("added", "removed" or "changed"), key, old,
+--   new (values; nil where there is none), and of those changed delta: the value's integer fields,
+--   new minus old modulo 2^64; per-CPU values have the difference of the sums over the CPUs.
+--   Raises for snapshots that cannot be compared; raises an error object
+function class:diff(old, given)
+  given = options.check("diff", given, DIFF_OPTIONS)
+  snapshot.check(self, "diff", 3)
+  snapshot.check(old, "diff", 3)
+  local memory = options.size(given.memory or common.defaults.memory, "diff: option 'memory'", 3)
+  local why = unlike(self:header(), old:header())
+  if why then error("diff: " .. why, 2) end
+  local diff = core.snapshot_diff(self, old, memory)
+  return diff.next, diff, nil, diff
+end
 
 -- ---- for the prompt --------------------------------------------------------------
 

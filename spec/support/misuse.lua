@@ -98,7 +98,7 @@ end
 
 -- What makes the handles that queries and parallel work keep to themselves.
 local INTERNAL <const> = { "query", "agg", "topn", "workers", "decoder", "crew", "snapshot_cursor",
-  "snapshot_writer" }
+  "snapshot_writer", "snapshot_diff" }
 
 -- Calls f: the arguments that those of core were last called with.
 local function caught_arguments(f)
@@ -119,6 +119,7 @@ local function work(map)
   for _ in map:select { columns = "value.n", where = "value.n > 1", sort = "n", limit = 3 } do end
   map:count("value.n > 1", { engine = "batch", exact = true })
   for _ in map:snapshot():entries() do end
+  for _ in map:snapshot():diff(map:snapshot()) do end
   map:aggregate { group = "key", select = { "sum(value.n)" }, engine = "batch", workers = 2 }
   assert(map:parallel { workers = 1, map = function(batch) return #batch end,
     reduce = function(a, b) return a + b end } == 20)
