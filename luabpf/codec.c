@@ -18,6 +18,7 @@
 #include "codec.h"
 
 #include "address.h"
+#include "builder.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -170,10 +171,7 @@ static void push_record(lua_State *L, const struct lb_type *type, const uint8_t 
 	luaL_checkstack(L, LUA_MINSTACK, "types nest too deep");
 	lua_createtable(L, 0, (int)type->nmembers);
 	for (const struct lb_member *m = type->members; m < end; m++) {
-		if (m->type->kind == LB_INT && !m->bits)	/* most are: no call for them */
-			lua_pushinteger(L, (lua_Integer)lb_load_int(p + m->offset, m->type));
-		else
-			lb_push_member(L, m, p);
+		lb_push_member(L, m, p);
 		lua_setfield(L, -2, m->name);
 	}
 }
@@ -225,6 +223,8 @@ void lb_push_member(lua_State *L, const struct lb_member *m, const void *base)
 
 	if (m->bits)
 		push_integer(L, m->type, lb_load_bits(p, m->bit, m->bits, m->type->is_signed));
+	else if (m->type->kind == LB_INT)	/* most are */
+		lua_pushinteger(L, (lua_Integer)lb_load_int(p, m->type));
 	else
 		lb_push_type(L, m->type, p);
 }
@@ -233,6 +233,8 @@ static void push_one(lua_State *L, const struct lb_shape *shape, const void *p, 
 {
 	if (raw || !shape->type)
 		lua_pushlstring(L, p, shape->size);
+	else if (shape->builder && lb_builder_ready(L, shape->builder, shape->type))
+		lb_builder_push(L, shape->builder, p);
 	else
 		lb_push_type(L, shape->type, p);
 }

@@ -84,12 +84,15 @@ struct lb_layout {
 	void *memory;			/* the arena's chunks */
 };
 
+struct lb_builder;
+
 /* How one key or one value lies in a buffer. */
 struct lb_shape {
 	const struct lb_type *type;	/* NULL: bytes without a layout */
 	uint32_t size;			/* bytes of one value */
 	uint32_t ncpu;			/* 0: a plain value; else a list of that many */
 	uint32_t stride;		/* bytes from one entry to the next */
+	struct lb_builder *builder;	/* makes its tables (builder.h); NULL: none */
 };
 
 /* Bytes from one CPU's value to the next. Source: kernel/bpf/hashtab.c, round_up(value_size, 8). */

@@ -78,9 +78,10 @@ static void set_shapes(struct lb_map *m, const struct lb_type *key, const struct
 	uint32_t value_size = lb_can(&m->k, LB_MAP_VALUES) ? 4 : m->k.info.value_size;
 
 	m->key = (struct lb_shape){ .type = key, .size = m->k.info.key_size,
-				    .stride = m->k.info.key_size };
+				    .stride = m->k.info.key_size, .builder = &m->builders[0] };
 	m->value = (struct lb_shape){ .type = value_type(m, value), .size = value_size,
-				      .ncpu = m->k.ncpu, .stride = m->k.value_stride };
+				      .ncpu = m->k.ncpu, .stride = m->k.value_stride,
+				      .builder = &m->builders[1] };
 }
 
 static bool has_lock(const struct lb_type *t)
@@ -424,9 +425,10 @@ static int map_detached(lua_State *L)
 	lua_settop(L, 2);
 	lb_kmap_detached(&m->k, &info, (uint32_t)ncpu);
 	m->key = (struct lb_shape){ .type = field_type(L, 1, "key"), .size = info.key_size,
-				    .stride = info.key_size };
+				    .stride = info.key_size, .builder = &m->builders[0] };
 	m->value = (struct lb_shape){ .type = field_type(L, 1, "value"), .size = info.value_size,
-				      .ncpu = m->k.ncpu, .stride = m->k.value_stride };
+				      .ncpu = m->k.ncpu, .stride = m->k.value_stride,
+				      .builder = &m->builders[1] };
 	m->detached = true;
 	return 1;
 }
@@ -503,14 +505,16 @@ static int map_list(lua_State *L)
 }
 
 /*
- * core.set_types(map, key, value): layouts for an open handle; nil keeps what
- * is there. Their sizes must be the map's.
+ * core.set_types(map, key, value): layouts for a handle that was just opened;
+ * nil keeps what is there. Their sizes must be the map's.
  */
 static int map_set_types(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
 	const struct lb_layout *key = lb_layout_test(L, 2), *value = lb_layout_test(L, 3);
 
+	luaL_argcheck(L, !m->builders[0].function && !m->builders[1].function, 1,
+		      "the handle is in use: its types cannot change");
 	luaL_argcheck(L, !key || key->root->size == m->k.info.key_size, 2, "wrong size");
 	luaL_argcheck(L, !value || value->root->size == m->k.info.value_size, 3, "wrong size");
 	if (key) {
@@ -725,9 +729,19 @@ static int map_close(lua_State *L)
 	return 1;
 }
 
-static int map_gc(lua_State *L)
+static int map_closer(lua_State *L)
 {
 	close_map(lb_to_map(L, 1));
+	return 0;
+}
+
+static int map_gc(lua_State *L)
+{
+	struct lb_map *m = lb_to_map(L, 1);
+
+	close_map(m);
+	lb_builder_reset(L, &m->builders[0]);
+	lb_builder_reset(L, &m->builders[1]);
 	return 0;
 }
 
@@ -1037,7 +1051,7 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg meta[] = {
 	{ "__gc", map_gc },
-	{ "__close", map_gc },
+	{ "__close", map_closer },
 	{ "__len", map_len },
 	{ "__tostring", map_tostring },
 	{ "__eq", map_eq },

@@ -6,6 +6,7 @@
 #ifndef LUABPF_MAP_H
 #define LUABPF_MAP_H
 
+#include "builder.h"
 #include "codec.h"
 #include "kmap.h"
 #include "luabpf.h"
@@ -26,6 +27,7 @@ struct lb_map {
 	struct lb_many many;	/* programs for many given keys */
 	struct lb_shape key;
 	struct lb_shape value;
+	struct lb_builder builders[2];	/* of keys and of values */
 	bool detached;		/* says what entries look like that are not in the kernel */
 };
 
