@@ -5,10 +5,11 @@
 #   make test     the specs, against the running kernel; ARGS=--filter=pattern
 #   make lint     luacheck, and what a script can check of the house style
 #   make bench    the module against a C baseline; ARGS=--quick
+#   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make clean
 #
-# demo, test, lint, bench and asan set up what they need (scripts/setup). V=1 shows
+# demo, test, lint, bench, soak and asan set up what they need (scripts/setup). V=1 shows
 # the commands, WERROR=1 makes warnings errors.
 
 ifeq ($(origin CC),default)
@@ -53,8 +54,8 @@ RUN = @LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test lint bench asan build-demo build-test build-bench run-asan \
-	clean FORCE
+.PHONY: all bpf install-bpf demo test lint bench soak asan build-demo build-test build-bench \
+	run-asan clean FORCE
 
 all: $(MODULE) bpf
 
@@ -131,6 +132,11 @@ bench:
 	@$(SETUP) bench
 	$(THEN) build-bench
 	$(RUN) $(LUA) bench/bench.lua $(ARGS)
+
+soak:
+	@$(SETUP) test
+	$(THEN) build-test
+	$(RUN) $(LUA) spec/soak.lua $(ARGS)
 
 # Leaks are looked for in the engine tests only: Lua leaves its memory to exit(2). Tests
 # tagged #resident measure memory, of which the sanitizers take their own share.
