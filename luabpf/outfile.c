@@ -169,12 +169,10 @@ static bool still_named(int fd, const char *path)
 	       a.st_ino == b.st_ino;
 }
 
-int lb_out_open(struct lb_outfile *o, const char *path, bool fresh)
+int lb_out_open(struct lb_outfile *o, const char *path)
 {
-	int flags = O_RDWR | O_CREAT | O_CLOEXEC | (fresh ? O_EXCL : 0);
-
 	for (;;) {
-		int fd = open(path, flags, 0666);
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 
 		if (fd < 0)
 			return -errno;

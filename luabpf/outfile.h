@@ -32,10 +32,9 @@ struct lb_outfile {
 void lb_out_begin(struct lb_outfile *o);
 /*
  * Opens a regular file for writing, creates it if there is none, and locks it:
- * -EWOULDBLOCK if another export has it. fresh: only if there is none, else
- * -EEXIST. What it holds stays.
+ * -EWOULDBLOCK if another export has it. What it holds stays.
  */
-int lb_out_open(struct lb_outfile *o, const char *path, bool fresh);
+int lb_out_open(struct lb_outfile *o, const char *path);
 /* Opens something that is no regular file, a pipe or a terminal. */
 int lb_out_open_device(struct lb_outfile *o, const char *path);
 /* Makes room for n more bytes at o->buf + o->used. */

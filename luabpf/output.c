@@ -7,7 +7,7 @@
  *	w = core.row_writer(map, format, columns)	{ { name =, layout =, words =, signed = }... }
  *	w:header()
  *
- *	out = core.output{ path = text, fresh = flag }	a file, locked
+ *	out = core.output{ path = text, summed = flag }	a file, locked
  *	out = core.output{ device = text }		a pipe, a terminal
  *	out = core.output{ handle = file }
  *	out = core.output{}				for out:take()
@@ -15,10 +15,11 @@
  *	next = out:rows(w, batch or rows, from)		until the buffer is full, if it is taken
  *	out:flush() out:sync() out:seek(offset, crc) out:position() out:take() out:fd() out:close()
  *
- *	core.rename(from, to) core.replace_file(path, text) core.file_status(path)
+ *	core.rename(from, to) core.replace_file(path, text) core.file_status(path) core.crc32c(text)
  *
  * What the system refuses gives nil, reason, errno.
  */
+#include "crc32c.h"
 #include "outfile.h"
 #include "rowset.h"
 #include "writer.h"
@@ -206,14 +207,11 @@ static const char *text_field(lua_State *L, const char *name)
 static int open_output(lua_State *L, struct output *out)
 {
 	const char *path = text_field(L, "path"), *device = text_field(L, "device");
-	bool fresh;
 
-	lua_getfield(L, 1, "fresh");
-	fresh = lua_toboolean(L, -1);
 	lua_getfield(L, 1, "summed");
 	out->o.summed = lua_toboolean(L, -1);
 	if (path)
-		return lb_out_open(&out->o, path, fresh);
+		return lb_out_open(&out->o, path);
 	if (device)
 		return lb_out_open_device(&out->o, device);
 	if (lua_getfield(L, 1, "handle") != LUA_TNIL) {
@@ -231,7 +229,7 @@ static int open_output(lua_State *L, struct output *out)
 /* core.output(options) */
 static int output_new(lua_State *L)
 {
-	static const char *const names[] = { "path", "fresh", "device", "handle", "summed", NULL };
+	static const char *const names[] = { "path", "device", "handle", "summed", NULL };
 	struct output *out;
 	int err;
 
@@ -414,6 +412,15 @@ static int file_status(lua_State *L)
 	return 1;
 }
 
+static int text_sum(lua_State *L)
+{
+	size_t n;
+	const char *text = luaL_checklstring(L, 1, &n);
+
+	lua_pushinteger(L, lb_crc32c(0, text, n));
+	return 1;
+}
+
 /* ---- registration -------------------------------------------------------------------------- */
 
 static const luaL_Reg writer_methods[] = {
@@ -453,6 +460,7 @@ static const luaL_Reg functions[] = {
 	{ "rename", file_rename },
 	{ "replace_file", file_replace },
 	{ "file_status", file_status },
+	{ "crc32c", text_sum },
 	{ NULL, NULL },
 };
 

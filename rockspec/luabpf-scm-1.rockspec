@@ -44,6 +44,7 @@ build = {
     lua = {
       ["luabpf.asm"] = "lua/luabpf/asm.lua",
       ["luabpf.bench"] = "lua/luabpf/bench.lua",
+      ["luabpf.checkpoint"] = "lua/luabpf/checkpoint.lua",
       ["luabpf.compile"] = "lua/luabpf/compile.lua",
       ["luabpf.connection"] = "lua/luabpf/connection.lua",
       ["luabpf.conntrack"] = "lua/luabpf/conntrack.lua",

@@ -470,21 +470,29 @@ function map:select(options) end
 function map:aggregate(options) end
 
 ---@class luabpf.export_options
----@field format? "jsonl"|"csv" what the path ends in, if left out; else "jsonl"
+---@field format? "jsonl"|"csv"|"snapshot" what the path ends in, if left out; else "jsonl"
 ---@field where? luabpf.where
 ---@field params? table<string, luabpf.data>
 ---@field columns? luabpf.columns instead of key and value
+---@field checkpoint? string a file that remembers how far it has come: the same call goes on there
+---@field checkpoint_interval? luabpf.time
+---@field restart? boolean discards the checkpoint
+---@field drain? boolean deletes what was written and synced, if it is unchanged
 ---@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
 ---@field batch_size? integer
 ---@field report? table filled with what the scan did
 
 ---@class luabpf.export_report
----@field entries integer written
+---@field entries integer of the whole file
 ---@field bytes integer
 ---@field seconds number
 ---@field resumed boolean
+---@field deleted? integer of a drain
+---@field missing? integer
+---@field changed? integer
+---@field kept? string the file of an earlier drain, after a restart
 
----Writes the entries as JSON lines or CSV.
+---Writes the entries as JSON lines, CSV or a snapshot file.
 ---@param target string|file*|fun(text: string): any a path, "-", or what is called with rows
 ---@param options? luabpf.export_options
 ---@return luabpf.export_report? report

@@ -1,54 +1,95 @@
 -- SPDX-License-Identifier: MIT
 --
--- map:export: the entries of a map as JSON lines or CSV, to a file, a pipe or a
--- function. Rows are written in C (writer.c), the place they go to is
--- outlet.lua's; here batches of the map pass from one to the other.
--- docs/export.md says what users can rely on.
+-- map:export: the entries of a map as JSON lines, CSV or a snapshot, to a file, a
+-- pipe or a function. docs/export.md says what users can rely on.
+--
+-- Batches of the map pass through queries (what matches, columns of it) to a
+-- sink, which knows the format and writes to an outlet, which knows the place.
+-- checkpoint.lua remembers how far that has come. The order of things is what
+-- kills and full disks cannot break: bytes are synced before a checkpoint speaks
+-- of them, and both before a drain deletes what they hold.
 
+local checkpoint = require "luabpf.checkpoint"
 local common = require "luabpf.map"
 local core = require "luabpf.core"
 local engine = require "luabpf.engine"
+local json = require "luabpf.json"
 local options = require "luabpf.options"
 local outlet = require "luabpf.outlet"
 local prepare = require "luabpf.prepare"
 local progress = require "luabpf.progress"
+local snapshot = require "luabpf.snapshot"
 
 local map = core.classes["luabpf.map"]
+local defaults = common.defaults
 
+-- Entries that a drain reads before it syncs and deletes them.
+local DRAIN_BATCH <const> = 16384
+local FORMATS <const> = { "jsonl", "csv", "snapshot" }
 local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
-  progress = true, batch_size = true, report = "table" }
-local FORMATS <const> = { "jsonl", "csv" }
+  progress = true, batch_size = true, report = "table", checkpoint = "string",
+  checkpoint_interval = true, restart = "boolean", drain = "boolean" }
+
+defaults.checkpoint_interval = 1000000000
 
 -- ---- options ---------------------------------------------------------------------
+
+local function misuse(...)
+  error(("export: %s"):format((...):format(select(2, ...))), 5)
+end
 
 local function check_target(target)
   local kind = io.type(target) or type(target)
   if kind == "string" or kind == "file" or kind == "function" then return target end
-  error(("export: path, open file, function or \"-\" expected, got %s"):format(kind), 4)
+  misuse("path, open file, function or \"-\" expected, got %s", kind)
 end
 
 -- The format that a name stands for.
 local function format_of(target)
   local ending = type(target) == "string" and target:match("%.(%w+)$")
-  return ending == "csv" and "csv" or "jsonl"
+  for _, format in ipairs(FORMATS) do
+    if ending == format then return format end
+  end
+  return "jsonl"
+end
+
+-- What only some targets can do.
+local function check_combination(run, given)
+  local to_path = type(run.target) == "string" and run.target ~= "-"
+  if given.checkpoint and not to_path then misuse("option 'checkpoint' goes with a path") end
+  if given.restart and not run.checkpoint then
+    misuse("option 'restart' goes with a checkpoint, or the drain to a path")
+  end
+  if given.drain and run.format == "snapshot" and type(run.target) == "function" then
+    misuse("a snapshot that drains goes to a path or an open file")
+  end
 end
 
 local function new_run(target, given)
   check_target(target)
   given = options.check("export", given, OPTIONS, 4)
-  local run = { target = target, given = given, start = core.now(), packed = "" }
+  local run = { target = target, given = given, start = core.now(), packed = "", visited = 0 }
   run.format = options.choice("export", "format", given.format, FORMATS, format_of(target), 4)
   run.batch_size = options.integer("export", "batch_size", given.batch_size, 1, 0xffffffff,
-    common.defaults.batch_size, 4)
+    given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
+  run.interval = options.duration(given.checkpoint_interval or defaults.checkpoint_interval,
+    "export: option 'checkpoint_interval'", 4)
+  run.checkpoint = given.checkpoint
+  if given.drain and type(target) == "string" and target ~= "-" then
+    run.checkpoint = given.checkpoint or target .. ".ckpt"
+  end
   local shown = given.progress
   if shown ~= nil and type(shown) ~= "boolean" and type(shown) ~= "function" then
-    error(("export: option 'progress': boolean or function expected, got %s"):format(type(shown)),
-      3)
+    misuse("option 'progress': boolean or function expected, got %s", type(shown))
   end
+  check_combination(run, given)
   return run
 end
 
--- The queries that choose entries and make columns of them.
+-- ---- what is written of a batch ----------------------------------------------------
+
+-- The queries that choose entries and make columns of them. A drain has both apart: it needs the
+-- entries that it wrote columns of.
 local function prepare_queries(self, run)
   local given, where = run.given, run.given.where
   if type(where) == "function" then
@@ -56,81 +97,332 @@ local function prepare_queries(self, run)
     if given.params then error("export: params go with text", 3) end
   end
   where = prepare.text(where, "export", 4)
-  if where or given.columns or given.params then
-    run.query = prepare.query(self, "keyed", { where = where, columns = given.columns })
+  run.where = where
+  if where or given.params or (given.columns and not given.drain) then
+    run.query = prepare.query(self, "keyed", { where = where,
+      columns = not given.drain and given.columns or nil })
   end
-  if run.query then run.packed = prepare.params(run.query, given.params) end
+  if given.drain and given.columns then
+    run.columns = prepare.query(self, "keyed", { columns = given.columns })
+  elseif given.columns then
+    run.columns = run.query
+  end
+  local clocks = run.checkpoint and not given.restart and checkpoint.clocks_of(run.checkpoint)
+  run.clocks = clocks or { now = core.now(), boottime = core.boottime() }
+  if run.query then
+    run.packed = prepare.params(run.query, given.params, run.clocks.now, run.clocks.boottime)
+  end
 end
 
--- ---- writing ---------------------------------------------------------------------
-
--- What of a batch is written: a batch, or rows with columns.
+-- What is written of a batch, a batch or rows with columns; and the entries of it.
 local function chosen(run, batch, report)
   if run.filter then batch = engine.filtered(batch, run.filter, report) end
-  if not run.query then return batch end
-  run.block = run.query.core:rows(batch, run.packed, run.block)
-  return run.given.columns and run.block or run.block:batch()
+  if run.query then
+    run.block = run.query.core:rows(batch, run.packed, run.block)
+    if run.query == run.columns then return run.block end
+    batch = run.block:batch()
+  end
+  if not run.columns then return batch, batch end
+  run.rows = run.columns.core:rows(batch, "", run.rows)
+  return run.rows, batch
 end
 
-local function how_many(self, facts)
+-- ---- sinks: formats -----------------------------------------------------------------
+
+-- Rows of text.
+local rows_sink = {}
+rows_sink.__index = rows_sink
+
+function rows_sink.new(subject, run, place)
+  local writer = place:must(core.row_writer(prepare.facts(subject).handle, run.format,
+    run.columns and run.columns.outputs))
+  return setmetatable({ place = place, writer = writer }, rows_sink)
+end
+
+function rows_sink:begin()
+  self.place:write(self.writer:header())
+end
+
+function rows_sink.resume(_, mark, record)
+  mark:seek(record)
+end
+
+-- Of a file that only lacks its name.
+rows_sink.check = rows_sink.resume
+
+function rows_sink:add(block)
+  self.place:rows(self.writer, block)
+end
+
+-- Bytes so far; synced ones have a checksum.
+function rows_sink:position()
+  return self.place.out:position()
+end
+
+function rows_sink:finish() return (self:position()) end
+function rows_sink:close() self.writer:close() end
+
+-- A snapshot, which writes blocks past the outlet's buffer.
+local snapshot_sink = {}
+snapshot_sink.__index = snapshot_sink
+
+function snapshot_sink.new(self, run, place)
+  return setmetatable({ map = self, run = run, place = place }, snapshot_sink)
+end
+
+local function open_snapshot(self, resume)
+  local run = self.run
+  self.writer = self.place:must(snapshot.writer { map = self.map, fd = self.place.out:fd(),
+    where = run.filter and "a function" or run.where, query = run.columns,
+    columns = run.columns and true, resume = resume })
+end
+
+function snapshot_sink:begin()
+  self.place:must(self.place.out:flush())
+  open_snapshot(self)
+end
+
+function snapshot_sink:resume(_, record)
+  open_snapshot(self, { offset = record.offset, entries = record.entries, blocks = record.blocks })
+end
+
+function snapshot_sink.check() end
+
+function snapshot_sink:add(block)
+  self.place:must(self.writer:add(block))
+end
+
+function snapshot_sink:position()
+  if not self.writer or self.bytes then return self.bytes or 0 end
+  local offset, _, blocks = self.writer:position()
+  return offset, nil, blocks
+end
+
+function snapshot_sink:finish()
+  self.bytes = self.place:must(self.writer:finish())
+  return self.bytes
+end
+
+function snapshot_sink:close()
+  if self.writer then self.writer:close() end
+end
+
+local SINKS <const> = { jsonl = rows_sink, csv = rows_sink, snapshot = snapshot_sink }
+
+-- ---- beginning -----------------------------------------------------------------------
+
+-- What stands for a function in a checkpoint: its code, without what it reads from outside.
+local function sum_of(fn)
+  local ok, code = pcall(string.dump, fn, true)
+  return ("function %08x"):format(ok and core.crc32c(code) or 0)
+end
+
+-- What an export must have in common with a checkpoint to go on.
+local function identity_of(self, run)
+  local facts, given = prepare.facts(self), run.given
+  local function sum(desc) return desc and core.crc32c(json.encode(desc)) end
+  return { map_id = facts.info.id, format = run.format, drain = given.drain or false,
+    where = run.filter and sum_of(run.filter) or run.where,
+    params = run.packed ~= "" and checkpoint.hex(run.packed) or nil,
+    columns = given.columns and prepare.canonical(given.columns),
+    key = sum(facts.env.key), value = sum(facts.env.value) }
+end
+
+-- The part of a drain that was given up holds what is nowhere else: it gets a name of its own.
+local function keep_part(place, report)
+  local part, n = place:part_path(true), 1
+  if not core.file_status(part) then return end
+  place:open { drain = true }
+  repeat
+    report.kept = ("%s.%d"):format(place.path, n)
+    n = n + 1
+  until not core.file_status(report.kept)
+  place:must(core.rename(part, report.kept))
+  place:close()
+end
+
+local function restart(run, place, report)
+  if run.given.drain then keep_part(place, report) end
+  os.remove(run.checkpoint)
+end
+
+-- Refuses a part that holds what an earlier drain deleted. Rows come only after a checkpoint.
+local function check_drained(place)
+  local status = core.file_status(place.part)
+  if not status or status.size == 0 then return end
+  place:close()
+  place:refuse("it is of a drain that was not finished: give its checkpoint to go on, or "
+    .. "restart = true to keep the file under another name", core.errno.EEXIST)
+end
+
+local function begin_anew(run, sink, mark, place)
+  local drain = run.given.drain
+  place:open { drain = drain, summed = mark ~= nil, spool = run.format == "snapshot" }
+  if mark and drain then
+    check_drained(place)
+    mark:save { phase = "running", offset = 0, crc = 0, entries = 0 }
+  elseif place.is_file then
+    place:must(place.out:seek(0, 0))
+  end
+  sink:begin()
+end
+
+local COUNTS <const> = { "entries", "deleted", "missing", "changed" }
+
+-- Goes on where the checkpoint says: false if all is written already.
+local function go_on(run, sink, mark, record)
+  local place = mark.place
+  if not mark:open(record, { drain = run.given.drain, summed = true }) then return false end
+  if record.phase == "finished" then
+    mark:check_size(record)
+    sink:check(mark, record)
+    return false
+  elseif record.offset > 0 then
+    sink:resume(mark, record)
+  else
+    place:must(place.out:seek(0, 0))
+    sink:begin()
+  end
+  return true
+end
+
+-- ---- writing ------------------------------------------------------------------------
+
+local function save(run, sink, mark, place, report, more)
+  place:sync()
+  local record = { phase = "running", visited = run.visited }
+  for _, name in ipairs(COUNTS) do record[name] = report[name] end
+  record.offset, record.crc, record.blocks = sink:position()
+  for name, value in pairs(more) do record[name] = value end
+  mark:save(record)
+end
+
+-- Deletes what was written and is unchanged since.
+local function delete(self, entries, report)
+  if #entries == 0 then return end
+  local deleted, missing, changed, partial = self:delete_batch(entries, { if_equal = entries })
+  local message, errno
+  if not deleted then
+    message, errno = missing, changed
+    deleted, missing, changed = table.unpack(partial or { 0, 0, 0 })
+  end
+  report.deleted = report.deleted + deleted
+  report.missing = report.missing + missing
+  report.changed = report.changed + changed
+  if message then common.throw(message, errno) end
+end
+
+local function write_all(self, run, sink, mark, place, report, shown)
+  local drain = run.given.drain
+  for batch in self:batches { batch_size = run.batch_size, from = run.from,
+    report = run.given.report } do
+    local block, entries = chosen(run, batch, report)
+    sink:add(block)
+    run.visited, report.entries = run.visited + #batch, report.entries + #block
+    if mark and (drain or mark:is_due((sink:position()))) then
+      save(run, sink, mark, place, report, { cursor = batch:cursor() })
+    elseif drain then
+      place:sync()
+    end
+    if drain then delete(self, entries, report) end
+    shown:step(run.visited)
+  end
+end
+
+local function finish(run, sink, mark, place, report)
+  report.bytes = sink:finish()
+  place:finish(mark and function()
+    save(run, sink, mark, place, report, { phase = "finished", offset = report.bytes })
+  end)
+end
+
+local function how_many(self)
+  local facts = prepare.facts(self)
   if facts.kind.fixed then return facts.info.max_entries end
   return core.element_count(self)
 end
 
-local function row_writer(self, run, facts, place)
-  local columns = run.given.columns and run.query.outputs
-  return place:must(core.row_writer(facts.handle or self, run.format, columns))
+-- Takes over what a checkpoint says has been done.
+local function take_over(run, record, report)
+  run.from, run.visited, report.resumed, report.bytes = record.cursor, record.visited or 0, true,
+    record.offset
+  for _, name in ipairs(COUNTS) do report[name] = record[name] or report[name] end
 end
 
-local function write_all(self, run, place, report)
-  local facts = prepare.facts(self)
+local function run_export(self, run, sink, mark, place, report)
+  if run.given.restart then restart(run, place, report) end
+  local record, left = mark and mark:load(), true
+  if record then take_over(run, record, report) end
   local shown <close> = progress.start(place.what, run.given.progress,
-    function() return how_many(self, facts) end)
-  local writer <close> = row_writer(self, run, facts, place)
-  place:open {}
-  place:write(writer:header())
-  local visited = 0
-  for batch in self:batches { batch_size = run.batch_size, report = run.given.report } do
-    local block = chosen(run, batch, report)
-    place:rows(writer, block)
-    visited, report.entries = visited + #batch, report.entries + #block
-    shown:step(visited)
+    function() return how_many(self) end, run.visited)
+  if record then
+    left = go_on(run, sink, mark, record)
+  else
+    begin_anew(run, sink, mark, place)
   end
-  report.bytes = place.out:position()
-  place:finish()
-  shown:finish(visited)
+  if left then
+    write_all(self, run, sink, mark, place, report, shown)
+    finish(run, sink, mark, place, report)
+  elseif place.out then
+    place:finish()
+  end
+  if mark then mark:remove() end
+  shown:finish(run.visited)
+end
+
+-- After a failure: the part stays if there is a checkpoint to go on from.
+local function give_up(run, sink, place, report)
+  if not place.out then return end
+  report.bytes = sink:position()
+  place:abandon(run.checkpoint and core.file_status(run.checkpoint) ~= nil)
 end
 
 local function export(self, run, report)
   local place = outlet.new(prepare.facts(self).info.name, run.target)
-  local ok, err = pcall(write_all, self, run, place, report)
-  if not ok then
-    if place.out then report.bytes = place.out:position() end
-    place:abandon()
+  if place.is_device and run.checkpoint then
+    place:refuse("a checkpoint needs a regular file", core.errno.EINVAL)
   end
+  local mark = run.checkpoint
+    and checkpoint.new(run.checkpoint, place, identity_of(self, run), run.interval)
+  if mark then mark.clocks = run.clocks end
+  local sink <close> = setmetatable({ sink = SINKS[run.format].new(self, run, place) },
+    { __close = function(it) it.sink:close() end })
+  local ok, err = pcall(run_export, self, run, sink.sink, mark, place, report)
+  if not ok then give_up(run, sink.sink, place, report) end
   report.seconds = (core.now() - run.start) / 1e9
   if not ok then error(err, 0) end
   return report
 end
 
---- Writes the entries of the map: a line of JSON or CSV each. Reads by the batch cursor: of a hash
--- map, every key that is present throughout is written once. Memory is bounded whatever the size.
+--- Writes the entries of the map: a line of JSON or CSV each, or a snapshot file. Reads by the
+-- batch cursor: of a hash map, every key that is present throughout is written once. Memory is
+-- bounded whatever the size.
 -- @param target path: the file appears whole under it, written as PATH.part beside; an open file;
 --   "-": standard output; or a function, called with text of whole rows, which fails by raising
 --   or by returning nil or false and a message
 -- @tparam[opt] table given
---   format: "jsonl" or "csv"; without it, what the path ends in, or "jsonl".
+--   format: "jsonl", "csv" or "snapshot"; without it, what the path ends in, or "jsonl".
 --   where: text, compiled expression or function; params.
 --   columns: text, list or table of name = expression, instead of key and value.
+--   checkpoint: path of a file that remembers how far the export has come: the same call goes on
+--   there after a kill or a failure. restart = true: begins anew all the same.
+--   checkpoint_interval: between two (default 1s; also after each 64 MiB).
+--   drain: deletes each entry after it was written and synced, if it is unchanged. To a path it
+--   always has a checkpoint, PATH.ckpt if none is given.
 --   progress: true: a line on stderr if it is a terminal; a function: called now and then with
 --   entries read, how many there are (or nil) and seconds.
 --   batch_size; report: a table that is filled with what the scan did.
--- @treturn table entries (written), bytes, seconds, resumed; nil, message, errno, and what was
---   written until then
+-- @treturn table entries and bytes (of the whole file), seconds, resumed; of drains deleted,
+--   missing, changed, and kept (the file of an earlier one); nil, message, errno, and what was done
+--   until then
 function map:export(target, given)
   core.check_map(self)
   local run = new_run(target, given)
+  if run.given.drain and not common.kind_of(self).can_delete then
+    return common.unsupported(self, "export: drain")
+  end
   prepare_queries(self, run)
   local report = { entries = 0, bytes = 0, seconds = 0, resumed = false }
+  if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
   return common.caught(report, pcall(export, self, run, report))
 end

@@ -29,11 +29,16 @@ function outlet:must(...)
   return must(self, ...)
 end
 
+--- The name of the part beside a file. That of a drain is another one: what it holds is nowhere
+-- else any more.
+function outlet:part_path(drain)
+  return self.path .. (drain and ".drain.part" or ".part")
+end
+
 local function open_file(self, given)
-  self.part = self.path .. (given.drain and ".drain.part" or ".part")
+  self.part = self:part_path(given.drain)
   self.name = self.part
-  local out, message, errno = core.output { path = self.part, fresh = given.fresh,
-    summed = given.summed }
+  local out, message, errno = core.output { path = self.part, summed = given.summed }
   if errno == core.errno.EAGAIN then message = "another export is writing it" end
   self.out = must(self, out, message, errno)
 end
@@ -60,8 +65,8 @@ function outlet.new(what, target)
 end
 
 --- Opens it. Of a file: the part beside it, locked; the rest are options of it.
--- @tparam table given drain, fresh (must not exist), summed (keeps a checksum), spool (a
---   function's bytes go through a temporary file)
+-- @tparam table given drain, summed (keeps a checksum), spool (a function's bytes go through a
+--   temporary file)
 function outlet:open(given)
   if self.is_file then return open_file(self, given) end
   if self.is_device then
@@ -78,7 +83,9 @@ end
 local function deliver(self, text)
   if text == "" then return end
   local ok, message, errno = self.call(text)
-  if not ok and message ~= nil then self:refuse(tostring(message), math.tointeger(errno)) end
+  if not ok and message ~= nil then
+    self:refuse(tostring(message), math.type(errno) == "integer" and errno or core.errno.EIO)
+  end
 end
 
 --- Writes text.

@@ -304,6 +304,8 @@ local function canonical(columns)
   return table.concat(parts, "\1")
 end
 
+prepare.canonical = canonical
+
 local function new_query(facts, kind, given)
   local parts = new_parts(facts)
   add_where(parts, given.where)
@@ -341,10 +343,12 @@ function prepare.query(subject, kind, given)
 end
 
 --- The parameter slots of one run.
-function prepare.params(query, values)
+-- @tparam[opt] integer now what it reads as clocks, ns; without them, what they are
+-- @tparam[opt] integer boottime
+function prepare.params(query, values, now, boottime)
   local params = query.shared.params
   if #params == 0 and not (values and next(values)) then return "" end
-  return compile.pack_params(params, values, core.now(), core.boottime())
+  return compile.pack_params(params, values, now or core.now(), boottime or core.boottime())
 end
 
 return prepare

@@ -1,0 +1,184 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Checkpoints: how far an export has come, in a small file that is replaced as a
+-- whole now and then. It says what it is of (boot, map, query, layouts) and of
+-- which part file how many bytes are good, so that an export which was killed
+-- goes on there, and nothing else does.
+--
+-- A checkpoint is worth nothing after the machine was started anew, as the map is
+-- gone then; so it is not synced itself. What it speaks of is.
+--
+-- The file is one line of JSON, and its CRC32C on another.
+
+local core = require "luabpf.core"
+local json = require "luabpf.json"
+
+local checkpoint = {}
+checkpoint.__index = checkpoint
+
+local VERSION <const> = 1
+-- A checkpoint is due after so many bytes, however short the time.
+local BYTES <const> = 64 << 20
+
+-- What must be as it was, in the order in which it is compared, and the reasons.
+local SAME <const> = {
+  { "version", "it is of another version of luabpf" },
+  { "boot_id", "it is from before the machine was started" },
+  { "map_id", "it is of another map" },
+  { "format", "it is of another format" },
+  { "drain", "only one of the two is a drain" },
+  { "where", "it is of another query: where" },
+  { "params", "it is of another query: params" },
+  { "columns", "it is of another query: columns" },
+  { "key", "the layout of keys is another one" },
+  { "value", "the layout of values is another one" },
+}
+
+local function hex(text)
+  return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function unhex(text)
+  return (text:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+checkpoint.hex = hex
+
+--- A checkpoint for an export to that place.
+-- @tparam string path of the checkpoint
+-- @tparam luabpf.outlet place whose errors name it
+-- @tparam table identity what an export must have in common with it to go on: the names of SAME
+-- @tparam integer interval ns between two
+function checkpoint.new(path, place, identity, interval)
+  identity.version, identity.boot_id = VERSION, core.boot_id()
+  identity = json.decode(json.encode(identity))
+  return setmetatable({ path = path, place = place, identity = identity, interval = interval,
+    due = core.now() + interval, offset = 0 }, checkpoint)
+end
+
+function checkpoint:refuse(reason, errno)
+  self.place.name = self.path
+  self.place:refuse(("%s (restart = true begins anew)"):format(reason),
+    errno or core.errno.ESTALE)
+end
+
+-- ---- reading ---------------------------------------------------------------------
+
+local function read_text(self)
+  local file <close> = io.open(self.path, "rb")
+  return file and file:read("a")
+end
+
+-- The record of a checkpoint's text; nil if it is none.
+local function parse(text)
+  local line, sum = text:match("^([^\n]+)\n(%x+)\n$")
+  if not line or ("%08x"):format(core.crc32c(line)) ~= sum then return nil end
+  local record = json.decode(line)
+  return type(record) == "table" and type(record.identity) == "table" and record
+end
+
+local function compare(self, identity)
+  for _, rule in ipairs(SAME) do
+    local name, reason = rule[1], rule[2]
+    local old, new = identity[name], self.identity[name]
+    if old ~= new then
+      if name == "map_id" then reason = ("%s (id %s, this one is %d)"):format(reason, old, new) end
+      self:refuse(reason)
+    end
+  end
+end
+
+--- What the checkpoint says, if there is one. Raises an error object if it is of something else.
+-- @treturn table|nil offset, crc, inode, device, entries, ..., cursor; phase
+function checkpoint:load()
+  self.text = read_text(self)
+  if not self.text then return nil end
+  local record = parse(self.text)
+  if not record then self:refuse("it is no checkpoint, or damaged", core.errno.EBADMSG) end
+  self.clocks = record.clocks
+  compare(self, record.identity)
+  record.cursor = record.cursor and unhex(record.cursor)
+  return record
+end
+
+--- The clocks of the run that a checkpoint is of, whatever else it is: for parameters of its query.
+-- @treturn table|nil now, boottime
+function checkpoint.clocks_of(path)
+  local text = read_text { path = path }
+  local record = text and parse(text)
+  return record and record.clocks
+end
+
+-- Whether the file under that name is the one a record is of.
+local function is_file_of(record, path)
+  local status = core.file_status(path)
+  return status and status.inode == record.inode and status.device == record.device and status
+end
+
+--- Opens the part that a record is of.
+-- @tparam table options of outlet:open
+-- @treturn boolean false if the file has its final name already
+function checkpoint:open(record, options)
+  local place = self.place
+  local part = place:part_path(options.drain)
+  if not is_file_of(record, part) then
+    local status = is_file_of(record, place.path)
+    if record.phase == "finished" and status and status.size == record.offset then return false end
+    self:refuse(core.file_status(part) and ("%s is another file"):format(part)
+      or ("%s is gone"):format(part))
+  end
+  place:open(options)
+  if read_text(self) ~= self.text then
+    place:refuse("another export has gone on meanwhile", core.errno.EAGAIN)
+  end
+  self.offset = record.offset
+  return true
+end
+
+local CHANGED <const> = { [core.errno.ENODATA] = "%s is shorter than it was",
+  [core.errno.EBADMSG] = "%s was changed" }
+
+--- Goes on where the record says, if what comes before is as it was; cuts off the rest.
+function checkpoint:seek(record)
+  local ok, message, errno = self.place.out:seek(record.offset, record.crc)
+  if not ok then self:refuse((CHANGED[errno] or message):format(self.place.part), errno) end
+end
+
+--- Checks that nothing was added to a complete file.
+function checkpoint:check_size(record)
+  if core.file_status(self.place.part).size ~= record.offset then
+    self:refuse(("%s was changed"):format(self.place.part), core.errno.EBADMSG)
+  end
+end
+
+-- ---- writing ---------------------------------------------------------------------
+
+--- Whether it is time for the next one.
+function checkpoint:is_due(offset)
+  return offset - self.offset >= BYTES or core.now() >= self.due
+end
+
+--- Replaces the file. What the record speaks of must be synced.
+-- @tparam table record numbers and text; cursor: a cursor string
+function checkpoint:save(record)
+  local status = core.file_status(self.place.part or "") or {}
+  local line = json.encode { identity = self.identity, clocks = self.clocks,
+    inode = status.inode, device = status.device, offset = record.offset, crc = record.crc,
+    entries = record.entries, visited = record.visited, deleted = record.deleted,
+    missing = record.missing, changed = record.changed, blocks = record.blocks,
+    cursor = record.cursor and hex(record.cursor), phase = record.phase }
+  local text = ("%s\n%08x\n"):format(line, core.crc32c(line))
+  local ok, message, errno = core.replace_file(self.path, text)
+  if not ok then
+    self.place.name = self.path
+    self.place:refuse(message, errno)
+  end
+  self.saved, self.offset, self.due = true, record.offset, core.now() + self.interval
+end
+
+--- The export is complete.
+function checkpoint:remove()
+  os.remove(self.path)
+end
+
+return checkpoint
