@@ -5,12 +5,14 @@
 #   make test     the specs, against the running kernel; ARGS=--filter=pattern
 #   make lint     luacheck, and what a script can check of the house style
 #   make bench    the module against a C baseline; ARGS=--quick
+#   make race     sweeps and scans against a process that refreshes entries: minutes
+#   make fuzz     random expressions in every engine against an evaluation in Lua; ARGS=SECONDS
 #   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make clean
 #
-# demo, test, lint, bench, soak and asan set up what they need (scripts/setup). V=1 shows
-# the commands, WERROR=1 makes warnings errors.
+# demo, test, lint, bench, race, fuzz, soak and asan set up what they need
+# (scripts/setup). V=1 shows the commands, WERROR=1 makes warnings errors.
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -54,8 +56,8 @@ RUN = @LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test lint bench soak asan build-demo build-test build-bench \
-	run-asan clean FORCE
+.PHONY: all bpf install-bpf demo test lint bench race fuzz soak asan build-demo build-test \
+	build-bench run-asan clean FORCE
 
 all: $(MODULE) bpf
 
@@ -132,6 +134,16 @@ bench:
 	@$(SETUP) bench
 	$(THEN) build-bench
 	$(RUN) $(LUA) bench/bench.lua $(ARGS)
+
+race:
+	@$(SETUP) test
+	$(THEN) build-test
+	$(RUN) LUABPF_RACE=long $(LUA) spec/run.lua spec/race_spec.lua
+
+fuzz:
+	@$(SETUP) test
+	$(THEN) build-test
+	$(RUN) LUABPF_FUZZ=$(or $(ARGS),600) $(LUA) spec/run.lua spec/differential_spec.lua
 
 soak:
 	@$(SETUP) test
