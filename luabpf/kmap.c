@@ -58,14 +58,14 @@ int lb_kmap_adopt(struct lb_kmap *m, int fd)
 }
 
 /*
- * The kernel looks at the permissions before it reads the key, which is NULL
- * here (kernel/bpf/syscall.c, map_lookup_elem and map_delete_elem).
+ * The kernel looks at the permissions before it reads the key and writes the
+ * value, which have no address here (kernel/bpf/syscall.c, map_lookup_elem and
+ * map_delete_elem).
  */
 bool lb_kmap_allows(const struct lb_kmap *m, bool write)
 {
-	char value;
 	int err = write ? bpf_map_delete_elem(m->fd, NULL)
-			: bpf_map_lookup_elem(m->fd, NULL, &value);
+			: bpf_map_lookup_elem(m->fd, NULL, NULL);
 
 	return err == 0 || errno != EPERM;
 }

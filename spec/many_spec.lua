@@ -191,5 +191,10 @@ describe("many keys in one call", function()
         assert.equal(0, core.element_count(map))
       end
     end
+    for _, type in ipairs { "queue", "stack", "bloom_filter" } do
+      local map = helper.map { type = type, value_size = 4096 }
+      map:push(("x"):rep(4096))
+      assert.is_nil(core.element_count(map))
+    end
   end)
 end)
