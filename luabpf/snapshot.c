@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -96,6 +97,16 @@ static uint64_t position_field(lua_State *L, int idx, const char *name)
 	return (uint64_t)v;
 }
 
+/* The descriptor of a number or of an open file of Lua's at the top. */
+static int check_fd(lua_State *L)
+{
+	const luaL_Stream *file = luaL_testudata(L, -1, LUA_FILEHANDLE);
+
+	if (!file)
+		return (int)lb_check_int(L, -1, 0, INT32_MAX);
+	return file->closef ? fileno(file->f) : luaL_error(L, "fd: the file is closed");
+}
+
 /* The descriptor to write to: the caller's, or one of memory, which the writer owns. */
 static int open_target(lua_State *L, struct writer *w)
 {
@@ -107,7 +118,7 @@ static int open_target(lua_State *L, struct writer *w)
 		fd = w->memory < 0 ? -errno : w->memory;
 	} else {
 		lua_getfield(L, 1, "fd");
-		fd = (int)lb_check_int(L, -1, 0, INT32_MAX);
+		fd = check_fd(L);
 	}
 	lua_settop(L, 2);
 	return fd;

@@ -87,8 +87,9 @@ end
 
 --- Begins or continues a snapshot file: what map:snapshot and exports write through.
 -- @tparam table given
---   map: whose entries they are. fd: a descriptor, which stays the caller's; a file is written from
---   its offset 0 whatever its position, a pipe as it goes. memory = true instead: in memory.
+--   map: whose entries they are. fd: a descriptor or a Lua file, which stays the caller's; a file
+--   is written from its offset 0 whatever its position, a pipe as it goes. memory = true instead:
+--   in memory.
 --   where: text for the header. query: of prepare.query(map, "keyed", { columns = }), and
 --   columns = true, if values are columns.
 --   resume: { offset =, entries =, blocks = } as position() gave them before what was written until
