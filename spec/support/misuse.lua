@@ -272,10 +272,13 @@ local heavy = { ["conntrack.start"] = true, ["bpf.load"] = true, ["core.load"] =
   ["tracker.__close"] = true,
   ["bpf.maps"] = true, ["core.maps"] = true }
 
--- A time that large is slept for, which is what was asked for; pinning the real file system's
--- root would be no misuse either.
+-- Functions that write to the files they are told.
+local writers <const> = { export = true, output = true, replace_file = true, rename = true }
+
+-- What would do as it is told: sleep for years, write to this folder or this script's output.
 local function skipped(name, value)
-  return name:find "sleep" and math.type(value) and value > 1000
+  if name == "sleep" then return math.type(value) and value > 1000 end
+  return writers[name] and (value == "x" or value == "%s%n" or value == io.stdout)
 end
 
 local function functions_of(source)
