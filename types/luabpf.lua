@@ -322,8 +322,13 @@ function map:peek() end
 ---A list of keys or values, a packed string of records, or a batch.
 ---@alias luabpf.records luabpf.data[]|string|luabpf.batch
 
+---@class luabpf.lookup_batch_options
+---@field raw? boolean binary strings instead of tables
+---@field status? boolean a status per key as one more result
+---@field touch? boolean in LRU maps: entries are marked as used, which is faster
+
 ---@param keys luabpf.records
----@param options? table
+---@param options? luabpf.lookup_batch_options
 ---@return luabpf.data[]|luabpf.batch? values with holes where a key is absent
 ---@return integer|string? found
 ---@return integer? errno
@@ -393,6 +398,7 @@ function map:views(options) end
 
 ---@class luabpf.drain_options : luabpf.query_options
 ---@field where? luabpf.where hand over those that match only
+---@field limit? integer with where: at most so many
 ---@field raw? boolean binary strings instead of tables
 
 ---Iterates over batches, which are taken out of the map.
