@@ -70,6 +70,10 @@ describe("a query goes to the batch engine", function()
     assert.equal("batch", report.engine)
     assert.truthy(report.why:find("verifier", 1, true), report.why)
     assert.is_true(sum > 0)
+    -- It is not tried again.
+    local plan = map:explain { columns = columns }
+    assert.equal("batch", plan.engine)
+    assert.truthy(plan.why:find("verifier", 1, true), plan.why)
   end)
 
   it("when the time allowed is up, which deletes go on from", function()
