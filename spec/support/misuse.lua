@@ -92,8 +92,9 @@ local function add_objects(w)
 end
 
 local function add_link(w)
-  w.link = assert(w.program:attach())
+  collectgarbage() -- before Linux 6.10 a raw tracepoint takes a program once
   w.closed_link = w.closed_link or closed(assert(w.program:attach()))
+  w.link = assert(w.program:attach())
 end
 
 -- What makes the handles that queries and parallel work keep to themselves.
