@@ -140,10 +140,18 @@ race:
 	$(THEN) build-test
 	$(RUN) LUABPF_RACE=long $(LUA) spec/run.lua spec/race_spec.lua
 
+# Meant to find nothing: a failure says the seed or the text that it is found again with.
+FUZZ_SECONDS = $(or $(ARGS),600)
+FUZZ_LIMIT = timeout $$(($(FUZZ_SECONDS) * 3 + 60))
+
 fuzz:
 	@$(SETUP) test
+	$(THEN) .build/asan/engine/fuzz_interp BUILD=.build/asan CFLAGS='$(SANITIZE)'
 	$(THEN) build-test
-	$(RUN) LUABPF_FUZZ=$(or $(ARGS),600) $(LUA) spec/run.lua spec/differential_spec.lua
+	@SEED=$${SEED:-$$(date +%s)} $(FUZZ_LIMIT) .build/asan/engine/fuzz_interp $(FUZZ_SECONDS)
+	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \
+		$(LUA) spec/run.lua --filter='take any text' spec/expr_spec.lua
+	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) $(LUA) spec/run.lua spec/differential_spec.lua
 
 soak:
 	@$(SETUP) test

@@ -3,8 +3,8 @@
 -- Random expressions over random layouts and entries in real maps: every engine
 -- gives what a direct evaluation (evaluator.lua) gives.
 --
--- LUABPF_SEED=n runs the expressions of that seed only, LUABPF_FUZZ=s runs new
--- seeds for so many seconds (make fuzz).
+-- LUABPF_SEED=n runs the expressions of that seed only, LUABPF_SEEDS=n fewer seeds (emulated
+-- machines are slow), LUABPF_FUZZ=s new seeds for so many seconds (make fuzz).
 
 local bpf = require "luabpf"
 local core = require "luabpf.core"
@@ -15,7 +15,8 @@ local helper = require "spec.helper"
 
 local SEED <const> = math.tointeger(os.getenv("LUABPF_SEED"))
 local FUZZ <const> = tonumber(os.getenv("LUABPF_FUZZ"))
-local SEEDS <const> = 250 -- of eight expressions each: about four seconds of CPU time
+-- Of eight expressions each: about four seconds of CPU time.
+local SEEDS <const> = math.tointeger(os.getenv "LUABPF_SEEDS") or 250
 local EXPRESSIONS <const>, ENTRIES <const> = 8, 14
 
 local U32 <const> = { kind = "int", size = 4, align = 4, name = "u32" }

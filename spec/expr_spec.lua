@@ -306,27 +306,52 @@ describe("columns", function()
   end)
 end)
 
--- LUABPF_FUZZ=seconds goes on for that long.
+-- LUABPF_FUZZ=seconds goes on for that long (make fuzz).
 describe("the parser and the compiler", function()
+  local PIECES <const> = { "value", ".", "bytes", "[", "]", "(", ")", "in", "and", "not", "==", "<",
+    "~", "'10.0.0.0/8'", "$x", "5", "-", "0x", "30s", "if", ",", "key", "\0", "\xff", "'", "\\" }
+  local WORDS <const> = { "+", "-", "*", "/", "//", "%", "&", "|", "~", "<<", ">>", "==", "~=", "<",
+    ">=", "and", "or", "not", "(", ")", ",", "0", "63", "64", "0x7fffffffffffffff", "now", "$x" }
+  local random = generator.new(os.time())
+
   local function compiled(text)
     return compile.column(expr.parse(text, env), env)
   end
 
+  -- A piece of the language somewhere, in the place of a few bytes.
+  local function overwritten(text)
+    local at = random:int(0, #text)
+    return text:sub(1, at) .. random:pick(PIECES) .. text:sub(at + random:int(1, 4))
+  end
+
+  -- A word or a sign becomes another one, of the text's own or of the language's: such texts get
+  -- furthest, to the types and to the compiler.
+  local function exchanged(text)
+    local places, words = {}, {}
+    for from, word, past in text:gmatch "()([%w_.$]+)()" do
+      places[#places + 1], words[#words + 1] = { from, past }, word
+    end
+    for from, past in text:gmatch "()[^%w_.$%s'\"]+()" do places[#places + 1] = { from, past } end
+    if #words == 0 then return overwritten(text) end
+    local place = random:pick(places)
+    return text:sub(1, place[1] - 1) .. random:pick(random:chance(50) and words or WORDS)
+      .. text:sub(place[2])
+  end
+
   it("take any text without another error than their own", function()
-    local random = generator.new(os.time())
-    local pieces = { "value", ".", "bytes", "[", "]", "(", ")", "in", "and", "not", "==", "<", "~",
-      "'10.0.0.0/8'", "$x", "5", "-", "0x", "30s", "if", ",", "key", "\0", "\xff", "'", "\\" }
-    local deadline = os.clock() + (tonumber(os.getenv("LUABPF_FUZZ") or nil) or 0.5)
-    local text
+    local long = tonumber(os.getenv("LUABPF_FUZZ") or nil)
+    local deadline = os.clock() + (long or 0.5)
+    local texts, taken, text = 0, 0, nil
     repeat
-      if not text or random:chance(10) then
+      if not text or random:chance(30) then
         random:enter { key = layouts.key, value = layouts.value }
         text = random:expression()
       end
-      local at = random:int(0, #text)
-      text = text:sub(1, at) .. random:pick(pieces) .. text:sub(at + random:int(1, 4))
+      text = (random:chance(70) and exchanged or overwritten)(text)
       local ok, message = pcall(compiled, text)
       assert(ok or message:find("^expression:%d+:%d+: "), text .. "\n" .. tostring(message))
+      texts, taken = texts + 1, taken + (ok and 1 or 0)
     until os.clock() > deadline
+    if long then print(("%d texts, %d taken"):format(texts, taken)) end
   end)
 end)
