@@ -6,13 +6,17 @@
 #   make lint     luacheck, and what a script can check of the house style
 #   make bench    the module against a C baseline; ARGS=--quick
 #   make race     sweeps and scans against a process that refreshes entries: minutes
-#   make fuzz     random expressions in every engine against an evaluation in Lua; ARGS=SECONDS
+#   make fuzz     ten minutes each of damaged code in the interpreter, damaged expressions, and
+#                 sound ones in every engine against an evaluation in Lua; ARGS=SECONDS
 #   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make test-kernels        specs on Debian's Linux 6.1, emulated; ARGS=spec/map_spec.lua,
+#                            KERNELS='6.1 6.12'
+#   make test-kernels-short  two minutes of it
 #   make clean
 #
-# demo, test, lint, bench, race, fuzz, soak and asan set up what they need
-# (scripts/setup). V=1 shows the commands, WERROR=1 makes warnings errors.
+# All but the first and the last set up what they need (scripts/setup). V=1 shows the
+# commands, WERROR=1 makes warnings errors.
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -56,8 +60,8 @@ RUN = @LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test lint bench race fuzz soak asan build-demo build-test \
-	build-bench run-asan clean FORCE
+.PHONY: all bpf install-bpf demo test lint bench race fuzz soak asan test-kernels \
+	test-kernels-short build-demo build-test build-bench run-asan clean FORCE
 
 all: $(MODULE) bpf
 
@@ -168,6 +172,25 @@ run-asan: build-test
 	$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		$(LUA) spec/run.lua --cpath='$(CURDIR)/.build/asan/?.so' \
 		--exclude-tags=resident $(ARGS)
+
+# Specs of what depends on the kernel; none of them is decided by timings. What compiles,
+# parses, lays out or checks documents is the same on all kernels.
+KERNELS ?= 6.1
+KERNEL_SPECS_SHORT = smoke map maps bulk program query sweep
+KERNEL_SPECS = $(KERNEL_SPECS_SHORT) batches iter churn codec btf engine object link limits many \
+	differential privilege features conntrack conntrack_packets conntrack_doc examples
+KERNEL_TEST = @for kernel in $(KERNELS); do BUILD='$(BUILD)' LUA='$(LUA)' MODULE='$(MODULE)' \
+	scripts/kernel-test "$$kernel" --exclude-tags=slow
+
+test-kernels:
+	@$(SETUP) kernels
+	$(THEN) build-test
+	$(KERNEL_TEST) $(or $(ARGS),$(KERNEL_SPECS:%=spec/%_spec.lua)) || exit; done
+
+test-kernels-short:
+	@$(SETUP) kernels
+	$(THEN) build-test
+	$(KERNEL_TEST) $(or $(ARGS),$(KERNEL_SPECS_SHORT:%=spec/%_spec.lua)) || exit; done
 
 lint:
 	@$(SETUP) lint
