@@ -14,6 +14,7 @@ local cost = require "luabpf.cost"
 local common = require "luabpf.map"
 local options = require "luabpf.options"
 local prepare = require "luabpf.prepare"
+local show = require "luabpf.show"
 
 local engine = {}
 
@@ -163,10 +164,23 @@ function engine.choose(self, query, run)
   return plan
 end
 
---- The report of a run that is about to begin.
+local REPORT_ORDER <const> = { "engine", "why", "visited", "matched", "deleted", "missing", "kept",
+  "workers", "complete", "exact", "seconds" }
+
+local report_meta = { __name = "luabpf.report" }
+
+function report_meta:__tostring()
+  local rows = {}
+  for _, name in ipairs(REPORT_ORDER) do
+    if self[name] ~= nil then rows[#rows + 1] = { name, tostring(self[name]) } end
+  end
+  return show.pairs(rows)
+end
+
+--- The report of a run that is about to begin; it prints as a table.
 function engine.report(plan)
-  return { engine = plan.engine, why = plan.why, visited = 0, matched = 0, complete = false,
-    exact = false }
+  return setmetatable({ engine = plan.engine, why = plan.why, visited = 0, matched = 0,
+    complete = false, exact = false }, report_meta)
 end
 
 --- Fills in what is known at the end, and the table that the caller gave for it.

@@ -8,6 +8,7 @@ local core = require "luabpf.core"
 local engine = require "luabpf.engine"
 local options = require "luabpf.options"
 local prepare = require "luabpf.prepare"
+local show = require "luabpf.show"
 
 local map = core.classes["luabpf.map"]
 
@@ -205,17 +206,52 @@ local function grouped(self, query, plan, run, report)
     limit = run.given.group and run.given.limit or nil }
 end
 
+-- A histogram in one line.
+local function hist_text(hist)
+  local parts = {}
+  for i, step in ipairs(hist) do parts[i] = ("%d-%d: %d"):format(step.from, step.to, step.count) end
+  return table.concat(parts, ", ")
+end
+
+local function cell_of(value, signed)
+  if value == nil then return "" end
+  if type(value) == "table" then return hist_text(value) end
+  return math.type(value) == "integer" and (signed and "%d" or "%u"):format(value) or value
+end
+
+-- Rows as a table: groups, then what was summed up.
+local function list_text(query, list)
+  local headers, signs, rows = {}, {}, {}
+  for i, output in ipairs(query.outputs) do headers[i], signs[i] = output.name, output.signed end
+  for i, item in ipairs(query.items) do
+    headers[#headers + 1] = query.item_names[i]
+    signs[#headers] = item.signed or item.arg and item.arg.kind == "signed"
+  end
+  for i, row in ipairs(list) do
+    rows[i] = { numeric = {} }
+    for c, name in ipairs(headers) do
+      rows[i][c], rows[i].numeric[c] = cell_of(row[name], signs[c]), type(row[name]) == "number"
+    end
+  end
+  return show.table(headers, rows)
+end
+
+local function finished(query, run, report, list)
+  return show.printable(list, function() return list_text(query, list) end),
+    engine.finish(query, run, report)
+end
+
 -- Sums in the kernel, else rows to aggregate here.
 local function aggregate(self, query, plan, run, report, parts)
   if query.sums then
     local result = engine.try_kernel(query, plan, run, report)
-    if result then return plain_row(query, result), engine.finish(query, run, report) end
+    if result then return finished(query, run, report, plain_row(query, result)) end
     parts.plain = nil
     query = prepare.query(self, "aggregate", parts)
     run.packed = prepare.params(query, run.params)
   end
   local list = grouped(self, query, plan, run, report)
-  return list, engine.finish(query, run, report)
+  return finished(query, run, report, list)
 end
 
 --- Sums up the matching entries, in groups.

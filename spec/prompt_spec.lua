@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What results look like at the prompt.
+
+local helper = require "spec.helper"
+
+describe("at the prompt", function()
+  after_each(helper.close_all)
+
+  local function flows()
+    local map = helper.map { key = { "ipv4 addr", "be16 port" }, value = { "u64 bytes" } }
+    for i = 1, 4 do map:update({ addr = "10.0.0." .. i, port = 80 }, { bytes = -i }) end
+    return map
+  end
+
+  it("aggregates are tables, unsigned sums unsigned", function()
+    local map = flows()
+    for _, engine in ipairs { "kernel", "batch" } do
+      local list, report = map:aggregate { select = { "max(value.bytes) as most",
+        "max(0 - value.bytes) as least" }, engine = engine }
+      assert.truthy(tostring(list):find("18446744073709551615 +4"), tostring(list))
+      assert.truthy(tostring(report):find("engine +" .. engine))
+    end
+    local list = map:aggregate { group = "key.addr", select = "hist(value.bytes) as sizes",
+      limit = 1 }
+    assert.truthy(tostring(list):find("addr +sizes\n10%.0%.0%.%d +%d+%-%d+: 1"), tostring(list))
+  end)
+
+  it("reports are names and values", function()
+    local map = flows()
+    local text = tostring((map:delete_where("value.bytes == 5")))
+    assert.truthy(text:find("\nmatched +0\ndeleted +0\n"), text)
+    assert.truthy(tostring(select(2, map:count("true"))):find("\nvisited +4\n"))
+  end)
+end)
