@@ -206,17 +206,20 @@ local function grouped(self, query, plan, run, report)
     limit = run.given.group and run.given.limit or nil }
 end
 
--- A histogram in one line.
-local function hist_text(hist)
+-- A histogram in one line; of integers that format is for.
+local function hist_text(hist, format)
   local parts = {}
-  for i, step in ipairs(hist) do parts[i] = ("%d-%d: %d"):format(step.from, step.to, step.count) end
+  for i, step in ipairs(hist) do
+    parts[i] = (format .. "-" .. format .. ": %d"):format(step.from, step.to, step.count)
+  end
   return table.concat(parts, ", ")
 end
 
 local function cell_of(value, signed)
+  local format = signed and "%d" or "%u"
   if value == nil then return "" end
-  if type(value) == "table" then return hist_text(value) end
-  return math.type(value) == "integer" and (signed and "%d" or "%u"):format(value) or value
+  if type(value) == "table" then return hist_text(value, format) end
+  return math.type(value) == "integer" and format:format(value) or value
 end
 
 -- Rows as a table: groups, then what was summed up.
