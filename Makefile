@@ -52,10 +52,11 @@ BENCH = $(patsubst bench/%.c,$(BUILD)/%,$(wildcard bench/*.c))
 MSG = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
 SETUP = CC='$(CC)' CLANG='$(CLANG)' LUA='$(LUA)' LUA_CFLAGS='$(LUA_CFLAGS)' \
 	LIBBPF_CFLAGS='$(LIBBPF_CFLAGS)' scripts/setup
-# Set-up may have brought the compilers: what is built after it is left to another make.
-THEN = @$(MAKE) --no-print-directory
+# Set-up may have brought the compilers: what is built after it is left to another make, which
+# uses every processor unless it is told how many.
+THEN = @$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 # Runs a program with this checkout's module and Lua files.
-RUN = @LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUA_CPATH='$(patsubst %/luabpf/core.so,%,$(abspath $(MODULE)))/?.so;;' \
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
