@@ -396,19 +396,24 @@ static void set_int(lua_State *L, const char *name, uint64_t v)
 	lua_setfield(L, -2, name);
 }
 
-/* core.file_status(path): { kind = "file", "folder" or "device", size, device, inode } */
+/*
+ * core.file_status(path): { kind = "file", "folder" or "device", size, device,
+ * inode, modified (ns) }
+ */
 static int file_status(lua_State *L)
 {
 	struct stat st;
 
 	if (stat(luaL_checkstring(L, 1), &st) < 0)
 		return refused(L, -errno);
-	lua_createtable(L, 0, 4);
+	lua_createtable(L, 0, 5);
 	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "folder" : "device");
 	lua_setfield(L, -2, "kind");
 	set_int(L, "size", (uint64_t)st.st_size);
 	set_int(L, "device", st.st_dev);
 	set_int(L, "inode", st.st_ino);
+	set_int(L, "modified", (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+		(uint64_t)st.st_mtim.tv_nsec);
 	return 1;
 }
 

@@ -117,7 +117,7 @@ static bool read_nan(const char *text, size_t n, void *p, uint32_t size)
 	uint64_t bits;
 	char *end;
 
-	if (n != 8 + 2 * size || text[n - 1] != ')')
+	if (n != 7 + 2 * size || text[n - 1] != ')')
 		return false;
 	bits = strtoull(text + 6, &end, 16);
 	if (end != text + n - 1)
@@ -175,13 +175,11 @@ bool lb_read_hex(const char *text, size_t len, uint8_t *p, size_t n)
 {
 	if (len != 2 * n)
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
+	for (size_t i = 0; i < len; i++)
+		if (hex_value(text[i]) < 0)
 			return false;
-		p[i] = (uint8_t)(high << 4 | low);
-	}
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
 	return true;
 }
 
@@ -207,7 +205,7 @@ static bool follows(const uint8_t *p, size_t n)
 
 /*
  * Bytes of the character that begins at p, of which there are n; 0 if it is not
- * well-formed (Unicode, table 3-7) or must be escaped. Not for ASCII.
+ * well-formed (Unicode, table 3-7). Not for ASCII.
  */
 static size_t character(const uint8_t *p, size_t n)
 {
@@ -219,7 +217,7 @@ static size_t character(const uint8_t *p, size_t n)
 		return n >= 2 && follows(p, 2) ? 2 : 0;
 	if (first < 0xf0) {
 		if (n < 3 || !follows(p, 3) || (first == 0xe0 && p[1] < 0xa0) ||
-		    (first == 0xed && p[1] > 0x9f) || (first == 0xee && p[1] >= 0xbc))
+		    (first == 0xed && p[1] > 0x9f))
 			return 0;
 		return 3;
 	}
@@ -227,6 +225,28 @@ static size_t character(const uint8_t *p, size_t n)
 	    (first == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return 4;
+}
+
+/* The same, but 0 for the characters that stand for bytes. */
+static size_t plain_character(const uint8_t *p, size_t n)
+{
+	size_t bytes = character(p, n);
+
+	return bytes == 3 && p[0] == 0xee && p[1] >= 0xbc ? 0 : bytes;
+}
+
+bool lb_is_utf8(const char *text, size_t n)
+{
+	const uint8_t *p = (const uint8_t *)text, *end = p + n;
+
+	while (p < end) {
+		size_t bytes = *p < 0x80 ? 1 : character(p, (size_t)(end - p));
+
+		if (bytes == 0)
+			return false;
+		p += bytes;
+	}
+	return true;
 }
 
 /* The UTF-8 of U+EF00 + byte. */
@@ -277,7 +297,7 @@ char *lb_put_json_text(char *s, const char *text, size_t n)
 			p++;
 			continue;
 		}
-		bytes = character(p, (size_t)(end - p));
+		bytes = plain_character(p, (size_t)(end - p));
 		if (bytes == 0) {
 			s = put_json_escape(s, LB_ESCAPE + *p++);
 			continue;
@@ -308,7 +328,7 @@ char *lb_put_csv_text(char *s, const char *text, size_t n)
 		size_t bytes = 1;
 
 		if (*p >= 0x80)
-			bytes = character(p, (size_t)(end - p));
+			bytes = plain_character(p, (size_t)(end - p));
 		if (bytes == 0 || *p == 0) {
 			s = put_escape(s, *p++);
 			continue;

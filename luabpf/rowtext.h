@@ -79,9 +79,12 @@ char *lb_put_csv_text(char *s, const char *p, size_t n);
 /* The bytes of a char[size] that are its text: up to its NUL, or all if more follow it. */
 size_t lb_text_length(const char *p, size_t size);
 
+/* Whether text is UTF-8. */
+bool lb_is_utf8(const char *text, size_t n);
 /* The reverse of lb_put_float, without quotes; false if the text is no such number. */
 bool lb_read_float(const char *text, size_t n, void *p, uint32_t size);
-/* The reverse of lb_put_hex: n bytes from 2 * n digits; false for anything else. */
+/* The reverse of lb_put_hex: n bytes from 2 * n digits, which p may be the place of; false for
+ * anything else, and nothing is written. */
 bool lb_read_hex(const char *text, size_t len, uint8_t *p, size_t n);
 /*
  * Puts the bytes back that stand in UTF-8 text for themselves, in place:

@@ -57,6 +57,7 @@ build = {
       ["luabpf.expr"] = "lua/luabpf/expr.lua",
       ["luabpf.features"] = "lua/luabpf/features.lua",
       ["luabpf.fields"] = "lua/luabpf/fields.lua",
+      ["luabpf.import"] = "lua/luabpf/import.lua",
       ["luabpf.init"] = "lua/luabpf/init.lua",
       ["luabpf.iter"] = "lua/luabpf/iter.lua",
       ["luabpf.json"] = "lua/luabpf/json.lua",

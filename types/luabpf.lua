@@ -507,6 +507,31 @@ function map:aggregate(options) end
 ---@return luabpf.export_report? partial
 function map:export(target, options) end
 
+---@class luabpf.import_options
+---@field format? "jsonl"|"csv"|"snapshot" what the file begins with, if left out
+---@field mode? "any"|"noexist"|"exist"
+---@field dry_run? boolean only counts
+---@field checkpoint? string a file that remembers how far it has come: the same call goes on there
+---@field restart? boolean discards the checkpoint
+---@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
+---@field batch_size? integer
+
+---@class luabpf.import_report
+---@field inserted integer
+---@field updated integer
+---@field skipped integer
+---@field seconds number
+---@field resumed boolean
+
+---Stores the entries of a file in the map.
+---@param source string|file*|luabpf.snapshot a path, "-", an open file, or a snapshot
+---@param options? luabpf.import_options
+---@return luabpf.import_report? report
+---@return string? message with the line and field of what is wrong
+---@return integer? errno
+---@return luabpf.import_report? partial
+function map:import(source, options) end
+
 ---@class luabpf.parallel_options
 ---@field map fun(batch: luabpf.batch): any called in the workers
 ---@field reduce? fun(a: any, b: any): any puts two results together

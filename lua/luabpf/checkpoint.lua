@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
--- Checkpoints: how far an export has come, in a small file that is replaced as a
--- whole now and then. It says what it is of (boot, map, query, layouts) and of
--- which part file how many bytes are good, so that an export which was killed
--- goes on there, and nothing else does.
+-- Checkpoints: how far an export or import has come, in a small file that is
+-- replaced as a whole now and then. It says what it is of (boot, map, query,
+-- layouts, file) and how many bytes of the file are done, so that one which was
+-- killed goes on there, and nothing else does.
 --
 -- A checkpoint is worth nothing after the machine was started anew, as the map is
 -- gone then; so it is not synced itself. What it speaks of is.
@@ -27,6 +27,8 @@ local SAME <const> = {
   { "map_id", "it is of another map" },
   { "format", "it is of another format" },
   { "drain", "only one of the two is a drain" },
+  { "mode", "it is of another mode" },
+  { "file", "the file is another one, or was changed" },
   { "where", "it is of another query: where" },
   { "params", "it is of another query: params" },
   { "columns", "it is of another query: columns" },
@@ -44,10 +46,10 @@ end
 
 checkpoint.hex = hex
 
---- A checkpoint for an export to that place.
+--- A checkpoint for work on that place.
 -- @tparam string path of the checkpoint
--- @tparam luabpf.outlet place whose errors name it
--- @tparam table identity what an export must have in common with it to go on: the names of SAME
+-- @tparam table place a luabpf.outlet, or what has its refuse
+-- @tparam table identity what work must have in common with it to go on: the names of SAME
 -- @tparam integer interval ns between two
 function checkpoint.new(path, place, identity, interval)
   identity.version, identity.boot_id = VERSION, core.boot_id()
@@ -161,22 +163,20 @@ end
 --- Replaces the file. What the record speaks of must be synced.
 -- @tparam table record numbers and text; cursor: a cursor string
 function checkpoint:save(record)
-  local status = core.file_status(self.place.part or "") or {}
-  local line = json.encode { identity = self.identity, clocks = self.clocks,
-    inode = status.inode, device = status.device, offset = record.offset, crc = record.crc,
-    entries = record.entries, visited = record.visited, deleted = record.deleted,
-    missing = record.missing, changed = record.changed, blocks = record.blocks,
-    cursor = record.cursor and hex(record.cursor), phase = record.phase }
-  local text = ("%s\n%08x\n"):format(line, core.crc32c(line))
-  local ok, message, errno = core.replace_file(self.path, text)
+  local copy = { identity = self.identity, clocks = self.clocks }
+  for name, value in pairs(record) do copy[name] = value end
+  copy.cursor = copy.cursor and hex(copy.cursor)
+  local line = json.encode(copy)
+  local ok, message, errno = core.replace_file(self.path,
+    ("%s\n%08x\n"):format(line, core.crc32c(line)))
   if not ok then
     self.place.name = self.path
     self.place:refuse(message, errno)
   end
-  self.saved, self.offset, self.due = true, record.offset, core.now() + self.interval
+  self.offset, self.due = record.offset, core.now() + self.interval
 end
 
---- The export is complete.
+--- The work is done.
 function checkpoint:remove()
   os.remove(self.path)
 end

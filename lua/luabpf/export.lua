@@ -255,12 +255,18 @@ local function check_drained(place)
     .. "restart = true to keep the file under another name", core.errno.EEXIST)
 end
 
+-- A record of the part as it is.
+local function new_record(place)
+  local status = core.file_status(place.part) or {}
+  return { phase = "running", offset = 0, crc = 0, inode = status.inode, device = status.device }
+end
+
 local function begin_anew(run, sink, mark, place)
   local drain = run.given.drain
   place:open { drain = drain, summed = mark ~= nil, spool = run.format == "snapshot" }
   if mark and drain then
     check_drained(place)
-    mark:save { phase = "running", offset = 0, crc = 0, entries = 0 }
+    mark:save(new_record(place))
   elseif place.is_file then
     place:must(place.out:seek(0, 0))
   end
@@ -290,7 +296,8 @@ end
 
 local function save(run, sink, mark, place, report, more)
   place:sync()
-  local record = { phase = "running", visited = run.visited }
+  local record = new_record(place)
+  record.visited = run.visited
   for _, name in ipairs(COUNTS) do record[name] = report[name] end
   record.offset, record.crc, record.blocks = sink:position()
   for name, value in pairs(more) do record[name] = value end

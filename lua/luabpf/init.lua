@@ -22,6 +22,7 @@ require "luabpf.query"
 require "luabpf.sweep"
 require "luabpf.explain"
 require "luabpf.export"
+require "luabpf.import"
 require "luabpf.parallel"
 
 local bpf = {

@@ -66,10 +66,12 @@ local function show(self, done)
 end
 
 --- So many entries have been done in all.
-function progress:step(done)
+-- @tparam[opt] function total a better guess at how many there are
+function progress:step(done, total)
   if not self.shown then return end
   local now = core.now()
   if now < self.next then return end
+  if total then self.total = total() end
   self.next = now + INTERVAL
   show(self, done)
 end
