@@ -132,9 +132,9 @@ int lb_out_reserve(struct lb_outfile *o, size_t n)
 
 int lb_out_write(struct lb_outfile *o, const char *text, size_t n)
 {
-	int err = lb_out_reserve(o, n);
+	int err = n ? lb_out_reserve(o, n) : 0;
 
-	if (err)
+	if (err || n == 0)
 		return err;
 	memcpy(o->buf + o->used, text, n);
 	o->used += n;

@@ -271,7 +271,8 @@ local fit = {
 local heavy = { ["conntrack.start"] = true, ["bpf.load"] = true, ["core.load"] = true,
   ["bpf.features"] = true, ["tracker.close"] = true, ["tracker.stop"] = true,
   ["tracker.__close"] = true,
-  ["bpf.maps"] = true, ["core.maps"] = true }
+  ["bpf.maps"] = true, ["core.maps"] = true, ["list.__tostring"] = true, ["link.close"] = true,
+  ["link.detach"] = true, ["link.__close"] = true, ["link.__gc"] = true }
 
 -- Functions that write to the files they are told.
 local writers <const> = { export = true, output = true, replace_file = true, rename = true }
