@@ -175,7 +175,8 @@ static int load_image(const struct lb_image *image, const char **refused, struct
 	a.opts.func_info_rec_size = sizeof(info[0]);
 	if (!err)
 		err = try_load(&a);
-	if (err < 0 && err != -EPERM && btf && btf__fd(btf) >= 0)
+	/* That of a program that was followed for a million instructions takes many seconds. */
+	if (err < 0 && err != -EPERM && err != -E2BIG && btf && btf__fd(btf) >= 0)
 		err = try_with_log(&a, err);
 	if (err < 0)
 		*refused = reason_of(&a, err);

@@ -55,25 +55,33 @@ describe("a query goes to the batch engine", function()
     assert.truthy(message:find("more comparisons", 1, true))
   end)
 
-  it("when the verifier refuses the program", function()
-    local map = filled(70000)
-    -- Each column is fine by itself; all of them are more than it follows.
-    local columns = {}
-    for i = 1, 6 do
-      columns[i] = ("if(%s, 1, 0) as c%d"):format(comparisons(900):gsub("1000", tostring(2000 + i)),
-        i)
-    end
-    local report, sum = {}, 0
-    for row in map:select { columns = columns, limit = 200, report = report } do
-      sum = sum + row.c1
-    end
+  it("when the verifier refuses the program, which is not tried again", function()
+    -- Programs may not read the one map and not write the other.
+    local map = filled(70000, { max_entries = 70000, flags = { "wronly_prog" } })
+    local n, report = map:count("value % 2 == 0")
+    assert.equal(35000, n)
     assert.equal("batch", report.engine)
-    assert.truthy(report.why:find("verifier", 1, true), report.why)
-    assert.is_true(sum > 0)
-    -- It is not tried again.
-    local plan = map:explain { columns = columns }
+    assert.truthy(report.why:find("the kernel's verifier refuses the program", 1, true), report.why)
+    assert.truthy(report.why:find("\n.*forbidden"), report.why)
+    local plan = map:explain { where = "value % 2 == 0" }
     assert.equal("batch", plan.engine)
-    assert.truthy(plan.why:find("verifier", 1, true), plan.why)
+    assert.equal(report.why, plan.why)
+    local none, message, errno = map:count("value % 2 == 0", { engine = "kernel" })
+    assert.is_nil(none)
+    assert.truthy(message:find("engine \"kernel\": the kernel's verifier refuses", 1, true), message)
+    assert.equal(bpf.errno.EACCES, errno)
+    local keys = {}
+    for i = 1, 1000 do keys[i] = i end
+    assert.equal(1000, select(2, map:lookup_batch(keys)))
+    assert.equal(1000, map:delete_batch(keys, { if_equal = keys }))
+
+    map = filled(70000, { max_entries = 70000, flags = { "rdonly_prog" } })
+    assert.equal("kernel", select(2, map:count("value % 2 == 0")).engine)
+    report = map:delete_where("value % 2 == 0")
+    assert.equal(35000, report.deleted)
+    assert.equal("batch", report.engine)
+    assert.is_true(report.complete)
+    assert.same({ inserted = 500, updated = 500 }, (map:upsert_batch(keys, keys)))
   end)
 
   it("when the time allowed is up, which deletes go on from", function()
