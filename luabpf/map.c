@@ -386,6 +386,30 @@ static int map_create(lua_State *L)
 	return fill(L, m, fd, "map");
 }
 
+/* An integer field of the table at 1 from 0 to max. */
+static uint32_t size_field(lua_State *L, const char *name, lua_Integer max)
+{
+	lua_Integer v = field_int(L, 1, name);
+
+	if (v < 0 || v > max)
+		luaL_error(L, "%s: %I is out of range", name, (LUAI_UACINT)v);
+	return (uint32_t)v;
+}
+
+/* Keeps the layout of that name with the handle at 2: its type, which must have that size. */
+static const struct lb_type *keep_layout(lua_State *L, const char *name, uint32_t size, int uvalue)
+{
+	const struct lb_layout *layout;
+
+	lua_getfield(L, 1, name);
+	layout = lb_layout_test(L, -1);
+	if (layout && layout->root->size != size)
+		luaL_error(L, "%s: the layout has %d bytes, not %d", name,
+			   (int)layout->root->size, (int)size);
+	lua_setiuservalue(L, 2, uvalue);
+	return layout ? layout->root : NULL;
+}
+
 /*
  * core.detached{ type = number, name =, key_size =, value_size =, ncpu = (0: plain
  * values), key = layout, value = layout }: a handle without a map in the kernel.
@@ -394,41 +418,28 @@ static int map_create(lua_State *L)
  */
 static int map_detached(lua_State *L)
 {
-	static const char *const fields[] = { "key", "value" };
 	struct lb_mapinfo info = { 0 };
+	const struct lb_type *key, *value;
 	struct lb_map *m;
-	int64_t ncpu, sizes[2];
+	uint32_t ncpu;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	sizes[0] = field_int(L, 1, "key_size");
-	sizes[1] = field_int(L, 1, "value_size");
-	ncpu = field_int(L, 1, "ncpu");
-	luaL_argcheck(L, sizes[0] >= 0 && sizes[0] <= MAX_DETACHED, 1, "key_size out of range");
-	luaL_argcheck(L, sizes[1] >= 0 && sizes[1] <= MAX_DETACHED, 1, "value_size out of range");
-	luaL_argcheck(L, ncpu >= 0 && ncpu <= UINT16_MAX &&
-			 ncpu * lb_cpu_stride((uint32_t)sizes[1]) <= MAX_DETACHED, 1,
-		      "ncpu out of range");
-	m = new_handle(L);
-	for (int i = 0; i < 2; i++) {
-		const struct lb_type *type = field_type(L, 1, fields[i]);
-
-		luaL_argcheck(L, !type || type->size == sizes[i], 1, "layout of another size");
-		lua_getfield(L, 1, fields[i]);
-		lua_setiuservalue(L, 2, i ? LB_MAP_VALUE_LAYOUT : LB_MAP_KEY_LAYOUT);
-	}
-	info.type = (uint32_t)field_int(L, 1, "type");
-	info.key_size = (uint32_t)sizes[0];
-	info.value_size = (uint32_t)sizes[1];
+	info.type = size_field(L, "type", UINT32_MAX);
+	info.key_size = size_field(L, "key_size", MAX_DETACHED);
+	info.value_size = size_field(L, "value_size", MAX_DETACHED);
+	ncpu = size_field(L, "ncpu", MAX_DETACHED / (lb_cpu_stride(info.value_size) + 1));
 	lua_getfield(L, 1, "name");
 	snprintf(info.name, sizeof(info.name), "%s", luaL_optstring(L, -1, ""));
-	lua_settop(L, 2);
-	lb_kmap_detached(&m->k, &info, (uint32_t)ncpu);
-	m->key = (struct lb_shape){ .type = field_type(L, 1, "key"), .size = info.key_size,
-				    .stride = info.key_size, .builder = &m->builders[0] };
-	m->value = (struct lb_shape){ .type = field_type(L, 1, "value"), .size = info.value_size,
-				      .ncpu = m->k.ncpu, .stride = m->k.value_stride,
-				      .builder = &m->builders[1] };
+	lua_settop(L, 1);
+	m = new_handle(L);
+	key = keep_layout(L, "key", info.key_size, LB_MAP_KEY_LAYOUT);
+	value = keep_layout(L, "value", info.value_size, LB_MAP_VALUE_LAYOUT);
+	lb_kmap_detached(&m->k, &info, ncpu);
+	set_shapes(m, key, value);
+	if (m->value.size != info.value_size)
+		luaL_error(L, "value_size: %d is not that of %s", (int)info.value_size,
+			   m->k.type->name);
 	m->detached = true;
 	return 1;
 }

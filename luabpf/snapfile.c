@@ -266,7 +266,7 @@ int64_t lb_snap_next(struct lb_snap_cursor *c, struct lb_snap_fault *fault)
 		err = read_data(c, &b, fault);
 	if (err)
 		return err;
-	c->chain = lb_crc32c(c->chain, &b.raw, sizeof(b.raw));
+	c->chain = LB_SNAP_CHAIN(c->chain, &b.raw);
 	c->offset = block_end(&b);
 	c->entries += b.n;
 	c->blocks++;

@@ -40,7 +40,7 @@ struct lb_snap_footer {
 	uint32_t head_size;
 	uint64_t blocks, entries;
 	uint64_t size;		/* of the file */
-	uint32_t chain;		/* of the blocks' headers, one after the other */
+	uint32_t chain;		/* of the blocks' headers, see LB_SNAP_CHAIN */
 	uint32_t crc;
 };
 
@@ -50,5 +50,12 @@ _Static_assert(sizeof(struct lb_snap_footer) == 40, "as documented");
 
 /* The crc of a record, whose last member it is. */
 #define LB_SNAP_CRC(record) lb_crc32c(0, (record), offsetof(__typeof__(*(record)), crc))
+
+/*
+ * The chain goes on with the header of a block, without its crc: the CRC of
+ * bytes that their own CRC follows is the same whatever they are.
+ */
+#define LB_SNAP_CHAIN(chain, block) \
+	lb_crc32c((chain), (block), offsetof(struct lb_snap_block, crc))
 
 #endif

@@ -219,7 +219,7 @@ static int add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8_
 	err = write_out(w, v, 3);
 	if (err)
 		return err;
-	w->chain = lb_crc32c(w->chain, &b, sizeof(b));
+	w->chain = LB_SNAP_CHAIN(w->chain, &b);
 	w->entries += n;
 	w->blocks++;
 	return 0;

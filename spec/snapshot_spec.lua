@@ -91,6 +91,21 @@ local function message_of(f, ...)
   return tostring(err)
 end
 
+-- Writes a file of a per-CPU hash map of u32 with that many CPUs, which has one entry: key 5.
+local function save_percpu(path, ncpu, packed)
+  local real = helper.map { type = "percpu_hash", value = "u32" }:snapshot()
+  local header = json.decode((core.snapshot_header(real)))
+  header.ncpu = ncpu
+  local handle = core.detached { type = 5, name = "x", key_size = 4, value_size = 4, ncpu = ncpu }
+  local file <close> = assert(io.open(path, "w"))
+  local writer <close> = assert(core.snapshot_writer { fd = file, handle = handle,
+    header = json.encode(header) })
+  local same_size = helper.map { value_size = 8 * ncpu }
+  same_size:update(5, packed)
+  for batch in same_size:batches() do assert(writer:add(batch)) end
+  assert(writer:finish())
+end
+
 describe("a snapshot", function()
   after_each(helper.close_all)
 
@@ -169,6 +184,17 @@ describe("a snapshot", function()
     assert.equal(5, n)
     assert.same({ "b", "change", "text", "via", "low" }, taken:header().columns)
     assert.equal(2, taken:count("value.change > -3 and value.b >= 1000"))
+  end)
+
+  it("of a map of maps has their ids", function()
+    local inner = helper.map()
+    local map = helper.map { type = "hash_of_maps", value = "u32", inner = inner }
+    assert(map:update(3, inner))
+    local taken <close> = map:snapshot()
+    local ids <close> = map:snapshot { columns = { "value as id", "key + 1 as next" } }
+    assert.same({ [text_of(3)] = text_of(inner:info().id) }, (collect(taken:entries())))
+    assert.same({ [text_of(3)] = text_of { id = inner:info().id, next = 4 } },
+      (collect(ids:entries())))
   end)
 
   it("of a per-CPU map has each CPU's value, and sums as columns", function()
@@ -300,6 +326,13 @@ describe("queries of a snapshot", function()
     assert.equal(10, taken:count(bpf.compile("key.port <= 10", map)))
     assert.equal(10, taken:count(bpf.compile("key.port <= 10", taken)))
     assert.equal(4, taken:count("key.port <= $n", { params = { n = 4 } }))
+  end)
+
+  it("are done by one thread, however many are asked for", function()
+    local taken <close> = structs(30):snapshot()
+    local n, report = taken:count("key.port <= 10", { workers = 3 })
+    assert.same({ 10, nil }, { n, report.workers })
+    assert.equal(30, taken:aggregate { select = "count()", workers = 3 }[1].count)
   end)
 
   it("refuse other engines than batch", function()
@@ -500,7 +533,8 @@ describe("a damaged snapshot file", function()
     for _, header in ipairs { "", "{", "1", "[]", "{}", "null", ("["):rep(100000), "\0",
       changed("key_size", 3), changed("key_size", -2), changed("key_size", 2.5),
       changed("value_size", 1 << 40), changed("ncpu", 2), changed("ncpu", -1),
-      changed("ncpu", math.maxinteger), changed("name", 3), changed("type", nil),
+      changed("ncpu", math.maxinteger), changed("type", "hash_of_maps"), changed("name", 3),
+      changed("type", nil),
       changed("key", { kind = "int" }), changed("key", "u16"), changed("key", 1),
       changed("value", { kind = "struct", size = 8, fields = { { name = "n", bit = 0,
         type = { kind = "int", size = 16 } } } }),
@@ -589,7 +623,17 @@ describe("snapshot:diff", function()
     end
   end)
 
-  it("sums up per-CPU values, whose padding does not count", function()
+  it("does not look at the bytes between the values of CPUs", function()
+    local path = new_path()
+    save_percpu(path, 2, string.pack("<I4I4I4I4", 1, 0, 2, 0))
+    local old <close> = assert(bpf.snapshot(path))
+    os.remove(path)
+    save_percpu(path, 2, string.pack("<I4I4I4I4", 1, 7, 2, 8))
+    local new <close> = assert(bpf.snapshot(path))
+    assert.same({}, (differences(new, old)))
+  end)
+
+  it("sums up per-CPU values", function()
     local map = helper.map { type = "percpu_array", value = { "u32 n" }, max_entries = 3 }
     local old <close> = map:snapshot()
     local list = {}
@@ -709,6 +753,32 @@ describe("bpf.create{ from = snapshot }", function()
     assert.same((collect(map:entries())), (collect(made:entries())))
   end)
 
+  it("goes on when the process was killed", function()
+    local map, path, pin = structs(90), new_path(), helper.pin()
+    finally(function() os.remove(pin) os.remove(pin .. "_part") end)
+    save(map, path, 8)
+    local process = helper.process([[
+      local methods, n = require("luabpf.core").classes["luabpf.map"], 0
+      local update_batch = methods.update_batch
+      function methods.update_batch(...)
+        n = n + 1
+        if n == 5 then os.execute("kill -9 $PPID") end
+        return update_batch(...)
+      end
+      local path, pin = ...
+      bpf.create { from = bpf.snapshot(path), pin = pin }
+      print "not reached"
+    ]], path, pin)
+    assert.equal("", process:read("a"))
+    process:close()
+    local part <close> = assert(bpf.open(pin .. "_part"))
+    assert.is_true(part:count() > 0 and part:count() < 90)
+    local taken <close> = assert(bpf.snapshot(path))
+    local made <close> = assert(bpf.create { from = taken, pin = pin })
+    assert.equal(part:info().id, made:info().id)
+    assert.same((collect(map:entries())), (collect(made:entries())))
+  end)
+
   it("leaves a map of another kind alone that is in its way", function()
     local taken <close>, pin = structs(5):snapshot(), helper.pin()
     local part = pin .. "_part"
@@ -750,24 +820,11 @@ describe("bpf.create{ from = snapshot }", function()
 
   it("takes values of another number of CPUs only when told", function()
     local path, here = new_path(), (bpf.cpus())
-    local plain = helper.map { type = "percpu_hash", value = "u32" }
-    local zeros = {}
-    for cpu = 1, here do zeros[cpu] = 0 end
-    plain:update(1, zeros)
     for _, ncpu in ipairs { here + 3, 1 } do
-      local header = json.decode((core.snapshot_header(plain:snapshot())))
-      header.ncpu = ncpu
-      local as = helper.map { value_size = 8 * ncpu }
-      local out <close> = assert(io.open(path, "w"))
-      local writer = assert(core.snapshot_writer { fd = out, header = json.encode(header),
-        handle = core.detached { type = 5, name = "x", key_size = 4, value_size = 4,
-          ncpu = ncpu } })
       local packed, wanted = "", {}
       for cpu = 1, ncpu do packed = packed .. string.pack("<I4I4", cpu * 10, 0) end
       for cpu = 1, here do wanted[cpu] = cpu <= ncpu and cpu * 10 or 0 end
-      as:update(5, packed)
-      for batch in as:batches() do assert(writer:add(batch)) end
-      writer:finish()
+      save_percpu(path, ncpu, packed)
       local taken <close> = assert(bpf.snapshot(path))
       local made, message, errno = bpf.create { from = taken }
       if ncpu ~= here then
@@ -814,7 +871,7 @@ describe("docs/snapshot-format.md", function()
         entries[#entries + 1] = { data:sub(i * key_size + 1, (i + 1) * key_size),
           data:sub(value + 1, value + value_size) }
       end
-      headers, blocks = headers .. bytes:sub(at, at + 23), blocks + 1
+      headers, blocks = headers .. bytes:sub(at, at + 19), blocks + 1
       at = at + 24 + #data
     end
     local head_size = 32 + header_size

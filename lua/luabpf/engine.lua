@@ -77,7 +77,7 @@ function map_source.facts(self)
   local kind = core.maptypes[info.type]
   local ncpu = kind.percpu and core.cpus() or nil
   return {
-    info = info, kind = kind, handle = self,
+    info = info, kind = kind, handle = self, threads = true,
     obstacle = not kind.for_each and ("programs cannot walk %s maps"):format(kind.name) or nil,
     entry_bytes = info.key_size
       + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size),
@@ -338,9 +338,10 @@ function engine.sources(self, query, plan, run, report)
 end
 
 --- The query by as many threads as the run asks for, in the batch engine; sums go into agg.
--- @treturn boolean false where nothing was done: one thread, another engine
+-- @treturn boolean false where nothing was done: one thread, another engine, no map
 function engine.by_threads(query, run, report, agg)
-  if run.workers == 1 or report.engine ~= "batch" or run.filter then return false end
+  local possible = query.facts.threads and report.engine == "batch" and not run.filter
+  if run.workers == 1 or not possible then return false end
   local crew <close> = core.crew { query = query.core, params = run.packed, agg = agg,
     workers = run.workers, batch_size = run.batch_size }
   while not crew:wait(PATIENCE) do end

@@ -56,7 +56,8 @@ end
 
 --- What is known of a subject whatever the query.
 -- @treturn table info and kind (of maptype.c, or as if), handle (that core.query takes), obstacle
---   (why no program can walk it, or nil), entry_bytes, env for expr.parse, zeros
+--   (why no program can walk it, or nil), threads (whether several may read it), entry_bytes, env
+--   for expr.parse, zeros
 function prepare.facts(subject)
   local source = prepare.source(subject)
   local facts = kept[subject]

@@ -58,7 +58,7 @@ end
 
 -- The handle that says how entries of a header lie in memory. Raises for impossible headers.
 local function detached(header)
-  local kind = core.maptypes[header.type]
+  local kind = not header.columns and core.maptypes[header.type]
   return core.detached { type = kind and kind.id or 0, name = header.name,
     key_size = header.key_size, value_size = header.value_size, ncpu = header.ncpu,
     key = header.key and core.layout(header.key),

@@ -113,7 +113,7 @@ static int64_t read_damaged(int fd, uint32_t *wrong, uint64_t *missing)
 		*missing = s.gaps[i].entries == LB_SNAP_UNKNOWN || *missing == LB_SNAP_UNKNOWN
 				   ? LB_SNAP_UNKNOWN : *missing + s.gaps[i].entries;
 	if (n == 0) {
-		bool noted = s.fault.why || s.ngaps;
+		bool noted = (s.fault.why || s.ngaps) && strcmp(s.header, HEADER) == 0;
 
 		n = read_all(&s, wrong);
 		if (n >= 0 && ((uint64_t)n != s.entries || !noted))
@@ -189,8 +189,9 @@ static void test_empty(void)
 	uint32_t wrong;
 	int fd = new_file();
 
-	ok(lb_snap_begin(&w, fd, KEY, VALUE, "", 0) == 0 && lb_snap_finish(&w) == 0 &&
-	   read_whole(fd, &wrong) == 0, "a file without entries, and without a header");
+	ok(ftruncate(fd, 1000) == 0 && lb_snap_begin(&w, fd, KEY, VALUE, "", 0) == 0 &&
+	   lb_snap_finish(&w) == 0 && read_whole(fd, &wrong) == 0,
+	   "a file without entries, and without a header, over a longer one");
 	ok(lb_snap_add(&w, keys, values, 1) == -EINVAL && lb_snap_finish(&w) == -EINVAL,
 	   "nothing is added to a finished one");
 	lb_snap_writer_free(&w);
@@ -316,6 +317,59 @@ static void test_pieces(void)
 	close(fd);
 }
 
+/* So many bytes before a block that its magic lies across the end of what is read at a time. */
+static void test_far(void)
+{
+	static uint8_t far[70000];
+	uint8_t bytes[4096];
+	size_t size = load(small_file(), bytes, sizeof(bytes)), first = 32 + strlen(HEADER);
+	uint32_t lost = 0;
+
+	for (size_t n = 65530; n < 65542; n++) {
+		uint64_t missing;
+		uint32_t wrong;
+		int fd;
+
+		memcpy(far, bytes, first);
+		memset(far + first, 0, n);
+		memcpy(far + first + n, bytes + first, size - first);
+		fd = file_of(far, size + n);
+		lost += read_damaged(fd, &wrong, &missing) != N;
+		close(fd);
+	}
+	ok(!lost, "however many they are");
+}
+
+/* Blocks and totals that are right by themselves, but not those of the file. */
+static void test_forged(void)
+{
+	uint8_t bytes[4096], copy[4096];
+	size_t size = load(small_file(), bytes, sizeof(bytes)), first = 32 + strlen(HEADER);
+	struct lb_snap_footer f;
+	struct lb_snap_fault fault;
+	struct lb_snap_block b;
+	struct lb_snap s;
+	uint32_t wrong;
+	int fd;
+
+	memcpy(copy, bytes, size);
+	memcpy(&b, copy + first, sizeof(b));
+	copy[first + sizeof(b)] ^= 1;
+	b.data_crc = lb_crc32c(0, copy + first + sizeof(b), PER_BLOCK * ENTRY);
+	b.crc = LB_SNAP_CRC(&b);
+	memcpy(copy + first, &b, sizeof(b));
+	fd = file_of(copy, size);
+	ok(read_whole(fd, &wrong) == -EBADMSG, "another block in the place of one is noticed");
+	close(fd);
+	memcpy(copy, bytes, size);
+	memcpy(&f, copy + size - sizeof(f), sizeof(f));
+	f.entries++;
+	f.crc = LB_SNAP_CRC(&f);
+	memcpy(copy + size - sizeof(f), &f, sizeof(f));
+	fd = file_of(copy, size);
+	ok(lb_snap_open(&s, fd, false, &fault) == -EBADMSG, "other totals, when it is opened");
+}
+
 /* Numbers that mislead, under checksums that are right. */
 static void test_hostile(void)
 {
@@ -395,14 +449,16 @@ static void test_resume(void)
 	for (uint32_t stop = 0; stop <= N / PER_BLOCK; stop++) {
 		struct lb_snap_position from;
 		struct lb_snap_writer w;
-		int fd = new_file(), err = lb_snap_begin(&w, fd, KEY, VALUE, HEADER, strlen(HEADER));
+		int fd = new_file(), err;
 
+		err = lb_snap_begin(&w, fd, KEY, VALUE, HEADER, strlen(HEADER));
 		for (uint32_t i = 0; i < stop; i++)
 			err |= add(&w, i * PER_BLOCK, PER_BLOCK);
 		from = position(&w);
 		lb_snap_writer_free(&w);
 		err |= pwrite(fd, bytes, size, (off_t)from.offset) != (ssize_t)size;
 		err |= lb_snap_resume(&w, fd, KEY, VALUE, &from, &fault);
+		err |= lseek(fd, 0, SEEK_END) != (off_t)from.offset;
 		for (uint32_t i = stop; i < N / PER_BLOCK; i++)
 			err |= add(&w, i * PER_BLOCK, PER_BLOCK);
 		err |= lb_snap_finish(&w);
@@ -505,6 +561,8 @@ int main(void)
 	test_cuts();
 	test_flips();
 	test_pieces();
+	test_far();
+	test_forged();
 	test_hostile();
 	test_random();
 	test_resume();

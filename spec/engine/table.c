@@ -37,6 +37,11 @@ static void many(void)
 	lb_table_open(&t, &budget, 2, 1);
 	ok(put_all(&t, true) == KEYS, "%d keys are numbered as they come", KEYS);
 	ok(put_all(&t, false) == KEYS && t.n == KEYS, "... and are found again");
+	for (uint32_t i = 0; i < KEYS; i++)
+		sum += lb_table_find(&t, (uint64_t[]){ 7, words[i] }) == i &&
+		       lb_table_find(&t, (uint64_t[]){ 8, words[i] }) == -1;
+	ok(sum == KEYS && t.n == KEYS, "looking for what is not there adds nothing");
+	sum = 0;
 	for (uint32_t i = 0; i < t.n; i++) {
 		const uint64_t *record = lb_table_record(&t, i);
 
@@ -53,10 +58,11 @@ static void no_key(void)
 	struct lb_budget budget = { .limit = 1 << 20 };
 	struct lb_table t;
 	bool added, again;
-	uint64_t none;
+	uint64_t none = 0;
 	int64_t first, second;
 
 	lb_table_open(&t, &budget, 0, 1);
+	ok(lb_table_find(&t, &none) == -1, "an empty table has nothing");
 	first = lb_table_put(&t, &none, &added);
 	second = lb_table_put(&t, &none, &again);
 	ok(first == 0 && added && second == 0 && !again, "keys of no words are all the same");
