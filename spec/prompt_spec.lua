@@ -23,7 +23,9 @@ describe("at the prompt", function()
     end
     local list = map:aggregate { group = "key.addr", select = "hist(value.bytes) as sizes",
       limit = 1 }
-    assert.truthy(tostring(list):find("addr +sizes\n10%.0%.0%.%d +9223372036854775808%-18446744073709551615: 1"), tostring(list))
+    local text = tostring(list)
+    assert.truthy(text:find("addr +sizes\n10%.0%.0%.%d +"), text)
+    assert.truthy(text:find("9223372036854775808-18446744073709551615: 1", 1, true), text)
   end)
 
   it("reports are names and values", function()
