@@ -12,6 +12,8 @@
 #include <lua.h>
 
 #define LB_LAYOUT "luabpf.layout"
+/* A field of the registry that is not nil in a state which is being closed, all its work done. */
+#define LB_CLOSING "luabpf.closing"
 
 /* Where in the caller's arguments a value stands: "keys[17].src_port". */
 struct lb_path {

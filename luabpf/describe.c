@@ -27,7 +27,7 @@
 
 struct box {
 	struct lb_layout *layout;	/* NULL: not made yet */
-	struct lb_layout **owned;	/* in the user value, see push_owner */
+	struct owner *owner;		/* the user value */
 };
 
 /* Sizes a kind may have, as bits: bit n for n bytes. 0: any. */
@@ -42,28 +42,53 @@ static const uint32_t kind_sizes[] = {
 
 #define LB_OWNER "luabpf.layout_owner"
 
-/* What frees a layout is not its handle, whose finalizer could be called by hand while maps use it. */
+/*
+ * What owns a layout is not its handle, whose finalizer could be called by
+ * hand while maps use it. And it outlives the garbage collection in which it
+ * is found dead: finalizers of the same collection may still decode batches.
+ * When the state is closed there is no next one: the layout is left to
+ * exit(2), unless the state says that nothing runs after it (LB_CLOSING).
+ */
+struct owner {
+	struct lb_layout *layout;
+	bool dead;
+};
+
+static bool closing(lua_State *L)
+{
+	bool yes = lua_getfield(L, LUA_REGISTRYINDEX, LB_CLOSING) != LUA_TNIL;
+
+	lua_pop(L, 1);
+	return yes;
+}
+
 static int owner_gc(lua_State *L)
 {
-	struct lb_layout **owned = luaL_checkudata(L, 1, LB_OWNER);
+	struct owner *owner = luaL_checkudata(L, 1, LB_OWNER);
+	struct lb_layout *layout = owner->layout;
 
-	lb_layout_free(*owned);
-	*owned = NULL;
+	if (!owner->dead && !closing(L)) {
+		owner->dead = true;
+		luaL_setmetatable(L, LB_OWNER);
+		return 0;
+	}
+	owner->layout = NULL;
+	lb_layout_free(layout);
 	return 0;
 }
 
-/* Pushes the userdata that owns a layout, out of the reach of scripts. */
-static struct lb_layout **push_owner(lua_State *L)
+/* Pushes an owner, which stays out of the reach of scripts. */
+static struct owner *push_owner(lua_State *L)
 {
-	struct lb_layout **owned = lua_newuserdatauv(L, sizeof(struct lb_layout *), 0);
+	struct owner *owner = lua_newuserdatauv(L, sizeof(*owner), 0);
 
-	*owned = NULL;
+	memset(owner, 0, sizeof(*owner));
 	if (luaL_newmetatable(L, LB_OWNER)) {
 		lua_pushcfunction(L, owner_gc);
 		lua_setfield(L, -2, "__gc");
 	}
 	lua_setmetatable(L, -2);
-	return owned;
+	return owner;
 }
 
 /* Pushes a handle without a layout; set_layout gives it one. */
@@ -72,7 +97,7 @@ static struct box *push_box(lua_State *L)
 	struct box *box = lua_newuserdatauv(L, sizeof(*box), 1);
 
 	box->layout = NULL;
-	box->owned = push_owner(L);
+	box->owner = push_owner(L);
 	lua_setiuservalue(L, -2, 1);
 	luaL_setmetatable(L, LB_LAYOUT);
 	return box;
@@ -80,7 +105,7 @@ static struct box *push_box(lua_State *L)
 
 static void set_layout(struct box *box, struct lb_layout *layout)
 {
-	box->layout = *box->owned = layout;
+	box->layout = box->owner->layout = layout;
 }
 
 static int take_layout(lua_State *L)

@@ -158,6 +158,20 @@ static bool run_job(lua_State *L, struct workers *w, uint32_t index, struct text
 	return keep(result, s ? s : "an error without a text", s ? len : 23) && ok;
 }
 
+static int mark_closing(lua_State *L)
+{
+	lua_pushboolean(L, true);
+	lua_setfield(L, LUA_REGISTRYINDEX, LB_CLOSING);
+	return 0;
+}
+
+static void close_state(lua_State *L)
+{
+	lua_pushcfunction(L, mark_closing);
+	lua_pcall(L, 0, 0, 0);
+	lua_close(L);
+}
+
 static void work(struct lb_workers *pool, uint32_t index)
 {
 	struct workers *w = pool->data;
@@ -166,7 +180,7 @@ static void work(struct lb_workers *pool, uint32_t index)
 
 	w->ok[index] = L && run_job(L, w, index, &result);
 	if (L)
-		lua_close(L);
+		close_state(L);
 	if (!w->ok[index])
 		lb_workers_cancel(pool);
 	w->results[index] = result;

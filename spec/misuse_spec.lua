@@ -51,6 +51,25 @@ describe("misuse", function()
   end)
 end)
 
+describe("a finalizer", function()
+  -- Finalizers run in the reverse order of their making: the map's before this one.
+  it("may read a batch of a map that is collected with it", function()
+    local read
+    local holder = setmetatable({}, { __gc = function(self)
+      read = { self.batch:key(1), self.batch:value(1) }
+    end })
+    do
+      local map = assert(bpf.create { type = "hash", key = { "u32 a" }, value = { "u64 n" } })
+      map:update({ a = 1 }, { n = 2 })
+      holder.batch = map:batches()():copy()
+    end
+    holder = nil -- luacheck: ignore 311
+    collectgarbage()
+    collectgarbage()
+    assert.same({ { a = 1 }, { n = 2 } }, read)
+  end)
+end)
+
 describe("an error of misuse", function()
   after_each(helper.close_all)
 
