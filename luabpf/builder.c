@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions that make tables. See builder.h.
+ * Functions that make tables, names to read them by. See builder.h.
  */
 #include "builder.h"
 
@@ -140,10 +140,49 @@ void lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p)
 	lua_call(L, (int)b->n, 1);
 }
 
+/* Nothing that fails here is lost or seen: the plain way remains. */
+static void find_names(lua_State *L, struct lb_builder *b, const struct lb_type *t)
+{
+	if (!is_struct(t) || t->has_union || t->nmembers == 0)
+		return;
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	lua_createtable(L, (int)t->nmembers, 0);
+	for (uint32_t i = 0; i < t->nmembers; i++) {
+		lua_pushstring(L, t->members[i].name);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	b->names = malloc(t->nmembers * sizeof(*b->names));
+	if (!b->names) {
+		lua_pop(L, 1);
+		return;
+	}
+	for (uint32_t i = 0; i < t->nmembers; i++) {
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		b->names[i] = lua_topointer(L, -1);
+		lua_pop(L, 1);
+	}
+	b->strings = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+const void *const *lb_builder_names(lua_State *L, struct lb_builder *b, const struct lb_type *type)
+{
+	if (b->reads < USES && ++b->reads == USES)
+		find_names(L, b, type);
+	return b->strings ? b->names : NULL;
+}
+
+bool lb_builder_used(const struct lb_builder *b)
+{
+	return b->function || b->names;
+}
+
 void lb_builder_reset(lua_State *L, struct lb_builder *b)
 {
 	if (b->function)
 		luaL_unref(L, LUA_REGISTRYINDEX, b->function);
+	if (b->strings)
+		luaL_unref(L, LUA_REGISTRYINDEX, b->strings);
+	free(b->names);
 	free(b->fields);
 	memset(b, 0, sizeof(*b));
 }

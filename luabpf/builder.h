@@ -8,6 +8,10 @@
  *
  * and Lua makes such tables at half the cost of setting the fields one by one
  * from C. The fields themselves are still decoded by codec.c.
+ *
+ * And tables read fast: the names of a struct that is encoded often are kept as
+ * Lua strings. Lua has one string for all short texts that are equal, so that a
+ * key of a table is a name if it is that very object.
  */
 #ifndef LUABPF_BUILDER_H
 #define LUABPF_BUILDER_H
@@ -21,13 +25,23 @@ struct lb_builder {
 	uint32_t uses;			/* until it is made */
 	uint32_t n;
 	struct lb_member *fields;	/* n, offsets from the start of the value; malloc'd */
+	int strings;			/* reference of a list that keeps the names; 0: none yet */
+	uint32_t reads;			/* until it is made */
+	const void **names;		/* of the members, as lua_topointer gives them; malloc'd */
 };
 
 /* Whether it has a function, which the 32nd use makes if the type allows one. */
 bool lb_builder_ready(lua_State *L, struct lb_builder *b, const struct lb_type *type);
 /* Pushes the table of the value at p. */
 void lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p);
-/* Forgets the function: for another type, or for good. Zeroed memory is a builder. */
+/*
+ * The names of the members of a struct, in their order, which the 32nd use finds; NULL before,
+ * and for types that are no struct or have unions.
+ */
+const void *const *lb_builder_names(lua_State *L, struct lb_builder *b, const struct lb_type *type);
+/* Whether it has learned something of its type, which then must stay. */
+bool lb_builder_used(const struct lb_builder *b);
+/* Forgets what it has learned: for another type, or for good. Zeroed memory is a builder. */
 void lb_builder_reset(lua_State *L, struct lb_builder *b);
 
 #endif

@@ -667,6 +667,60 @@ static void encode_type(const struct encoder *e, int idx, const struct lb_type *
 
 /* ---- encoding whole keys and values ----------------------------------- */
 
+/* Stores the value on top of the stack if it is an integer that fits in an integer member. */
+static bool encode_plain(lua_State *L, const struct lb_member *m, uint8_t *out)
+{
+	const struct lb_type *type = m->type;
+	int64_t v;
+
+	if (type->kind != LB_INT || m->bits || !lua_isinteger(L, -1))
+		return false;
+	v = lua_tointeger(L, -1);
+	if (!fits(v, 8 * type->size, type->is_signed))
+		return false;
+	lb_store_int(out + m->offset, type, (uint64_t)v);
+	return true;
+}
+
+/*
+ * The table of a struct by the known names of its members, in one pass over it. False at a key that
+ * is none of them, with a part of the value encoded.
+ */
+static bool encode_known(const struct encoder *e, int idx, const struct lb_type *type,
+			 const void *const *names, uint8_t *out, const struct lb_path *path)
+{
+	lua_State *L = e->L;
+	uint32_t at = 0;
+
+	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
+		const void *name = lua_topointer(L, -2);
+		uint32_t tried = 0;
+
+		for (; tried < type->nmembers && names[at] != name; tried++)
+			at = at + 1 < type->nmembers ? at + 1 : 0;
+		if (tried == type->nmembers)
+			return false;
+		if (!encode_plain(L, &type->members[at], out)) {
+			const struct lb_path here = { path, type->members[at].name, 0 };
+
+			encode_member(e, lua_gettop(L), &type->members[at], out, &here);
+		}
+	}
+	return true;
+}
+
+/* encode_known for a struct that has been encoded often; false if the plain way has to do it. */
+static bool encode_fast(const struct encoder *e, int idx, const struct lb_shape *shape,
+			uint8_t *out, const struct lb_path *path)
+{
+	const void *const *names;
+
+	if (!shape->builder || !lua_istable(e->L, idx))
+		return false;
+	names = lb_builder_names(e->L, shape->builder, shape->type);
+	return names && encode_known(e, idx, shape->type, names, out, path);
+}
+
 static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out,
 		       const struct lb_path *path)
 {
@@ -683,7 +737,8 @@ static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint
 		e.written = type->size <= LOCAL ? local : lua_newuserdatauv(L, type->size, 0);
 		memset(e.written, 0, type->size);
 	}
-	encode_type(&e, idx, type, out, path);
+	if (!encode_fast(&e, idx, shape, out, path))
+		encode_type(&e, idx, type, out, path);
 	lua_settop(L, top);
 }
 

@@ -92,7 +92,7 @@ struct lb_shape {
 	uint32_t size;			/* bytes of one value */
 	uint32_t ncpu;			/* 0: a plain value; else a list of that many */
 	uint32_t stride;		/* bytes from one entry to the next */
-	struct lb_builder *builder;	/* makes its tables (builder.h); NULL: none */
+	struct lb_builder *builder;	/* makes and reads its tables; NULL: none */
 };
 
 /* Bytes from one CPU's value to the next. Source: kernel/bpf/hashtab.c, round_up(value_size, 8). */

@@ -524,7 +524,7 @@ static int map_set_types(lua_State *L)
 	struct lb_map *m = lb_check_map(L, 1);
 	const struct lb_layout *key = lb_layout_test(L, 2), *value = lb_layout_test(L, 3);
 
-	luaL_argcheck(L, !m->builders[0].function && !m->builders[1].function, 1,
+	luaL_argcheck(L, !lb_builder_used(&m->builders[0]) && !lb_builder_used(&m->builders[1]), 1,
 		      "the handle is in use: its types cannot change");
 	luaL_argcheck(L, !key || key->root->size == m->k.info.key_size, 2, "wrong size");
 	luaL_argcheck(L, !value || value->root->size == m->k.info.value_size, 3, "wrong size");
