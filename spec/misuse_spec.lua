@@ -54,9 +54,9 @@ end)
 describe("a finalizer", function()
   -- Finalizers run in the reverse order of their making: the map's before this one.
   it("may read a batch of a map that is collected with it", function()
-    local read
+    local seen
     local holder = setmetatable({}, { __gc = function(self)
-      read = { self.batch:key(1), self.batch:value(1) }
+      seen = { self.batch:key(1), self.batch:value(1) }
     end })
     do
       local map = assert(bpf.create { type = "hash", key = { "u32 a" }, value = { "u64 n" } })
@@ -66,7 +66,7 @@ describe("a finalizer", function()
     holder = nil -- luacheck: ignore 311
     collectgarbage()
     collectgarbage()
-    assert.same({ { a = 1 }, { n = 2 } }, read)
+    assert.same({ { a = 1 }, { n = 2 } }, seen)
   end)
 end)
 
