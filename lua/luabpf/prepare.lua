@@ -70,11 +70,6 @@ function prepare.facts(subject)
   return facts
 end
 
--- Forgets what was prepared: the types of the handle have changed.
-function prepare.forget(map)
-  kept[map] = nil
-end
-
 -- ---- compiled expressions --------------------------------------------------------
 
 local compiled = { __name = "luabpf.expression" }
