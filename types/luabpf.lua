@@ -127,7 +127,7 @@ function bpf.open_link(path) end
 
 ---Compiles an expression for a map: reusable as `where`; prints as its instructions.
 ---@param text string
----@param map luabpf.map
+---@param map luabpf.map|luabpf.snapshot
 ---@return luabpf.expression
 function bpf.compile(text, map) end
 

@@ -372,7 +372,7 @@ function class:diff(old, given)
   local why = unlike(self:header(), old:header())
   if why then error("diff: " .. why, 2) end
   local diff = core.snapshot_diff(self, old, memory)
-  return diff.next, diff, nil, diff
+  return function() return diff:next() end, nil, nil, diff
 end
 
 -- ---- for the prompt --------------------------------------------------------------
