@@ -8,9 +8,10 @@
  *
  * HOW IT WORKS. It stays running on the map pinned at PIN and takes commands,
  * one a line, on standard input, so that neither side's times contain the
- * start of a process. A task answers
+ * start of a process. What follows the name of a task is its argument: a path,
+ * or for walk the batch size. A task answers
  *
- *   ok NS RESULT        nanoseconds it took, what it found
+ *   ok NS CPU RESULT    nanoseconds it took by the clock and of the CPU, what it found
  *
  * and "give" commands answer "ok BYTES" and then a line of that many raw
  * bytes: the keys and values that both sides work with. Anything that fails
@@ -23,6 +24,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,11 +33,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#define BATCH 4096u
+#define BATCH 4096u	/* unless walk is told another size */
 #define CUT 1000000000ull	/* an entry last seen before is idle: one in ten */
 #define PORTS 16
-#define GIVEN 100000u		/* keys of get and upsert, at most a tenth of the map */
+#define GIVEN 100000u		/* keys of get, update, upsert, at most a tenth of the map */
+#define FIRST 10
+#define ROUNDS 100000u		/* lookups of the first keys, by one */
+#define BUFFER (1u << 20)	/* of files */
+#define LINE 512		/* more than a line of JSON takes */
 
 struct key {
 	uint32_t src_addr, dst_addr;
@@ -58,11 +65,14 @@ struct entries {
 
 static int fd;
 static uint32_t entries;	/* N */
+static struct entries first;	/* for one: entries 0 to 9 */
+static struct entries present;	/* for update: all are in the map, as they are there */
 static struct entries wanted;	/* for get: nine of ten are in the map */
 static struct entries written;	/* for upsert: six of ten are in the map, with other values */
 static struct entries original;	/* what restore writes back: the idle ones, and those of written */
 static struct entries held;	/* scratch of one batch */
-static uint64_t began;
+static const char *argument;	/* of the command */
+static uint64_t began, cpu_began;
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
 {
@@ -76,25 +86,27 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt,
 	exit(1);
 }
 
-static uint64_t clock_ns(void)
+static uint64_t clock_ns(clockid_t which)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(which, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 static void start(void)
 {
-	began = clock_ns();
+	cpu_began = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	began = clock_ns(CLOCK_MONOTONIC);
 }
 
 __attribute__((format(printf, 1, 2))) static void answer(const char *fmt, ...)
 {
-	uint64_t ns = clock_ns() - began;
+	uint64_t ns = clock_ns(CLOCK_MONOTONIC) - began;
+	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_began;
 	va_list ap;
 
-	printf("ok %" PRIu64 " ", ns);
+	printf("ok %" PRIu64 " %" PRIu64 " ", ns, cpu);
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
 	putchar('\n');
@@ -165,11 +177,16 @@ static void make_data(void)
 {
 	uint32_t given = entries / 10 < GIVEN ? entries / 10 : GIVEN;
 
+	first = reserve(FIRST);
+	for (uint32_t i = 0; i < FIRST; i++)
+		append(&first, i, 0);
+	present = reserve(given);
 	wanted = reserve(given);
 	written = reserve(given);
 	original = reserve(entries);
 	held = reserve(BATCH);
 	for (uint32_t j = 0; j < given; j++) {
+		append(&present, pick(j, given), 0);
 		append(&wanted, mix(j) % 10 ? pick(j, given) : entries + j, 0);
 		append(&written, j % 10 < 6 ? pick(j, given) : entries + j, 1);
 		if (j % 10 < 6)
@@ -232,9 +249,10 @@ static void walk_reserve(struct walk *w, uint32_t room)
 
 static struct walk walk_open(void)
 {
+	uint32_t room = (uint32_t)strtoul(argument, NULL, 10);
 	struct walk w = { 0 };
 
-	walk_reserve(&w, BATCH);
+	walk_reserve(&w, room ? room : BATCH);
 	return w;
 }
 
@@ -410,6 +428,238 @@ static void task_upsert(void)
 	answer("inserted=%" PRIu64 " updated=%" PRIu64, inserted, updated);
 }
 
+/* As it is done without batch calls. */
+static void task_next(void)
+{
+	uint64_t count = 0, bytes = 0;
+	struct key keys[2];
+	struct value v;
+	int err;
+
+	start();
+	err = bpf_map_get_next_key(fd, NULL, &keys[0]);
+	for (; !err; err = bpf_map_get_next_key(fd, &keys[(count + 1) % 2], &keys[count % 2])) {
+		if (bpf_map_lookup_elem(fd, &keys[count % 2], &v))
+			die("lookup_elem: %s", strerror(errno));
+		count++;
+		bytes += v.bytes;
+	}
+	if (errno != ENOENT)
+		die("get_next_key: %s", strerror(errno));
+	answer("count=%" PRIu64 " bytes=%" PRIu64, count, bytes);
+}
+
+/* Single lookups of the first keys, again and again. */
+static void task_one(void)
+{
+	uint64_t bytes = 0;
+	struct value v;
+
+	start();
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		if (bpf_map_lookup_elem(fd, &first.keys[i % FIRST], &v))
+			die("lookup_elem: %s", strerror(errno));
+		bytes += v.bytes;
+	}
+	answer("bytes=%" PRIu64, bytes);
+}
+
+static void task_update(void)
+{
+	start();
+	store(&present);
+	answer("stored=%u", present.n);
+}
+
+/* ---- files ------------------------------------------------------------- */
+
+/* A file that is written through a buffer, then synced and given its name. */
+struct out {
+	int fd;
+	char *buffer, *p;	/* BUFFER bytes; where to go on in it */
+	uint64_t bytes;
+	char part[256];
+};
+
+static struct out out_open(void)
+{
+	struct out o = { .buffer = malloc(BUFFER) };
+
+	snprintf(o.part, sizeof(o.part), "%s.part", argument);
+	o.fd = open(o.part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (o.fd < 0 || !o.buffer)
+		die("%s: %s", o.part, strerror(errno));
+	o.p = o.buffer;
+	return o;
+}
+
+static void write_all(struct out *o, const void *data, size_t n)
+{
+	const char *p = data;
+
+	o->bytes += n;
+	while (n) {
+		ssize_t did = write(o->fd, p, n);
+
+		if (did < 0)
+			die("%s: %s", o->part, strerror(errno));
+		p += did;
+		n -= (size_t)did;
+	}
+}
+
+static void out_flush(struct out *o)
+{
+	write_all(o, o->buffer, (size_t)(o->p - o->buffer));
+	o->p = o->buffer;
+}
+
+static void out_close(struct out *o)
+{
+	out_flush(o);
+	if (fsync(o->fd) || close(o->fd) || rename(o->part, argument))
+		die("%s: %s", argument, strerror(errno));
+	free(o->buffer);
+}
+
+#define PUT(p, text) ((char *)memcpy(p, text, sizeof(text) - 1) + sizeof(text) - 1)
+
+/* Two digits at a time. */
+static char *put_number(char *p, uint64_t v)
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
+	char digits[20], *d = digits + sizeof(digits);
+
+	for (; v >= 100; v /= 100)
+		memcpy(d -= 2, pairs + v % 100 * 2, 2);
+	if (v >= 10)
+		memcpy(d -= 2, pairs + v * 2, 2);
+	else
+		*--d = (char)('0' + v);
+	memcpy(p, d, (size_t)(digits + sizeof(digits) - d));
+	return p + (digits + sizeof(digits) - d);
+}
+
+static char *put_line(char *p, const struct key *k, const struct value *v)
+{
+	p = put_number(PUT(p, "{\"key\":{\"src_addr\":"), k->src_addr);
+	p = put_number(PUT(p, ",\"dst_addr\":"), k->dst_addr);
+	p = put_number(PUT(p, ",\"src_port\":"), k->src_port);
+	p = put_number(PUT(p, ",\"dst_port\":"), k->dst_port);
+	p = put_number(PUT(p, ",\"protocol\":"), k->protocol);
+	p = put_number(PUT(p, "},\"value\":{\"last_seen\":"), v->last_seen);
+	p = put_number(PUT(p, ",\"packets\":"), v->packets);
+	p = put_number(PUT(p, ",\"bytes\":"), v->bytes);
+	p = put_number(PUT(p, ",\"flags\":"), v->flags);
+	return PUT(p, "}}\n");
+}
+
+static void task_jsonl(void)
+{
+	struct walk w;
+	struct out o;
+	uint64_t count = 0;
+	uint32_t n;
+
+	start();
+	o = out_open();
+	w = walk_open();
+	while ((n = walk_next(&w))) {
+		count += n;
+		for (uint32_t i = 0; i < n; i++) {
+			if (o.p + LINE > o.buffer + BUFFER)
+				out_flush(&o);
+			o.p = put_line(o.p, &w.keys[i], &w.values[i]);
+		}
+	}
+	walk_close(&w);
+	out_close(&o);
+	answer("count=%" PRIu64 " bytes=%" PRIu64, count, o.bytes);
+}
+
+/* Keys and values as they come: a number, so many keys, so many values, and so on. */
+static void task_dump(void)
+{
+	struct walk w;
+	struct out o;
+	uint64_t count = 0;
+	uint32_t n;
+
+	start();
+	o = out_open();
+	w = walk_open();
+	while ((n = walk_next(&w))) {
+		count += n;
+		write_all(&o, &n, sizeof(n));
+		write_all(&o, w.keys, n * sizeof(*w.keys));
+		write_all(&o, w.values, n * sizeof(*w.values));
+	}
+	walk_close(&w);
+	out_close(&o);
+	answer("count=%" PRIu64, count);
+}
+
+static bool read_all(int from, void *data, size_t n)
+{
+	char *p = data;
+
+	while (n) {
+		ssize_t did = read(from, p, n);
+
+		if (did < 0)
+			die("%s: %s", argument, strerror(errno));
+		if (did == 0)
+			return false;
+		p += did;
+		n -= (size_t)did;
+	}
+	return true;
+}
+
+/* What dump wrote, put into the map. */
+static void task_load(void)
+{
+	struct walk w;
+	uint64_t count = 0;
+	uint32_t n;
+	int from;
+
+	start();
+	w = walk_open();
+	from = open(argument, O_RDONLY | O_CLOEXEC);
+	if (from < 0)
+		die("%s: %s", argument, strerror(errno));
+	while (read_all(from, &n, sizeof(n))) {
+		if (n > w.room)
+			walk_reserve(&w, n);
+		read_all(from, w.keys, n * sizeof(*w.keys));
+		read_all(from, w.values, n * sizeof(*w.values));
+		store(&(struct entries){ w.keys, w.values, n });
+		count += n;
+	}
+	close(from);
+	walk_close(&w);
+	answer("count=%" PRIu64, count);
+}
+
+/* The way back to an empty map, for load. */
+static void task_clear(void)
+{
+	struct walk w;
+	uint64_t count = 0;
+	uint32_t n;
+
+	start();
+	w = walk_open();
+	while ((n = walk_next(&w)))
+		count += delete(w.keys, n);
+	walk_close(&w);
+	answer("count=%" PRIu64, count);
+}
+
 static void task_fill(void)
 {
 	start();
@@ -448,6 +698,21 @@ static void give_wanted_keys(void)
 	give(wanted.keys, wanted.n * sizeof(*wanted.keys));
 }
 
+static void give_first_keys(void)
+{
+	give(first.keys, first.n * sizeof(*first.keys));
+}
+
+static void give_present_keys(void)
+{
+	give(present.keys, present.n * sizeof(*present.keys));
+}
+
+static void give_present_values(void)
+{
+	give(present.values, present.n * sizeof(*present.values));
+}
+
 static void give_written_keys(void)
 {
 	give(written.keys, written.n * sizeof(*written.keys));
@@ -471,16 +736,37 @@ static const struct {
 	{ "group", task_group },
 	{ "get", task_get },
 	{ "upsert", task_upsert },
+	{ "next", task_next },
+	{ "one", task_one },
+	{ "update", task_update },
+	{ "jsonl", task_jsonl },
+	{ "dump", task_dump },
+	{ "load", task_load },
+	{ "clear", task_clear },
 	{ "give wanted keys", give_wanted_keys },
+	{ "give first keys", give_first_keys },
+	{ "give present keys", give_present_keys },
+	{ "give present values", give_present_values },
 	{ "give written keys", give_written_keys },
 	{ "give written values", give_written_values },
 };
+
+/* Whether line is that command, followed by nothing or by its argument. */
+static bool is_command(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(line, name, n) != 0 || (line[n] && line[n] != ' '))
+		return false;
+	argument = line + n + (line[n] == ' ');
+	return true;
+}
 
 static void obey(char *line)
 {
 	line[strcspn(line, "\n")] = '\0';
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-		if (strcmp(commands[i].name, line) == 0) {
+		if (is_command(line, commands[i].name)) {
 			commands[i].run();
 			fflush(stdout);
 			return;
@@ -490,11 +776,11 @@ static void obey(char *line)
 
 int main(int argc, char **argv)
 {
-	char line[64];
+	char line[256];
 
 	entries = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
-	if (entries < 100)
-		die("usage: c_baseline PIN N (at least 100 entries)");
+	if (entries < 10)
+		die("usage: c_baseline PIN N (at least 10 entries)");
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	fd = bpf_obj_get(argv[1]);
 	if (fd < 0)

@@ -34,20 +34,31 @@ end
 
 describe("bench", function()
   it("prints a line for each case", function()
-    local output, status = bench(build, "--entries 2000 --runs 1")
+    local output, status = bench(build, "--quick --entries 1000 --runs 1 --all")
     assert.equal(0, status, output)
-    local lines = 0
-    for line in output:gmatch "[^\n]+" do
-      assert.matches("^[PM][AI]S[S ]S?  ", line)
-      lines = lines + 1
+    local figures = select(2, output:gsub("%f[^\n%z][PM]I?A?SS  ", ""))
+    assert.is_true(figures >= 30, output)
+    local _, tables = output:gsub("\n\n%l[%l ]*: [^\n]+\n", "")
+    assert.equal(15, tables, output)
+    for _, what in ipairs { "two workers: Lua parallel", "snapshot file against a raw dump",
+      "batch (1000)", "optimum", "10% full" } do
+      assert(output:find(what, 1, true), what)
     end
-    assert.is_true(lines >= 7)
+  end)
+
+  it("leaves out the tables that take long, and none of the figures", function()
+    local output, status = bench(build, "--entries 500 --runs 1 --cpu ^lookup$ ^small$")
+    assert.equal(0, status, output)
+    assert.matches("^\nlookup: .*\nsmall: ", output)
+    output = bench(build, "--quick --entries 500 --runs 1 --json nothing sizes")
+    assert.equal(3, select(2, output:gsub('"name"', "")), output)
   end)
 
   it("prints JSON, of chosen cases", function()
     local output, status = bench(build, "--entries 500 --runs 2 --json nothing growth")
     assert.equal(0, status, output)
-    assert.matches('^{"entries":500,"figures":%[{.*"name":"walk: batches.*}%],"runs":2}\n$', output)
+    assert.matches('^{"clock":"wall","entries":500,"figures":%[{.*"name":"walk: batches.*}%],'
+      .. '"machine":{.*},"runs":2,"tables":%[%]}\n$', output)
     assert.matches('"pass":%a+.*"unit":"ratio","value":[%d.e-]+', output)
     assert.not_matches("upsert", output)
   end)

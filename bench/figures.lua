@@ -1,0 +1,304 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The figures that luabpf is held to: each the same work by luabpf and by C on
+-- the same map, or by luabpf in two ways. A figure is a table:
+--
+--   name, limit
+--   task           the command of the C baseline to compare with, or a function of bench that
+--                  returns it; base(bench) in its place: a function to compare with
+--   run(bench)     the same work by luabpf; returns the result as the other side words it
+--   per(bench)     what the time is divided by (the map's entries), base_per(bench) the other
+--                  side's (the same)
+--   needs          names of what C gives: bench[name] has it meanwhile, and not longer, for
+--                  what lives makes garbage collection slower
+--   prepare(bench) before the first run, finish(bench) after the last, between(bench) after each
+--                  run of a side; not timed
+--   unit           what is held to the limit: "ratio", times the other side's time at most
+--                  (default); "faster", the other side's times ours at least; "added", ns more
+--                  than the other side
+--   measure(bench) in place of run: a number, of the unit "ns" or "bytes"
+--   threads        true: several threads work, so that only the clock tells
+--   once           true: one run is enough, or all that one waits for
+
+local harness = require "bench.harness"
+
+local CUT = 1000000000   -- as in c_baseline.c
+local ROUNDS = 100000   -- too
+local RAW = { raw = true }
+
+local function unpack_keys(packed)
+  local keys, pos = {}, 1
+  for i = 1, #packed // 16 do
+    local k = {}
+    k.src_addr, k.dst_addr, k.src_port, k.dst_port, k.protocol, pos =
+      string.unpack("=I4I4I2I2I4", packed, pos)
+    keys[i] = k
+  end
+  return keys
+end
+
+local function unpack_values(packed)
+  local values, pos = {}, 1
+  for i = 1, #packed // 32 do
+    local v = {}
+    v.last_seen, v.packets, v.bytes, v.flags, pos = string.unpack("=i8i8i8i8", packed, pos)
+    values[i] = v
+  end
+  return values
+end
+
+local function walk(bench)
+  local count = 0
+  for batch in bench.map:batches(4096) do count = count + #batch end
+  return "count=" .. count
+end
+
+local function idle(_, value)
+  return value.last_seen < CUT
+end
+
+local function restore(bench)
+  bench.c:task "restore"
+end
+
+-- A task and a file in the folder of the benchmark.
+local function in_folder(command)
+  local task, name = command:match "^(%S+) (.*)$"
+  return function(bench) return ("%s %s%s"):format(task, bench.folder.path, name) end
+end
+
+-- ---- queries, for options such as the engine -------------------------------------
+
+local function delete_idle(options)
+  return function(bench)
+    return "deleted=" .. assert(bench.map:delete_where("value.last_seen < $cut", options)).deleted
+  end
+end
+
+local TOTALS = { "count() as flows", "sum(value.bytes) as bytes" }
+
+local function sum(options)
+  options.select = TOTALS
+  return function(bench)
+    local row = assert(bench.map:aggregate(options))[1]
+    return ("count=%d bytes=%d"):format(row.flows, row.bytes)
+  end
+end
+
+local function group(options)
+  options.select, options.group = TOTALS, "key.dst_port"
+  return function(bench)
+    local rows = assert(bench.map:aggregate(options))
+    table.sort(rows, function(a, b) return a.dst_port < b.dst_port end)
+    for i, row in ipairs(rows) do
+      rows[i] = ("%d=%d,%d"):format(row.dst_port, row.flows, row.bytes)
+    end
+    return table.concat(rows, " ")
+  end
+end
+
+local function add(a, b) return a + b end
+
+-- The bytes of all connections, by threads that run Lua.
+local function parallel(workers)
+  return function(bench)
+    local bytes = bench.map:parallel { workers = workers, reduce = add, map = function(batch)
+      local n = 0
+      for _, value in batch:views() do n = n + value.bytes end
+      return n
+    end }
+    return "bytes=" .. bytes
+  end
+end
+
+-- ---- files -----------------------------------------------------------------------
+
+local function export(name, format)
+  return function(bench)
+    local report = assert(bench.map:export(bench.folder.path .. name, { format = format }))
+    return ("count=%d bytes=%d"):format(report.entries, report.bytes)
+  end
+end
+
+local export_lines = export("/lua.jsonl", "jsonl")
+
+local function remove(bench, ...)
+  for _, name in ipairs { ... } do os.remove(bench.folder.path .. name) end
+end
+
+-- Both sides' lines are the same to the byte; afterwards they only take room.
+local function compare_lines(bench)
+  local path = bench.folder.path
+  assert(os.execute(("cmp '%s/c.jsonl' '%s/lua.jsonl'"):format(path, path)),
+    "the exported lines differ from C's")
+  remove(bench, "/c.jsonl", "/lua.jsonl")
+end
+
+local function dump_by_bpftool(bench)
+  assert(os.execute(("bpftool -j map dump pinned '%s' >'%s/bpftool.json'"):format(bench.pin,
+    bench.folder.path)))
+  remove(bench, "/bpftool.json")
+end
+
+-- ---- other maps ------------------------------------------------------------------
+
+local function per_given(bench) return bench.given end
+
+local function small(bench)
+  bench.small = bench:context(10)
+  local packed = bench.small.c:give "first keys"
+  bench.small_keys, bench.small_packed = unpack_keys(packed), {}
+  for i = 1, #packed // 16 do bench.small_packed[i] = packed:sub(16 * i - 15, 16 * i) end
+end
+
+-- Lookups of the first keys, one by one; one(map, key) gives the bytes of an entry.
+local function lookups(name, keys_of, one)
+  return { name = "10 entries: lookup, " .. name, limit = 1.3, prepare = small,
+    per = function() return ROUNDS end, c = function(bench) return bench.small.c end, task = "one",
+    run = function(bench)
+      local map, keys, bytes = bench.small.map, keys_of(bench), 0
+      for i = 1, ROUNDS do bytes = bytes + one(map, keys[i % #keys + 1]) end
+      return "bytes=" .. bytes
+    end }
+end
+
+local function count_small(bench)
+  return (select(2, harness.timed(bench.small.map.count, bench.small.map, "value.bytes > 0")))
+end
+
+local function large(bench) bench.large = bench:context(4 * bench.entries) end
+local function per_large(bench) return bench.large.entries end
+
+-- The same work on the map and on the large one.
+local function scaling(name, fn)
+  return { name = name .. ": an entry of 4 times as many", limit = 1.5, prepare = large,
+    base = function(bench) fn(bench) end, base_per = function(bench) return bench.entries end,
+    run = function(bench) fn(bench.large) end, per = per_large }
+end
+
+-- ---- memory ----------------------------------------------------------------------
+
+local function memory(name, limit, fn)
+  return { name = name .. ": resident memory growth", limit = limit << 20, unit = "bytes",
+    once = true, measure = function(bench) return harness.growth(fn, bench) end,
+    finish = function(bench) remove(bench, "/lua.jsonl", "/lua.snapshot") end }
+end
+
+-- ---- the figures -----------------------------------------------------------------
+
+return {
+  -- First, while there is no memory that an earlier scan left behind.
+  memory("walk", 8, walk),
+  memory("export to JSON lines", 8, export_lines),
+  memory("snapshot file", 8, export("/lua.snapshot", "snapshot")),
+  memory("sums by an entry's port, memory of 16 MiB", 24, group { memory = "16MiB" }),
+  memory("largest 1000 of all, memory of 16 MiB", 24, function(bench)
+    for _ in bench.map:select { sort = "value.bytes", limit = 1000, memory = "16MiB" } do end
+  end),
+  { name = "walk: batches(4096), nothing decoded", limit = 1.05, task = "walk", run = walk },
+  { name = "walk: batches(256), nothing decoded", limit = 1.05, task = "walk 256",
+    run = function(bench)
+      local count = 0
+      for batch in bench.map:batches(256) do count = count + #batch end
+      return "count=" .. count
+    end },
+  { name = "walk: decoding added", limit = 350, unit = "added", base = walk,
+    run = function(bench)
+      local count, bytes = 0, 0
+      for batch in bench.map:batches(4096) do
+        for _, value in batch:entries() do count, bytes = count + 1, bytes + value.bytes end
+      end
+      return "count=" .. count
+    end },
+  { name = "walk: entries() against next key and lookup", limit = 0.35, task = "next",
+    run = function(bench)
+      local count, bytes = 0, 0
+      for _, value in bench.map:entries() do count, bytes = count + 1, bytes + value.bytes end
+      return ("count=%d bytes=%d"):format(count, bytes)
+    end },
+  { name = "update: packed strings", limit = 1.05, task = "update", per = per_given,
+    needs = { "present keys", "present values" },
+    run = function(bench)
+      local keys, values = bench["present keys"], bench["present values"]
+      return "stored=" .. assert(bench.map:update_batch(keys, values))
+    end },
+  { name = "update: lists of tables", limit = 2.0, task = "update", per = per_given,
+    needs = { "present keys", "present values" },
+    prepare = function(bench)
+      bench.key_list = unpack_keys(bench["present keys"])
+      bench.value_list = unpack_values(bench["present values"])
+    end,
+    finish = function(bench) bench.key_list, bench.value_list = nil, nil end,
+    run = function(bench)
+      return "stored=" .. assert(bench.map:update_batch(bench.key_list, bench.value_list))
+    end },
+  { name = "get: packed in, batch out, summed through views", limit = 0.35, task = "get",
+    per = per_given, needs = { "wanted keys" },
+    run = function(bench)
+      local batch, found = assert(bench.map:lookup_batch(bench["wanted keys"]))
+      local bytes = 0
+      for _, value in batch:views() do bytes = bytes + value.bytes end
+      return ("found=%d bytes=%d"):format(found, bytes)
+    end },
+  { name = "get: list in, tables out", limit = 0.6, task = "get", per = per_given,
+    needs = { "wanted keys" },
+    prepare = function(bench) bench.wanted_list = unpack_keys(bench["wanted keys"]) end,
+    finish = function(bench) bench.wanted_list = nil end,
+    run = function(bench)
+      local values, found = assert(bench.map:lookup_batch(bench.wanted_list))
+      local bytes = 0
+      for i = 1, #bench.wanted_list do
+        local value = values[i]
+        if value then bytes = bytes + value.bytes end
+      end
+      return ("found=%d bytes=%d"):format(found, bytes)
+    end },
+  { name = "upsert, exact", limit = 0.45, task = "upsert", per = per_given,
+    between = restore, needs = { "written keys", "written values" },
+    run = function(bench)
+      local r = assert(bench.map:upsert_batch(bench["written keys"], bench["written values"]))
+      return ("inserted=%d updated=%d"):format(r.inserted, r.updated)
+    end },
+  { name = "delete 10%", limit = 0.45, task = "delete", between = restore,
+    run = delete_idle { params = { cut = CUT } } },
+  { name = "count and sum", limit = 0.45, task = "sum", run = sum {} },
+  { name = "group by 16 ports", limit = 0.6, task = "group", run = group {} },
+  { name = "delete 10%, batch engine", limit = 1.25, task = "delete", between = restore,
+    run = delete_idle { params = { cut = CUT }, engine = "batch" } },
+  { name = "count and sum, batch engine", limit = 1.25, task = "sum",
+    run = sum { engine = "batch" } },
+  { name = "group by 16 ports, batch engine", limit = 1.25, task = "group",
+    run = group { engine = "batch" } },
+  { name = "count, Lua predicate reading one field", limit = 1.0, task = "idle",
+    run = function(bench) return "count=" .. assert(bench.map:count(idle)) end },
+  { name = "delete 10%, Lua predicate reading one field", limit = 1.0, task = "delete",
+    between = restore,
+    run = function(bench) return "deleted=" .. assert(bench.map:delete_where(idle)).deleted end },
+  { name = "two workers: sums by port, batch engine", limit = 1.6, unit = "faster", threads = true,
+    base = group { engine = "batch" }, run = group { engine = "batch", workers = 2 } },
+  { name = "two workers: Lua parallel", limit = 1.5, unit = "faster", threads = true,
+    base = parallel(1), run = parallel(2) },
+  { name = "export to JSON lines", limit = 1.05, task = in_folder "jsonl /c.jsonl",
+    run = export_lines, finish = compare_lines },
+  { name = "export to JSON lines against bpftool -j map dump", limit = 12, unit = "faster",
+    once = true, threads = true, base = dump_by_bpftool,
+    run = function(bench) export_lines(bench) end,
+    finish = function(bench) remove(bench, "/lua.jsonl") end },
+  { name = "snapshot file against a raw dump", limit = 1.1, task = in_folder "dump /c.dump",
+    run = function(bench)
+      return export("/lua.snapshot", "snapshot")(bench):match "^%S+"
+    end,
+    finish = function(bench) remove(bench, "/c.dump", "/lua.snapshot") end },
+  scaling("walk", walk),
+  scaling("count and sum", sum {}),
+  lookups("binary strings", function(bench) return bench.small_packed end, function(map, key)
+    return (string.unpack("=i8", map:lookup(key, RAW), 17))
+  end),
+  lookups("tables", function(bench) return bench.small_keys end, function(map, key)
+    return map:lookup(key).bytes
+  end),
+  { name = "10 entries: first count of a condition", limit = 5000000, unit = "ns", prepare = small,
+    once = true, measure = count_small },
+  { name = "10 entries: later count of a condition", limit = 30000, unit = "ns",
+    prepare = small, measure = count_small },
+}
