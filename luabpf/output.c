@@ -121,11 +121,11 @@ static int no_writer(lua_State *L, const char *why)
 	return 3;
 }
 
-/* core.row_writer(map, "jsonl" or "csv" [, columns]) */
+/* core.row_writer(map, "jsonl" or "csv" [, columns]); the handle may be a detached one. */
 static int writer_new(lua_State *L)
 {
 	static const char *const formats[] = { "jsonl", "csv", NULL };
-	struct lb_map *m = lb_check_map(L, 1);
+	const struct lb_map *m = lb_to_map(L, 1);
 	enum lb_row_format format = (enum lb_row_format)luaL_checkoption(L, 2, NULL, formats);
 	struct lb_row_column *columns;
 	struct row_writer *rw;

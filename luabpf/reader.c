@@ -186,6 +186,17 @@ static bool string(struct json *j, struct lb_token *t, const struct lb_spot *spo
 	return true;
 }
 
+/* Whether a character ends a plain value. */
+static bool is_end(char c)
+{
+	static const bool ends[256] = {
+		['\0'] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, [' '] = true,
+		['"'] = true, [','] = true, ['['] = true, [']'] = true, ['{'] = true, ['}'] = true,
+	};
+
+	return ends[(uint8_t)c];
+}
+
 /* A string, a number, true or false. */
 static bool token(struct json *j, struct lb_token *t, const struct lb_spot *spot)
 {
@@ -193,7 +204,7 @@ static bool token(struct json *j, struct lb_token *t, const struct lb_spot *spot
 	if (j->p < j->end && *j->p == '"')
 		return string(j, t, spot);
 	*t = (struct lb_token){ .at = j->p, .bare = true };
-	while (j->p < j->end && !strchr(",]} \t\r\n", *j->p) && *j->p != '{' && *j->p != '[')
+	while (j->p < j->end && !is_end(*j->p))
 		j->p++;
 	t->n = (size_t)(j->p - t->at);
 	if (t->n == 0)
@@ -205,9 +216,13 @@ static bool token(struct json *j, struct lb_token *t, const struct lb_spot *spot
 static bool value(struct json *j, const struct lb_member *m, uint32_t size, uint8_t *p,
 		  const struct lb_spot *spot);
 
+/* Names are short: no call for them. */
 static bool is_name(const struct lb_token *t, const char *name)
 {
-	return t->n == strlen(name) && memcmp(t->at, name, t->n) == 0;
+	for (size_t i = 0; i < t->n; i++)
+		if (!name[i] || name[i] != t->at[i])
+			return false;
+	return !name[t->n];
 }
 
 /* The member of that name; it is mostly the one at index guess. */

@@ -262,12 +262,33 @@ static bool bytes_leaf(struct lb_filling *f, const struct lb_type *type, uint32_
 	return (type && type->kind == LB_SPECIAL) || put(f, p, t->at, size, spot);
 }
 
+/* What tables are full of; false for whatever else may be an address. */
+static bool plain_ipv4(const struct lb_token *t, uint8_t bytes[4])
+{
+	const char *s = t->at, *end = s + t->n;
+
+	for (int i = 0; i < 4; i++, s++) {
+		unsigned int v = 0;
+		const char *from = s;
+
+		for (; s < end && *s >= '0' && *s <= '9' && s - from < 3; s++)
+			v = v * 10 + (unsigned int)(*s - '0');
+		if (s == from || v > 255 || (*from == '0' && s - from > 1) ||
+		    (i < 3 ? s == end || *s != '.' : s != end))
+			return false;
+		bytes[i] = (uint8_t)v;
+	}
+	return true;
+}
+
 static bool address_leaf(struct lb_filling *f, const struct lb_type *type, uint8_t *p,
 			 const struct lb_token *t, const struct lb_spot *spot)
 {
 	char text[LB_ADDRESS_TEXT];
 	uint8_t bytes[20];
 
+	if (type->kind == LB_IPV4 && t->quoted && plain_ipv4(t, bytes))
+		return put(f, p, bytes, type->size, spot);
 	if (!t->quoted || t->n >= sizeof(text))
 		return wrong(f, spot, lb_address_name(type->kind), t);
 	memcpy(text, t->at, t->n);

@@ -316,6 +316,49 @@ describe("an export", function()
   end)
 end)
 
+describe("progress", function()
+  -- What an export writes to stderr, which is a terminal or a file.
+  local function seen(command)
+    local map = filled(30000)
+    local code = ("local bpf = require 'luabpf' "
+      .. "assert(bpf.open(%d):export('/dev/null', { progress = true }))"):format(map:info().id)
+    local run = ("LUA_PATH='%s' LUA_CPATH='%s' lua5.4 -e \"%s\""):format(package.path,
+      package.cpath, code)
+    local script = path "run"
+    local file <close> = assert(io.open(script, "w"))
+    file:write(run)
+    file:close()
+    assert(os.execute(command:format("sh " .. script, path "seen")))
+    return content "seen"
+  end
+
+  it("is a line on a terminal", function()
+    assert.truthy(seen("script -qec '%s' /dev/null >%s"):find(
+      "\rs[%x_]+: 30,000 of 30,000 %(100%%%) entries, [%d,]+/s\27%[K\r?\n$"))
+  end)
+
+  it("is nothing when stderr is none", function()
+    assert.equal("", seen "%s 2>%s")
+  end)
+end)
+
+describe("an export of a snapshot", function()
+  it("is that of its map", function()
+    local map = filled(3000)
+    local snapshot <close> = assert(map:snapshot())
+    for _, options in ipairs { {}, { format = "csv", where = "value.b == 3" },
+      { columns = { "key as k", "value.a" }, where = function(key) return key < 10 end } } do
+      local text, report = text_of(snapshot, options)
+      assert.equal(text_of(map, options), text)
+      assert.truthy(report.entries > 0)
+    end
+    assert.error_matches(function() snapshot:export(path "x", { drain = true }) end,
+      "unknown option 'drain'")
+    assert.error_matches(function() snapshot:export(path "x.snapshot") end,
+      "exported as \"jsonl\" or \"csv\"")
+  end)
+end)
+
 describe("an export that fails", function()
   local map
 
@@ -399,8 +442,10 @@ describe("misuse of export", function()
       ["columns: none given"] = { path "x", { columns = {} } },
       ["where: text, compiled expression or function"] = { path "x", { where = 5 } },
     } do
-      local ok, err = pcall(map.export, map, table.unpack(arguments, 1, 2))
+      local ok, err = pcall(function() map:export(table.unpack(arguments, 1, 2)) end)
       assert.is_false(ok, message)
+      assert.truthy(tostring(err):find("export_spec", 1, true) or message:find "[cC]olumns"
+        or message:find "no field", tostring(err))
       assert.truthy(tostring(err):find(message, 1, true), tostring(err))
     end
     assert.same({}, names())

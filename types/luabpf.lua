@@ -192,6 +192,15 @@ function snapshot:views(options) end
 ---@return integer? errno
 function snapshot:count(where, options) end
 
+---Writes the entries as JSON lines or CSV, as map:export.
+---@param target string|file*|fun(text: string): any
+---@param options? luabpf.export_options format, where, params, columns, progress, batch_size
+---@return luabpf.export_report? report
+---@return string? message
+---@return integer? errno
+---@return luabpf.export_report? partial
+function snapshot:export(target, options) end
+
 ---@param options? luabpf.select_options
 ---@return fun(): table?, luabpf.data? next rows; raises an error object
 function snapshot:select(options) end

@@ -20,7 +20,7 @@ local prepare = require "luabpf.prepare"
 local progress = require "luabpf.progress"
 local snapshot = require "luabpf.snapshot"
 
-local map = core.classes["luabpf.map"]
+local map, snapshots = core.classes["luabpf.map"], core.classes["luabpf.snapshot"]
 local defaults = common.defaults
 
 -- Entries that a drain reads before it syncs and deletes them.
@@ -34,6 +34,7 @@ defaults.checkpoint_interval = 1000000000
 
 -- ---- options ---------------------------------------------------------------------
 
+-- Raises for the caller of a method, from what new_run calls.
 local function misuse(...)
   error(("export: %s"):format((...):format(select(2, ...))), 5)
 end
@@ -42,6 +43,12 @@ local function check_target(target)
   local kind = io.type(target) or type(target)
   if kind == "string" or kind == "file" or kind == "function" then return target end
   misuse("path, open file, function or \"-\" expected, got %s", kind)
+end
+
+local function check_progress(shown)
+  if shown ~= nil and type(shown) ~= "boolean" and type(shown) ~= "function" then
+    misuse("option 'progress': boolean or function expected, got %s", type(shown))
+  end
 end
 
 -- The format that a name stands for.
@@ -65,9 +72,9 @@ local function check_combination(run, given)
   end
 end
 
-local function new_run(target, given)
+local function new_run(target, given, known)
   check_target(target)
-  given = options.check("export", given, OPTIONS, 4)
+  given = options.check("export", given, known, 4)
   local run = { target = target, given = given, start = core.now(), packed = "", visited = 0 }
   run.format = options.choice("export", "format", given.format, FORMATS, format_of(target), 4)
   run.batch_size = options.integer("export", "batch_size", given.batch_size, 1, 0xffffffff,
@@ -78,10 +85,7 @@ local function new_run(target, given)
   if given.drain and type(target) == "string" and target ~= "-" then
     run.checkpoint = given.checkpoint or target .. ".ckpt"
   end
-  local shown = given.progress
-  if shown ~= nil and type(shown) ~= "boolean" and type(shown) ~= "function" then
-    misuse("option 'progress': boolean or function expected, got %s", type(shown))
-  end
+  check_progress(given.progress)
   check_combination(run, given)
   return run
 end
@@ -345,7 +349,7 @@ end
 
 local function how_many(self)
   local facts = prepare.facts(self)
-  if facts.kind.fixed then return facts.info.max_entries end
+  if facts.kind.fixed or facts.kind.name == "snapshot" then return facts.info.max_entries end
   return core.element_count(self)
 end
 
@@ -424,12 +428,30 @@ end
 --   until then
 function map:export(target, given)
   core.check_map(self)
-  local run = new_run(target, given)
+  local run = new_run(target, given, OPTIONS)
   if run.given.drain and not common.kind_of(self).can_delete then
     return common.unsupported(self, "export: drain")
   end
   prepare_queries(self, run)
   local report = { entries = 0, bytes = 0, seconds = 0, resumed = false }
   if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
+  return common.caught(report, pcall(export, self, run, report))
+end
+
+local SNAPSHOT_OPTIONS <const> = { format = "string", where = true, params = "table",
+  columns = true, progress = true, batch_size = true }
+
+--- Writes the entries of a snapshot as JSON lines or CSV, as map:export does.
+-- @param target as of map:export
+-- @tparam[opt] table given format, where, params, columns, progress, batch_size
+-- @treturn table entries, bytes, seconds, resumed; nil, message, errno, and the same until then
+function snapshots:export(target, given)
+  prepare.source(self)
+  local run = new_run(target, given, SNAPSHOT_OPTIONS)
+  if run.format == "snapshot" then
+    error("export: a snapshot is exported as \"jsonl\" or \"csv\"", 2)
+  end
+  prepare_queries(self, run)
+  local report = { entries = 0, bytes = 0, seconds = 0, resumed = false }
   return common.caught(report, pcall(export, self, run, report))
 end
