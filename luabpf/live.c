@@ -11,7 +11,7 @@
 /* 1 when the entry was deleted, 0 when not, -errno. value has room for one. */
 static int delete_one(const struct lb_kmap *m, const struct lb_interp *where,
 		      const uint64_t *params, const uint8_t *key, uint8_t *value,
-		      struct lb_live *live)
+		      struct lb_live_tally *live)
 {
 	if (bpf_map_lookup_elem_flags(m->fd, key, value, m->lock ? BPF_F_LOCK : 0) < 0) {
 		live->missing += errno == ENOENT;
@@ -31,7 +31,7 @@ static int delete_one(const struct lb_kmap *m, const struct lb_interp *where,
 
 int lb_live_delete(const struct lb_kmap *m, const struct lb_interp *where, const uint64_t *params,
 		   const struct lb_block *block, uint8_t *keys, uint8_t *values,
-		   struct lb_live *live)
+		   struct lb_live_tally *live)
 {
 	size_t ks = m->info.key_size, vs = m->value_stride;
 

@@ -10,7 +10,7 @@
 #include "interp.h"
 #include "kmap.h"
 
-struct lb_live {
+struct lb_live_tally {
 	uint32_t deleted;
 	uint32_t missing;	/* gone meanwhile */
 	uint32_t kept;		/* no longer match */
@@ -23,6 +23,6 @@ struct lb_live {
  */
 int lb_live_delete(const struct lb_kmap *m, const struct lb_interp *where, const uint64_t *params,
 		   const struct lb_block *block, uint8_t *keys, uint8_t *values,
-		   struct lb_live *live);
+		   struct lb_live_tally *live);
 
 #endif

@@ -452,7 +452,7 @@ struct deletion {
 	const uint64_t *params;
 	uint8_t *keys, *values;		/* of what was deleted; values NULL: not wanted */
 	uint8_t *status;
-	struct lb_live live;
+	struct lb_live_tally live;
 };
 
 /* What the program deleted: those keys, and the values, which lie at their keys' places. */
@@ -499,7 +499,7 @@ static uint32_t decide(struct deletion *x, bool copy)
 	lb_region_put(&q->map->pool, region);
 	if (copy)
 		gather(x, t.done);
-	x->live = (struct lb_live){ t.deleted, t.missing, t.changed };
+	x->live = (struct lb_live_tally){ t.deleted, t.missing, t.changed };
 	return t.done;
 }
 

@@ -193,7 +193,7 @@ size_t lb_scan_room(const struct lb_scan *s, uint64_t rows)
 
 uint32_t lb_scan_capacity(const struct lb_scan *s, size_t size)
 {
-	return lb_rows_in(&s->spec, size).capacity;
+	return lb_row_areas_in(&s->spec, size).capacity;
 }
 
 static uint64_t first_sum(enum lb_sum_op op)
@@ -231,7 +231,7 @@ static uint64_t *fill_context(struct lb_scan *s, const struct lb_scan_args *a)
 static void locate_rows(const struct lb_scan *s, const struct lb_region *region,
 			struct lb_scan_result *out)
 {
-	struct lb_rows rows = lb_rows_in(&s->spec, region->size);
+	struct lb_row_areas rows = lb_row_areas_in(&s->spec, region->size);
 
 	out->columns = (const uint64_t *)(const void *)(region->mem + rows.columns);
 	out->rows.keys = region->mem + rows.keys;

@@ -30,7 +30,7 @@ struct writer {
 	const struct lb_region *region;
 	struct lb_image *image;
 	struct lb_code *c;
-	struct lb_rows rows;
+	struct lb_row_areas rows;
 	struct lb_reducer reducer;
 	struct lb_label next;			/* the entry is done with */
 	struct lb_label stops[STOPS];
@@ -48,10 +48,10 @@ uint32_t lb_row_size(const struct lb_scan_spec *spec)
 }
 
 /* Columns first, then values, each from a multiple of 8 on. */
-struct lb_rows lb_rows_in(const struct lb_scan_spec *spec, size_t size)
+struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size)
 {
 	uint32_t row = lb_row_size(spec);
-	struct lb_rows rows = { 0 };
+	struct lb_row_areas rows = { 0 };
 
 	if (row == 0 || size < row + 16)
 		return rows;
@@ -331,7 +331,7 @@ void lb_scan_write(const struct lb_scan *s, const struct lb_region *region,
 	uint32_t callback;
 
 	if (region)
-		w.rows = lb_rows_in(&s->spec, region->size);
+		w.rows = lb_row_areas_in(&s->spec, region->size);
 	w.reducer = (struct lb_reducer){ .env = &s->spec.env, .map_fd = s->map->fd,
 					 .unrolled = s->spec.unrolled };
 	image->name = "luabpf_scan";

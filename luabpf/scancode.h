@@ -27,14 +27,14 @@ enum {
 };
 
 /* Where the rows lie in a region. */
-struct lb_rows {
+struct lb_row_areas {
 	uint32_t capacity;
 	uint32_t columns, values, keys;	/* offsets */
 };
 
 /* Bytes of a row in all. */
 uint32_t lb_row_size(const struct lb_scan_spec *spec);
-struct lb_rows lb_rows_in(const struct lb_scan_spec *spec, size_t size);
+struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size);
 /* Writes the program into an empty image. region: NULL if there are no rows. */
 void lb_scan_write(const struct lb_scan *s, const struct lb_region *region,
 		   struct lb_image *image);
