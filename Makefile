@@ -5,6 +5,7 @@
 #   make test     the specs, against the running kernel; ARGS=--filter=pattern
 #   make lint     luacheck, and what a script can check of the house style
 #   make bench    the module against a C baseline; ARGS=--quick
+#   make performance   docs/performance.md from a long benchmark; make fit: the cost model
 #   make race     sweeps and scans against a process that refreshes entries: minutes
 #   make fuzz     ten minutes each of damaged code in the interpreter, damaged expressions, and
 #                 sound ones in every engine against an evaluation in Lua; ARGS=SECONDS
@@ -61,8 +62,8 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test lint bench race fuzz soak asan test-kernels \
-	test-kernels-short build-demo build-test build-bench run-asan clean FORCE
+.PHONY: all bpf install-bpf demo test lint bench performance fit race fuzz soak asan \
+	test-kernels test-kernels-short build-demo build-test build-bench run-asan clean FORCE
 
 all: $(MODULE) bpf
 
@@ -157,6 +158,17 @@ fuzz:
 	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \
 		$(LUA) spec/run.lua --filter='take any text' spec/expr_spec.lua
 	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) $(LUA) spec/run.lua spec/differential_spec.lua
+
+performance:
+	@$(SETUP) bench
+	$(THEN) build-bench
+	$(RUN) $(LUA) bench/bench.lua --all --json $(ARGS) >docs/performance.json
+	$(RUN) $(LUA) bench/charts.lua docs/performance.json docs
+
+fit:
+	@$(SETUP) bench
+	$(THEN) all
+	$(RUN) $(LUA) bench/fit.lua $(ARGS)
 
 soak:
 	@$(SETUP) test

@@ -11,6 +11,7 @@
 -- bench.lua and figures.lua know; bench.map holds the connections.
 
 local bpf = require "luabpf"
+local grid = require "bench.grid"
 local harness = require "bench.harness"
 
 local CUT <const> = 1000000000
@@ -494,6 +495,16 @@ local function operations_table(bench)
   return { columns = { "operation", "ns per key or entry" }, rows = rows }
 end
 
+local function estimates_table(bench)
+  local rows = {}
+  for i, case in ipairs(bench.estimates or grid.measure(bench.cpu, bench.entries)) do
+    local n = case.size.entries
+    rows[i] = { case.map, case.query, case.engine, round(case.ns / n), round(case.estimate / n),
+      round(case.estimate / case.ns, 2) }
+  end
+  return { columns = { "map", "query", "engine", "ns per entry", "estimate", "part" }, rows = rows }
+end
+
 return {
   { name = "lookup", title = "individual lookups against batches, tables in and out",
     run = lookup_table },
@@ -516,4 +527,5 @@ return {
     run = decoding_table },
   { name = "small", title = "where the big machinery must cost nothing", extra = true,
     run = small_table },
+  { name = "estimates", title = "what map:explain expects", extra = true, run = estimates_table },
 }

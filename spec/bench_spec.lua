@@ -46,7 +46,7 @@ describe("bench", function()
     local figures = select(2, output:gsub("%f[^\n%z][PM]I?A?SS  ", ""))
     assert.is_true(figures >= 30, output)
     local _, tables = output:gsub("\n\n%l[%l ]*: [^\n]+\n", "")
-    assert.equal(15, tables, output)
+    assert.equal(16, tables, output)
     for _, what in ipairs { "two workers: Lua parallel", "snapshot file against a raw dump",
       "batch (1000)", "optimum", "10% full" } do
       assert(output:find(what, 1, true), what)

@@ -103,9 +103,9 @@ local function size_of(self, query, run)
   local all = not query.where and not run.filter
   local matches = all and entries or math.floor(entries * MATCHING)
   local size = {
-    entries = entries, max_entries = facts.info.max_entries,
+    entries = entries, entry_bytes = facts.entry_bytes, max_entries = facts.info.max_entries,
     hashed = facts.kind.position == "bucket", ncpu = facts.env.ncpu,
-    matches = matches, rows = 0, row_bytes = 0,
+    matches = matches, rows = 0, row_bytes = 0, tables = 0,
     deletes = run.deletes and not run.dry_run, unallocated = facts.info.map_flags & 1 ~= 0,
     sums = #query.shared.percpu, workers = run.workers,
   }
@@ -113,6 +113,7 @@ local function size_of(self, query, run)
     size.rows, size.row_bytes = entries, facts.entry_bytes
   elseif query.row_bytes > 0 then
     size.rows, size.row_bytes = matches, query.row_bytes
+    if query.decoder and not query.items then size.tables = matches end
   end
   return size
 end

@@ -40,8 +40,8 @@ end
 --- The plan of a query: its engine and why, what each engine would cost, its instructions.
 -- @tparam table given the options of select, of aggregate (group or select), or delete = true and
 --   where; nothing is run
--- @treturn table engine, why, estimates (engine to ns), entries, row_bytes, fragments (list of
---   name and listing); prints as text
+-- @treturn table engine, why, estimates (engine to ns), entries, row_bytes, size (what the
+--   estimates are made of, see cost.lua), fragments (list of name and listing); prints as text
 function map:explain(given)
   local run = engine.run("explain", given, EXPLAIN_OPTIONS)
   given = run.given
@@ -55,6 +55,6 @@ function map:explain(given)
     fragments[i] = { name = part[1], listing = compile.listing(part[2]) }
   end
   return show.printable({ engine = plan.engine, why = plan.why, estimates = plan.estimates,
-    entries = plan.size.entries, row_bytes = query.row_bytes,
+    entries = plan.size.entries, row_bytes = query.row_bytes, size = plan.size,
     fragments = fragments }, plan_text)
 end
