@@ -98,13 +98,9 @@ static int failed(lua_State *L, const struct crew *c, const struct lb_crew_resul
 {
 	char text[128];
 
-	if (r->full) {
-		luaL_pushfail(L);
-		lua_pushstring(L, lb_agg_error(c->agg, text, sizeof(text)));
-		lua_pushinteger(L, -err);
-	} else {
-		lb_map_fail(L, c->map, "scan", -err);
-	}
+	if (r->full)
+		return lb_throw_text(L, -err, lb_agg_error(c->agg, text, sizeof(text)));
+	lb_map_fail(L, c->map, "scan", -err);
 	return lb_throw(L);
 }
 

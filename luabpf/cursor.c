@@ -88,10 +88,8 @@ static const char *wrong_token(const struct lb_cursor *c, const struct token *t,
 
 static int refuse_from(lua_State *L, const struct lb_cursor *c, const char *why)
 {
-	luaL_pushfail(L);
-	lua_pushfstring(L, "option 'from': %s (map id %d)", why, (int)c->map->k.info.id);
-	lua_pushinteger(L, EINVAL);
-	return lb_throw(L);
+	return lb_throw_text(L, EINVAL, lua_pushfstring(L, "option 'from': %s (map id %d)", why,
+							(int)c->map->k.info.id));
 }
 
 static void seek(lua_State *L, struct lb_cursor *c, int idx)
@@ -109,16 +107,6 @@ static void seek(lua_State *L, struct lb_cursor *c, int idx)
 		refuse_from(L, c, why);
 	if (t.started && lb_source_seek(&c->src, text + sizeof(t), t.ended) < 0)
 		refuse_from(L, c, c->src.refused);
-}
-
-static bool flag(lua_State *L, int idx, const char *name)
-{
-	bool on;
-
-	lua_getfield(L, idx, name);
-	on = lua_toboolean(L, -1);
-	lua_pop(L, 1);
-	return on;
 }
 
 static uint32_t batch_size(lua_State *L, int idx)
@@ -139,11 +127,8 @@ static uint32_t batch_size(lua_State *L, int idx)
 
 static uint32_t bucket(lua_State *L, const char *name, uint32_t max)
 {
-	lua_Integer n;
+	lua_Integer n = lb_opt_int(L, 2, name, 0);
 
-	lua_getfield(L, 2, name);
-	n = luaL_optinteger(L, -1, 0);
-	lua_pop(L, 1);
 	if (n < 0 || n > max)
 		luaL_error(L, "option '%s': bucket from 0 to %d expected", name, (int)max);
 	return (uint32_t)n;
@@ -164,14 +149,13 @@ static void range(lua_State *L, struct lb_cursor *c)
 
 static int open_failed(lua_State *L, const struct lb_cursor *c, int err)
 {
-	if (err == -LB_ENOTSUPP && c->src.refused) {
-		luaL_pushfail(L);
-		lua_pushfstring(L, "%s: %s: %s", c->map->k.type->name,
-				c->src.drain ? "drain" : "scan", c->src.refused);
-		lua_pushinteger(L, LB_ENOTSUPP);
-	} else {
-		lb_map_fail(L, c->map, c->src.drain ? "drain" : "scan", -err);
-	}
+	const char *what = c->src.drain ? "drain" : "scan";
+
+	if (err == -LB_ENOTSUPP && c->src.refused)
+		return lb_throw_text(L, LB_ENOTSUPP,
+				     lua_pushfstring(L, "%s: %s: %s", c->map->k.type->name, what,
+						     c->src.refused));
+	lb_map_fail(L, c->map, what, -err);
 	return lb_throw(L);
 }
 
@@ -201,8 +185,9 @@ static int cursor_new(lua_State *L)
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, 3, MAP);
 	c->map = m;
-	c->raw = flag(L, 2, "raw");
-	err = lb_source_open(&c->src, &m->k, want, flag(L, 2, "drain"), flag(L, 2, "walk"));
+	c->raw = lb_opt_flag(L, 2, "raw");
+	err = lb_source_open(&c->src, &m->k, want, lb_opt_flag(L, 2, "drain"),
+			     lb_opt_flag(L, 2, "walk"));
 	if (err)
 		return open_failed(L, c, err);
 	c->open = true;
@@ -226,11 +211,9 @@ static int step_failed(lua_State *L, struct lb_cursor *c, int err)
 		lb_map_fail(L, c->map, what, -err);
 		return lb_throw(L);
 	}
-	luaL_pushfail(L);
 	lua_pushfstring(L, "%s: %s: given up: keys are deleted faster than they are read",
 			c->map->k.info.name, what);
-	lua_pushinteger(L, ELOOP);
-	return lb_throw(L);
+	return lb_throw_text(L, ELOOP, lua_tostring(L, -1));
 }
 
 /***

@@ -461,18 +461,6 @@ static int new_layout(lua_State *L)
 
 static void describe(lua_State *L, const struct lb_type *t);
 
-static void set_int(lua_State *L, const char *name, lua_Integer v)
-{
-	lua_pushinteger(L, v);
-	lua_setfield(L, -2, name);
-}
-
-static void set_string(lua_State *L, const char *name, const char *s)
-{
-	lua_pushstring(L, s);
-	lua_setfield(L, -2, name);
-}
-
 /* Flags that are not set are left out. */
 static void set_flag(lua_State *L, const char *name, bool v)
 {
@@ -490,10 +478,10 @@ static void describe_fields(lua_State *L, const struct lb_type *t)
 
 		lua_createtable(L, 0, 4);
 		if (f->name)
-			set_string(L, "name", f->name);
-		set_int(L, "bit", f->bit);
+			lb_set_text(L, "name", f->name);
+		lb_set_int(L, "bit", f->bit);
 		if (f->bits)
-			set_int(L, "bits", f->bits);
+			lb_set_int(L, "bits", f->bits);
 		describe(L, f->type);
 		lua_setfield(L, -2, "type");
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -506,8 +494,8 @@ static void describe_values(lua_State *L, const struct lb_type *t)
 	lua_createtable(L, (int)t->nvalues, 0);
 	for (uint32_t i = 0; i < t->nvalues; i++) {
 		lua_createtable(L, 0, 2);
-		set_string(L, "name", t->values[i].name);
-		set_int(L, "value", t->values[i].value);
+		lb_set_text(L, "name", t->values[i].name);
+		lb_set_int(L, "value", t->values[i].value);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 	lua_setfield(L, -2, "values");
@@ -524,15 +512,15 @@ static void describe(lua_State *L, const struct lb_type *t)
 {
 	luaL_checkstack(L, LUA_MINSTACK, "types nest too deep");
 	lua_createtable(L, 0, 7);
-	set_string(L, "kind", lb_kind_name(t->kind));
-	set_string(L, "name", t->name);
-	set_int(L, "size", t->size);
+	lb_set_text(L, "kind", lb_kind_name(t->kind));
+	lb_set_text(L, "name", t->name);
+	lb_set_int(L, "size", t->size);
 	if (t->align)
-		set_int(L, "align", t->align);
+		lb_set_int(L, "align", t->align);
 	set_flag(L, "signed", t->is_signed);
 	set_flag(L, "big", t->big);
 	if (t->n || t->kind == LB_ARRAY)
-		set_int(L, "n", t->n);
+		lb_set_int(L, "n", t->n);
 	if (t->kind == LB_ARRAY)
 		describe_array(L, t);
 	else if (t->kind == LB_ENUM)

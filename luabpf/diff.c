@@ -44,11 +44,8 @@ static int out_of_memory(lua_State *L, const struct diff *d, int err)
 {
 	char text[128];
 
-	luaL_pushfail(L);
-	lua_pushfstring(L, "diff: %s", lb_budget_error(&d->d.budget, "the entries to compare", text,
-						       sizeof(text)));
-	lua_pushinteger(L, -err);
-	return lb_throw(L);
+	lb_budget_error(&d->d.budget, "the entries to compare", text, sizeof(text));
+	return lb_throw_text(L, -err, lua_pushfstring(L, "diff: %s", text));
 }
 
 /* core.snapshot_diff(new, old, memory) */

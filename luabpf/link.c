@@ -71,26 +71,14 @@ static int link_open(lua_State *L)
 
 /* ---- info ------------------------------------------------------------- */
 
-static void set_int(lua_State *L, const char *name, uint64_t v)
-{
-	lua_pushinteger(L, (lua_Integer)v);
-	lua_setfield(L, -2, name);
-}
-
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, name);
-}
-
 static void set_attach_type(lua_State *L, uint32_t type)
 {
 	const char *name = libbpf_bpf_attach_type_str((enum bpf_attach_type)type);
 
 	if (name)
-		set_text(L, "attach_type", name);
+		lb_set_text(L, "attach_type", name);
 	else
-		set_int(L, "attach_type", type);
+		lb_set_int(L, "attach_type", type);
 }
 
 /* ifindex, and the name it has in this network namespace, if any. */
@@ -98,9 +86,9 @@ static void set_interface(lua_State *L, uint32_t ifindex)
 {
 	char name[IF_NAMESIZE];
 
-	set_int(L, "ifindex", ifindex);
+	lb_set_int(L, "ifindex", ifindex);
 	if (if_indextoname(ifindex, name))
-		set_text(L, "interface", name);
+		lb_set_text(L, "interface", name);
 }
 
 /* What the types of links have beside id and prog_id. */
@@ -108,16 +96,16 @@ static void set_target(lua_State *L, const struct bpf_link_info *i)
 {
 	switch (i->type) {
 	case BPF_LINK_TYPE_CGROUP:
-		set_int(L, "cgroup_id", i->cgroup.cgroup_id);
+		lb_set_int(L, "cgroup_id", i->cgroup.cgroup_id);
 		set_attach_type(L, i->cgroup.attach_type);
 		break;
 	case BPF_LINK_TYPE_TRACING:
 		set_attach_type(L, i->tracing.attach_type);
-		set_int(L, "target_obj_id", i->tracing.target_obj_id);
-		set_int(L, "target_btf_id", i->tracing.target_btf_id);
+		lb_set_int(L, "target_obj_id", i->tracing.target_obj_id);
+		lb_set_int(L, "target_btf_id", i->tracing.target_btf_id);
 		break;
 	case BPF_LINK_TYPE_NETNS:
-		set_int(L, "netns_ino", i->netns.netns_ino);
+		lb_set_int(L, "netns_ino", i->netns.netns_ino);
 		set_attach_type(L, i->netns.attach_type);
 		break;
 	case BPF_LINK_TYPE_XDP:
@@ -134,22 +122,22 @@ static void push_info(lua_State *L, const struct bpf_link_info *i)
 
 	lua_createtable(L, 0, 6);
 	if (type)
-		set_text(L, "type", type);
+		lb_set_text(L, "type", type);
 	else
-		set_int(L, "type", i->type);
-	set_int(L, "id", i->id);
-	set_int(L, "prog_id", i->prog_id);
+		lb_set_int(L, "type", i->type);
+	lb_set_int(L, "id", i->id);
+	lb_set_int(L, "prog_id", i->prog_id);
 	set_target(L, i);
 }
 
 static void push_tc_info(lua_State *L, const struct lb_link *link)
 {
 	lua_createtable(L, 0, 6);
-	set_text(L, "type", "tc");
+	lb_set_text(L, "type", "tc");
 	set_interface(L, (uint32_t)link->tc.ifindex);
-	set_text(L, "direction", link->tc.direction == LB_EGRESS ? "egress" : "ingress");
-	set_int(L, "handle", link->tc.handle);
-	set_int(L, "priority", link->tc.priority);
+	lb_set_text(L, "direction", link->tc.direction == LB_EGRESS ? "egress" : "ingress");
+	lb_set_int(L, "handle", link->tc.handle);
+	lb_set_int(L, "priority", link->tc.priority);
 }
 
 /***

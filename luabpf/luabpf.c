@@ -66,6 +66,51 @@ void lb_check_options(lua_State *L, int idx, const char *const names[])
 	}
 }
 
+bool lb_opt_flag(lua_State *L, int idx, const char *name)
+{
+	bool on;
+
+	lua_getfield(L, idx, name);
+	on = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return on;
+}
+
+lua_Integer lb_opt_int(lua_State *L, int idx, const char *name, lua_Integer def)
+{
+	int exact = 1;
+	lua_Integer v = def;
+	int type = lua_getfield(L, idx, name);
+
+	if (type != LUA_TNIL)
+		v = type == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+	if (!exact || (type != LUA_TNIL && type != LUA_TNUMBER))
+		luaL_error(L, "%s: integer expected, got %s", name, luaL_tolstring(L, -1, NULL));
+	lua_pop(L, 1);
+	return v;
+}
+
+uint32_t lb_opt_upto(lua_State *L, int idx, const char *name, uint32_t max)
+{
+	lua_Integer v = lb_opt_int(L, idx, name, 0);
+
+	if (v < 0 || v > max)
+		luaL_error(L, "%s: %I is out of range", name, (LUAI_UACINT)v);
+	return (uint32_t)v;
+}
+
+void lb_set_int(lua_State *L, const char *name, lua_Integer v)
+{
+	lua_pushinteger(L, v);
+	lua_setfield(L, -2, name);
+}
+
+void lb_set_text(lua_State *L, const char *name, const char *text)
+{
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, name);
+}
+
 lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max)
 {
 	int exact = 0;
@@ -93,6 +138,14 @@ int lb_throw(lua_State *L)
 	lua_setfield(L, -2, "errno");
 	luaL_setmetatable(L, LB_ERROR);
 	return lua_error(L);
+}
+
+int lb_throw_text(lua_State *L, int err, const char *message)
+{
+	luaL_pushfail(L);
+	lua_pushstring(L, message);
+	lua_pushinteger(L, err);
+	return lb_throw(L);
 }
 
 static int error_tostring(lua_State *L)

@@ -32,6 +32,10 @@
  * a positive errno. What is formatted with lua_pushfstring's directives.
  */
 int lb_fail(lua_State *L, int err, const char *what, ...);
+/* Replaces nil, message, errno at the top by an error object and raises it. */
+int lb_throw(lua_State *L);
+/* Raises an error object of that message and errno. */
+int lb_throw_text(lua_State *L, int err, const char *message);
 
 /*
  * Registers a class: methods go into a table that is the metatable's __index
@@ -41,6 +45,19 @@ void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const 
 
 /* Raises "unknown option 'x'" for a key of the table at idx that names does not list. */
 void lb_check_options(lua_State *L, int idx, const char *const names[]);
+
+/*
+ * Fields of the table at idx, which the Lua side has made, or whose names are
+ * checked: whether it is true; its integer, def for nil; its integer from 0 to
+ * max, 0 for nil. Anything else raises, naming the field.
+ */
+bool lb_opt_flag(lua_State *L, int idx, const char *name);
+lua_Integer lb_opt_int(lua_State *L, int idx, const char *name, lua_Integer def);
+uint32_t lb_opt_upto(lua_State *L, int idx, const char *name, uint32_t max);
+
+/* Set a field of the table at the top. */
+void lb_set_int(lua_State *L, const char *name, lua_Integer v);
+void lb_set_text(lua_State *L, const char *name, const char *text);
 
 /* Raises for a value at arg that is not an integer within [min, max]; floats with an exact
  * integer value pass, strings do not. */

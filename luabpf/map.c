@@ -282,6 +282,7 @@ void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *
 
 /* ---- creating and opening --------------------------------------------- */
 
+/* 0 for anything but an integer: raises nothing while a descriptor is held. */
 static lua_Integer field_int(lua_State *L, int idx, const char *name)
 {
 	lua_Integer v;
@@ -386,16 +387,6 @@ static int map_create(lua_State *L)
 	return fill(L, m, fd, "map");
 }
 
-/* An integer field of the table at 1 from 0 to max. */
-static uint32_t size_field(lua_State *L, const char *name, lua_Integer max)
-{
-	lua_Integer v = field_int(L, 1, name);
-
-	if (v < 0 || v > max)
-		luaL_error(L, "%s: %I is out of range", name, (LUAI_UACINT)v);
-	return (uint32_t)v;
-}
-
 /* Keeps the layout of that name with the handle at 2: its type, which must have that size. */
 static const struct lb_type *keep_layout(lua_State *L, const char *name, uint32_t size, int uvalue)
 {
@@ -425,10 +416,10 @@ static int map_detached(lua_State *L)
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	info.type = size_field(L, "type", UINT32_MAX);
-	info.key_size = size_field(L, "key_size", MAX_DETACHED);
-	info.value_size = size_field(L, "value_size", MAX_DETACHED);
-	ncpu = size_field(L, "ncpu", MAX_DETACHED / (lb_cpu_stride(info.value_size) + 1));
+	info.type = lb_opt_upto(L, 1, "type", UINT32_MAX);
+	info.key_size = lb_opt_upto(L, 1, "key_size", MAX_DETACHED);
+	info.value_size = lb_opt_upto(L, 1, "value_size", MAX_DETACHED);
+	ncpu = lb_opt_upto(L, 1, "ncpu", MAX_DETACHED / (lb_cpu_stride(info.value_size) + 1));
 	lua_getfield(L, 1, "name");
 	snprintf(info.name, sizeof(info.name), "%s", luaL_optstring(L, -1, ""));
 	lua_settop(L, 1);
@@ -623,12 +614,6 @@ static void push_maptypes(lua_State *L)
 
 /* ---- info, pins, closing ---------------------------------------------- */
 
-static void set_int(lua_State *L, const char *name, lua_Integer v)
-{
-	lua_pushinteger(L, v);
-	lua_setfield(L, -2, name);
-}
-
 static void push_info(lua_State *L, const struct lb_mapinfo *i)
 {
 	lua_createtable(L, 0, 20);
@@ -636,20 +621,20 @@ static void push_info(lua_State *L, const struct lb_mapinfo *i)
 	lua_setfield(L, -2, "type");
 	lua_pushstring(L, i->name);
 	lua_setfield(L, -2, "name");
-	set_int(L, "id", i->id);
-	set_int(L, "key_size", i->key_size);
-	set_int(L, "value_size", i->value_size);
-	set_int(L, "max_entries", i->max_entries);
-	set_int(L, "map_flags", i->map_flags);
-	set_int(L, "ifindex", i->ifindex);
-	set_int(L, "netns_dev", (lua_Integer)i->netns_dev);
-	set_int(L, "netns_ino", (lua_Integer)i->netns_ino);
-	set_int(L, "btf_id", i->btf_id);
-	set_int(L, "btf_key_type_id", i->btf_key_type_id);
-	set_int(L, "btf_value_type_id", i->btf_value_type_id);
-	set_int(L, "btf_vmlinux_id", i->btf_vmlinux_id);
-	set_int(L, "btf_vmlinux_value_type_id", i->btf_vmlinux_value_type_id);
-	set_int(L, "map_extra", (lua_Integer)i->map_extra);
+	lb_set_int(L, "id", i->id);
+	lb_set_int(L, "key_size", i->key_size);
+	lb_set_int(L, "value_size", i->value_size);
+	lb_set_int(L, "max_entries", i->max_entries);
+	lb_set_int(L, "map_flags", i->map_flags);
+	lb_set_int(L, "ifindex", i->ifindex);
+	lb_set_int(L, "netns_dev", (lua_Integer)i->netns_dev);
+	lb_set_int(L, "netns_ino", (lua_Integer)i->netns_ino);
+	lb_set_int(L, "btf_id", i->btf_id);
+	lb_set_int(L, "btf_key_type_id", i->btf_key_type_id);
+	lb_set_int(L, "btf_value_type_id", i->btf_value_type_id);
+	lb_set_int(L, "btf_vmlinux_id", i->btf_vmlinux_id);
+	lb_set_int(L, "btf_vmlinux_value_type_id", i->btf_vmlinux_value_type_id);
+	lb_set_int(L, "map_extra", (lua_Integer)i->map_extra);
 }
 
 /* map:info() as struct bpf_map_info has it; the Lua side adds what fdinfo tells. */
@@ -810,15 +795,11 @@ static uint64_t lock_flag(const struct lb_map *m)
 static bool opt_raw(lua_State *L, int idx)
 {
 	static const char *const names[] = { "raw", NULL };
-	bool raw;
 
 	if (lua_isnoneornil(L, idx))
 		return false;
 	lb_check_options(L, idx, names);
-	lua_getfield(L, idx, "raw");
-	raw = lua_toboolean(L, -1);
-	lua_pop(L, 1);
-	return raw;
+	return lb_opt_flag(L, idx, "raw");
 }
 
 /* Raises or returns false unless the type can do it; then nil, message, errno are pushed. */

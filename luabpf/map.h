@@ -95,7 +95,4 @@ struct lb_batch *lb_batch_new(lua_State *L, int map, uint32_t n, bool with_prese
 /* The bytes a view at idx shows, and their size; NULL if no view is there. Raises if stale. */
 const void *lb_view_bytes(lua_State *L, int idx, size_t *size);
 
-/* Replaces nil, message, errno at the top by an error object and raises it. */
-int lb_throw(lua_State *L);
-
 #endif

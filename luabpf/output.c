@@ -98,8 +98,7 @@ static uint32_t read_column(lua_State *L, int kept, struct lb_row_column *column
 	luaL_checktype(L, -1, LUA_TSTRING);
 	column->name = lua_tolstring(L, -1, &column->name_len);
 	keep(L, kept);
-	lua_getfield(L, idx, "signed");
-	column->shape.type = lb_row_integer(lua_toboolean(L, -1));
+	column->shape.type = lb_row_integer(lb_opt_flag(L, idx, "signed"));
 	lua_getfield(L, idx, "layout");
 	layout = lb_layout_test(L, -1);
 	if (layout)
@@ -208,8 +207,7 @@ static int open_output(lua_State *L, struct output *out)
 {
 	const char *path = text_field(L, "path"), *device = text_field(L, "device");
 
-	lua_getfield(L, 1, "summed");
-	out->o.summed = lua_toboolean(L, -1);
+	out->o.summed = lb_opt_flag(L, 1, "summed");
 	if (path)
 		return lb_out_open(&out->o, path);
 	if (device)
@@ -390,12 +388,6 @@ static int file_replace(lua_State *L)
 	return done(L, lb_out_replace(luaL_checkstring(L, 1), text, n));
 }
 
-static void set_int(lua_State *L, const char *name, uint64_t v)
-{
-	lua_pushinteger(L, (lua_Integer)v);
-	lua_setfield(L, -2, name);
-}
-
 /*
  * core.file_status(path): { kind = "file", "folder" or "device", size, device,
  * inode, modified (ns) }
@@ -409,10 +401,10 @@ static int file_status(lua_State *L)
 	lua_createtable(L, 0, 5);
 	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "folder" : "device");
 	lua_setfield(L, -2, "kind");
-	set_int(L, "size", (uint64_t)st.st_size);
-	set_int(L, "device", st.st_dev);
-	set_int(L, "inode", st.st_ino);
-	set_int(L, "modified", (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+	lb_set_int(L, "size", (uint64_t)st.st_size);
+	lb_set_int(L, "device", st.st_dev);
+	lb_set_int(L, "inode", st.st_ino);
+	lb_set_int(L, "modified", (uint64_t)st.st_mtim.tv_sec * 1000000000 +
 		(uint64_t)st.st_mtim.tv_nsec);
 	return 1;
 }

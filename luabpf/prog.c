@@ -160,12 +160,6 @@ static int program_open(lua_State *L)
 
 /* ---- info, pins, closing ---------------------------------------------- */
 
-static void set_int(lua_State *L, const char *name, uint64_t v)
-{
-	lua_pushinteger(L, (lua_Integer)v);
-	lua_setfield(L, -2, name);
-}
-
 static void push_type(lua_State *L, enum bpf_prog_type type)
 {
 	char buf[24];
@@ -196,21 +190,21 @@ static void push_info(lua_State *L, const struct bpf_prog_info *i)
 	set_tag(L, i->tag);
 	lua_pushboolean(L, i->gpl_compatible);
 	lua_setfield(L, -2, "gpl_compatible");
-	set_int(L, "id", i->id);
-	set_int(L, "jited_prog_len", i->jited_prog_len);
-	set_int(L, "xlated_prog_len", i->xlated_prog_len);
-	set_int(L, "load_time", i->load_time);
-	set_int(L, "created_by_uid", i->created_by_uid);
-	set_int(L, "ifindex", i->ifindex);
-	set_int(L, "netns_dev", i->netns_dev);
-	set_int(L, "netns_ino", i->netns_ino);
-	set_int(L, "btf_id", i->btf_id);
-	set_int(L, "run_time_ns", i->run_time_ns);
-	set_int(L, "run_cnt", i->run_cnt);
-	set_int(L, "recursion_misses", i->recursion_misses);
-	set_int(L, "verified_insns", i->verified_insns);
-	set_int(L, "attach_btf_obj_id", i->attach_btf_obj_id);
-	set_int(L, "attach_btf_id", i->attach_btf_id);
+	lb_set_int(L, "id", i->id);
+	lb_set_int(L, "jited_prog_len", i->jited_prog_len);
+	lb_set_int(L, "xlated_prog_len", i->xlated_prog_len);
+	lb_set_int(L, "load_time", i->load_time);
+	lb_set_int(L, "created_by_uid", i->created_by_uid);
+	lb_set_int(L, "ifindex", i->ifindex);
+	lb_set_int(L, "netns_dev", i->netns_dev);
+	lb_set_int(L, "netns_ino", i->netns_ino);
+	lb_set_int(L, "btf_id", i->btf_id);
+	lb_set_int(L, "run_time_ns", i->run_time_ns);
+	lb_set_int(L, "run_cnt", i->run_cnt);
+	lb_set_int(L, "recursion_misses", i->recursion_misses);
+	lb_set_int(L, "verified_insns", i->verified_insns);
+	lb_set_int(L, "attach_btf_obj_id", i->attach_btf_obj_id);
+	lb_set_int(L, "attach_btf_id", i->attach_btf_id);
 }
 
 /* Adds map_ids, a list of n, to the info at the top: 0 or -errno. */
@@ -578,7 +572,7 @@ static void push_result(lua_State *L, const struct lb_runtype *t, const struct l
 	lua_pushinteger(L, run->retval);
 	lua_setfield(L, -2, "retval");
 	if (t->can & LB_RUN_TIMES)
-		set_int(L, "ns", run->ns);
+		lb_set_int(L, "ns", run->ns);
 	if (run->data_out) {
 		lua_pushlstring(L, run->data_out, run->data_out_size);
 		lua_setfield(L, -2, "data");

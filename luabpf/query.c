@@ -97,28 +97,6 @@ static struct lb_fragment read_code(lua_State *L, int kept, const char *what)
 	return f;
 }
 
-static uint32_t field(lua_State *L, int idx, const char *name, uint32_t max)
-{
-	lua_Integer v;
-
-	lua_getfield(L, idx, name);
-	v = luaL_optinteger(L, -1, 0);
-	lua_pop(L, 1);
-	if (v < 0 || v > max)
-		luaL_error(L, "%s: %I is out of range", name, (LUAI_UACINT)v);
-	return (uint32_t)v;
-}
-
-static bool flag(lua_State *L, int idx, const char *name)
-{
-	bool on;
-
-	lua_getfield(L, idx, name);
-	on = lua_toboolean(L, -1);
-	lua_pop(L, 1);
-	return on;
-}
-
 /* The number of the field's text in names, which NULL ends. */
 static int choice(lua_State *L, int idx, const char *name, const char *const names[])
 {
@@ -165,13 +143,13 @@ static void read_reductions(lua_State *L, struct query *q, int kept)
 		push_item(L, i, "reductions");
 		item = lua_gettop(L);
 		r[i].op = (enum lb_reduce_op)choice(L, item, "op", ops);
-		r[i].cpu = field(L, item, "cpu", UINT16_MAX);
-		r[i].offset = field(L, item, "offset", INT32_MAX);
-		r[i].size = field(L, item, "size", 8);
-		r[i].bit = field(L, item, "bit", 63);
-		r[i].bits = field(L, item, "bits", 64);
-		r[i].is_signed = flag(L, item, "signed");
-		r[i].big = flag(L, item, "big");
+		r[i].cpu = lb_opt_upto(L, item, "cpu", UINT16_MAX);
+		r[i].offset = lb_opt_upto(L, item, "offset", INT32_MAX);
+		r[i].size = lb_opt_upto(L, item, "size", 8);
+		r[i].bit = lb_opt_upto(L, item, "bit", 63);
+		r[i].bits = lb_opt_upto(L, item, "bits", 64);
+		r[i].is_signed = lb_opt_flag(L, item, "signed");
+		r[i].big = lb_opt_flag(L, item, "big");
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
@@ -218,8 +196,8 @@ static void read_zeros(lua_State *L, struct query *q, int kept)
 
 	for (uint32_t i = 0; i < n; i++) {
 		push_item(L, i, "zeros");
-		z[i].offset = field(L, lua_gettop(L), "offset", INT32_MAX);
-		z[i].size = field(L, lua_gettop(L), "size", INT32_MAX);
+		z[i].offset = lb_opt_upto(L, lua_gettop(L), "offset", INT32_MAX);
+		z[i].size = lb_opt_upto(L, lua_gettop(L), "size", INT32_MAX);
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
@@ -269,16 +247,16 @@ static int query_new(lua_State *L)
 	lua_setiuservalue(L, 3, MAP);
 	q->spec.env = (struct lb_env){ .key_size = m->key.size, .value_size = m->value.size,
 				       .ncpu = m->value.ncpu,
-				       .nparams = field(L, 2, "nparams", LB_MAX_PARAMS) };
+				       .nparams = lb_opt_upto(L, 2, "nparams", LB_MAX_PARAMS) };
 	read_reductions(L, q, 4);
 	lua_getfield(L, 2, "where");
 	q->spec.where = read_code(L, 4, "where");
 	read_columns(L, q, 4);
 	read_sums(L, q, 4);
 	read_zeros(L, q, 4);
-	q->spec.keys = flag(L, 2, "keys");
-	q->spec.values = flag(L, 2, "values");
-	q->spec.remove = flag(L, 2, "remove");
+	q->spec.keys = lb_opt_flag(L, 2, "keys");
+	q->spec.values = lb_opt_flag(L, 2, "values");
+	q->spec.remove = lb_opt_flag(L, 2, "remove");
 	prepare_all(L, q, 4);
 	q->map = m;
 	lua_settop(L, 3);
@@ -595,37 +573,21 @@ static int not_allowed(lua_State *L)
 	return 4;
 }
 
-static lua_Integer arg_int(lua_State *L, const char *name)
-{
-	lua_Integer v;
-
-	lua_getfield(L, 2, name);
-	v = luaL_optinteger(L, -1, 0);
-	lua_pop(L, 1);
-	return v;
-}
-
-static void set_field(lua_State *L, const char *name, uint64_t v)
-{
-	lua_pushinteger(L, (lua_Integer)v);
-	lua_setfield(L, -2, name);
-}
-
 static void push_result(lua_State *L, const struct query *q, const struct lb_scan_result *r)
 {
 	char text[128];
 
 	lua_createtable(L, 0, 10);
-	set_field(L, "visited", r->visited);
-	set_field(L, "matched", r->matched);
-	set_field(L, "deleted", r->deleted);
-	set_field(L, "missing", r->missing);
-	set_field(L, "cut", r->cut);
-	set_field(L, "stored", r->stored);
+	lb_set_int(L, "visited", r->visited);
+	lb_set_int(L, "matched", r->matched);
+	lb_set_int(L, "deleted", r->deleted);
+	lb_set_int(L, "missing", r->missing);
+	lb_set_int(L, "cut", r->cut);
+	lb_set_int(L, "stored", r->stored);
 	lua_pushstring(L, stop_names[r->stop]);
 	lua_setfield(L, -2, "stop");
 	if (r->stop == LB_STOP_ERROR) {
-		set_field(L, "errno", (uint64_t)-r->error);
+		lb_set_int(L, "errno", (uint64_t)-r->error);
 		lua_pushstring(L, lb_strerror(-r->error, text, sizeof(text)));
 		lua_setfield(L, -2, "error");
 	}
@@ -650,10 +612,10 @@ static struct lb_scan_args scan_args(lua_State *L, const uint64_t *params)
 {
 	return (struct lb_scan_args){
 		.params = params,
-		.limit = (uint64_t)arg_int(L, "limit"),
-		.count_on = flag(L, 2, "count_on"),
-		.dry = flag(L, 2, "dry"),
-		.max_visits = (uint64_t)arg_int(L, "max_visits"),
+		.limit = (uint64_t)lb_opt_int(L, 2, "limit", 0),
+		.count_on = lb_opt_flag(L, 2, "count_on"),
+		.dry = lb_opt_flag(L, 2, "dry"),
+		.max_visits = (uint64_t)lb_opt_int(L, 2, "max_visits", 0),
 	};
 }
 
@@ -700,8 +662,8 @@ static int query_scan(lua_State *L)
 	lua_settop(L, 2);
 	lua_getfield(L, 2, "params");
 	params = check_params(L, q, 3);
-	nrows = (uint64_t)arg_int(L, "rows");
-	budget = (uint64_t)arg_int(L, "budget");
+	nrows = (uint64_t)lb_opt_int(L, 2, "rows", 0);
+	budget = (uint64_t)lb_opt_int(L, 2, "budget", 0);
 	args = scan_args(L, params);
 	lua_getiuservalue(L, 1, MAP);
 	rows = lb_rows_new(L, 4);

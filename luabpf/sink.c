@@ -28,42 +28,13 @@
 
 /* ---- options ------------------------------------------------------------ */
 
-static lua_Integer get_int(lua_State *L, int idx, const char *name, lua_Integer def)
-{
-	lua_Integer v;
-
-	lua_getfield(L, idx, name);
-	v = luaL_optinteger(L, -1, def);
-	lua_pop(L, 1);
-	return v;
-}
-
-static bool get_flag(lua_State *L, int idx, const char *name)
-{
-	bool on;
-
-	lua_getfield(L, idx, name);
-	on = lua_toboolean(L, -1);
-	lua_pop(L, 1);
-	return on;
-}
-
 static size_t get_memory(lua_State *L)
 {
-	lua_Integer v = get_int(L, 1, "memory", 0);
+	lua_Integer v = lb_opt_int(L, 1, "memory", 0);
 
 	if (v < 0)
 		luaL_error(L, "memory: not negative");
 	return (size_t)v;
-}
-
-/* Raises an error object with that message and errno. */
-static int over(lua_State *L, int err, const char *message)
-{
-	luaL_pushfail(L);
-	lua_pushstring(L, message);
-	lua_pushinteger(L, -err);
-	return lb_throw(L);
 }
 
 /* ---- aggregation -------------------------------------------------------- */
@@ -113,11 +84,11 @@ static uint32_t read_item(lua_State *L, struct lb_agg_item *item)
 	luaL_checktype(L, idx, LUA_TTABLE);
 	lua_getfield(L, idx, "fn");
 	item->fn = (enum lb_agg_fn)luaL_checkoption(L, -1, NULL, fn_names);
-	item->column = (uint32_t)get_int(L, idx, "column", 0);
-	item->width = (uint32_t)get_int(L, idx, "width", 1);
-	item->is_signed = get_flag(L, idx, "signed");
+	item->column = lb_opt_upto(L, idx, "column", LB_AGG_MAX_GROUP * 4);
+	item->width = (uint32_t)lb_opt_int(L, idx, "width", 1);
+	item->is_signed = lb_opt_flag(L, idx, "signed");
 	lua_settop(L, idx - 1);
-	if (item->column > LB_AGG_MAX_GROUP * 4 || item->width > LB_AGG_MAX_GROUP)
+	if (item->width > LB_AGG_MAX_GROUP)
 		luaL_error(L, "items: column out of range");
 	return item->fn == LB_AGG_COUNT ? 0 : item->column + (item->width ? item->width : 1);
 }
@@ -169,8 +140,7 @@ static int agg_new(lua_State *L)
 	luaL_setmetatable(L, LB_AGG);
 	spec = &g->spec;
 	g->nwords = read_items(L, g);
-	spec->group_columns = (uint32_t)get_int(L, 1, "groups", 0);
-	luaL_argcheck(L, spec->group_columns <= LB_AGG_MAX_GROUP, 1, "too many group columns");
+	spec->group_columns = lb_opt_upto(L, 1, "groups", LB_AGG_MAX_GROUP);
 	g->nwords += spec->group_columns;
 	spec->items = g->items;
 	spec->nitems = g->nitems;
@@ -187,7 +157,7 @@ static int agg_failed(lua_State *L, const struct agg *g, int err)
 {
 	char buf[128];
 
-	return over(L, err, lb_agg_error(&g->a, buf, sizeof(buf)));
+	return lb_throw_text(L, -err, lb_agg_error(&g->a, buf, sizeof(buf)));
 }
 
 /* agg:add(rows) */
@@ -270,8 +240,8 @@ static struct lb_agg_sort read_sort(lua_State *L, const struct agg *g)
 	lua_getfield(L, 2, "by");
 	sort.by = (enum lb_agg_by)luaL_checkoption(L, -1, "key", by);
 	lua_pop(L, 1);
-	sort.which = (uint32_t)get_int(L, 2, "which", 0);
-	sort.descending = get_flag(L, 2, "descending");
+	sort.which = lb_opt_upto(L, 2, "which", UINT32_MAX);
+	sort.descending = lb_opt_flag(L, 2, "descending");
 	if (sort.by == LB_BY_ITEM)
 		most = g->nitems;
 	if (sort.by != LB_BY_KEY && sort.which >= most)
@@ -299,7 +269,7 @@ static int agg_result(lua_State *L)
 	luaL_checktype(L, 5, LUA_TTABLE);
 	luaL_argcheck(L, lua_rawlen(L, 5) == g->nitems, 2, "a name for each item expected");
 	sort = read_sort(L, g);
-	limit = get_int(L, 2, "limit", UINT32_MAX);
+	limit = lb_opt_int(L, 2, "limit", UINT32_MAX);
 	n = lb_agg_sort(&g->a, &sort, limit < 0 ? 0 : limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit);
 	if (n < 0)
 		return agg_failed(L, g, (int)n);
@@ -354,15 +324,14 @@ static int topn_new(lua_State *L)
 	luaL_setmetatable(L, LB_TOPN);
 	lua_pushvalue(L, 2);
 	lua_setiuservalue(L, 3, 1);
-	t->ncolumns = (uint32_t)get_int(L, 1, "columns", 0);
-	t->values = get_flag(L, 1, "values");
-	luaL_argcheck(L, t->ncolumns <= LB_AGG_MAX_GROUP * 6, 1, "too many columns");
-	limit = get_int(L, 1, "limit", -1);
+	t->ncolumns = lb_opt_upto(L, 1, "columns", LB_AGG_MAX_GROUP * 6);
+	t->values = lb_opt_flag(L, 1, "values");
+	limit = lb_opt_int(L, 1, "limit", -1);
 	spec.limit = limit < 0 ? LB_ALL_ROWS : (uint64_t)limit;
 	spec.key_size = m->key.size;
 	spec.data_size = t->values ? m->value.stride : t->ncolumns * (uint32_t)sizeof(uint64_t);
-	spec.is_signed = get_flag(L, 1, "signed");
-	spec.descending = get_flag(L, 1, "descending");
+	spec.is_signed = lb_opt_flag(L, 1, "signed");
+	spec.descending = lb_opt_flag(L, 1, "descending");
 	spec.memory = get_memory(L);
 	luaL_argcheck(L, spec.key_size, 1, "a map without keys");
 	lb_topn_open(&t->t, &spec);
@@ -374,7 +343,7 @@ static int topn_failed(lua_State *L, const struct topn *t, int err)
 {
 	char buf[128];
 
-	return over(L, err, lb_topn_error(&t->t, buf, sizeof(buf)));
+	return lb_throw_text(L, -err, lb_topn_error(&t->t, buf, sizeof(buf)));
 }
 
 /* top:add(rows, by) */

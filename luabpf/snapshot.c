@@ -112,8 +112,7 @@ static int open_target(lua_State *L, struct writer *w)
 {
 	int fd;
 
-	lua_getfield(L, 1, "memory");
-	if (lua_toboolean(L, -1)) {
+	if (lb_opt_flag(L, 1, "memory")) {
 		w->memory = memfd_create("luabpf snapshot", MFD_CLOEXEC);
 		fd = w->memory < 0 ? -errno : w->memory;
 	} else {
@@ -369,19 +368,13 @@ static int snapshot_header(lua_State *L)
 	return 2;
 }
 
-static void set_int(lua_State *L, const char *name, uint64_t v)
-{
-	lua_pushinteger(L, (lua_Integer)v);
-	lua_setfield(L, -2, name);
-}
-
 static void add_damage(lua_State *L, const char *why, uint64_t from, uint64_t to)
 {
 	lua_createtable(L, 0, 5);
 	lua_pushstring(L, why ? why : "unreadable");
 	lua_setfield(L, -2, "reason");
-	set_int(L, "from", from);
-	set_int(L, "to", to);
+	lb_set_int(L, "from", from);
+	lb_set_int(L, "to", to);
 }
 
 /*
@@ -396,16 +389,16 @@ static int snapshot_damage(lua_State *L)
 	lua_newtable(L);
 	if (s->fault.why) {
 		add_damage(L, s->fault.why, s->fault.offset, s->fault.offset);
-		set_int(L, "entries", 0);
+		lb_set_int(L, "entries", 0);
 		lua_rawseti(L, -2, ++n);
 	}
 	for (uint32_t i = 0; i < s->ngaps; i++) {
 		const struct lb_snap_gap *g = &s->gaps[i];
 
 		add_damage(L, g->why, g->from, g->to);
-		set_int(L, "after", g->first);
+		lb_set_int(L, "after", g->first);
 		if (g->entries != LB_SNAP_UNKNOWN)
-			set_int(L, "entries", g->entries);
+			lb_set_int(L, "entries", g->entries);
 		lua_rawseti(L, -2, ++n);
 	}
 	return 1;
@@ -495,8 +488,7 @@ static int cursor_new(lua_State *L)
 	lua_setiuservalue(L, 3, OF_HANDLE);
 	lua_getfield(L, 2, "batch_size");
 	c->want = (uint32_t)lb_check_int(L, -1, 1, UINT32_MAX);
-	lua_getfield(L, 2, "raw");
-	c->raw = lua_toboolean(L, -1);
+	c->raw = lb_opt_flag(L, 2, "raw");
 	lua_settop(L, 3);
 	c->of = s;
 	lb_snap_start(&c->c, &s->s);
