@@ -322,7 +322,7 @@ end
 local function entries_table(bench)
   local shapes = {}
   for _, n in ipairs { 1000, 10000, 100000, 1000000, 4000000 } do
-    shapes[#shapes + 1] = { entries = n * bench.entries // 1000000 }
+    shapes[#shapes + 1] = { entries = math.max(n * bench.entries // 1000000, 1) }
   end
   return shapes_table(bench, "entries", shapes)
 end

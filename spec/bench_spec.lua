@@ -70,6 +70,31 @@ describe("bench", function()
     assert.not_matches("upsert", output)
   end)
 
+  it("is made a page and charts", function()
+    local output, status = bench(build, "--quick --entries 500 --runs 1 --all --json")
+    assert.equal(0, status, output)
+    local folder <close> = fake_baseline ""
+    local file <close> = assert(io.open(folder.path .. "/run.json", "w"))
+    assert(file:write(output))
+    file:close()
+    local command = "LUA_PATH='%s' LUA_CPATH='%s' lua5.4 bench/charts.lua %s/run.json %s 2>&1"
+    local pipe <close> = io.popen(command:format(package.path, package.cpath, folder.path,
+      folder.path))
+    assert.equal("", pipe:read "a")
+    local page <close> = assert(io.open(folder.path .. "/performance.md"))
+    local text, charts = page:read "a", 0
+    assert.matches("| walk: batches%(4096%), nothing decoded | %d+%.%d+ of C | 1%.05 of C |", text)
+    for path in text:gmatch "!%[[^%]]+%]%(([^)]+)%)" do
+      local chart <close> = assert(io.open(folder.path .. "/" .. path))
+      local svg = chart:read "a"
+      assert.matches("^<svg xmlns=.*</svg>\n$", svg)
+      assert.not_matches("[^%w]nan[^%w]", svg)
+      assert.not_matches("[^%w]inf[^%w]", svg)
+      charts = charts + 1
+    end
+    assert.equal(5, charts)
+  end)
+
   it("fails when a result is wrong", function()
     local folder <close> = fake_baseline [["$REAL" "$@" | sed -u 's/ count=/ count=1/']]
     local output, status = bench(folder.path, "--entries 500 --runs 1 nothing")
