@@ -269,8 +269,9 @@ A query that the kernel can answer is cheapest there: nothing but its result is 
 
 ![Decoding](charts/decoding.svg)
 
-A table for each key and each value costs as much as reading them: half of that is Lua's allocator
-and collector. Views read a field where it is used, and queries leave out what is not asked for.
+A table for each key and each value costs more than reading them does: four fifths of that is Lua
+making and collecting such tables, which a script without luabpf pays too. Views read a field where
+it is used, and queries leave out what is not asked for.
 
 ## All tables
 ]]
