@@ -69,7 +69,7 @@ end
 
 -- A number without zeros behind its point.
 local function plain(n)
-  return n == math.floor(n) and ("%d"):format(math.tointeger(n)) or ("%.2g"):format(n)
+  return n == math.floor(n) and ("%d"):format(math.tointeger(n)) or ("%.4g"):format(n)
 end
 
 --- Horizontal bars. rows: { label, value }; mark: a limit for all of them.
@@ -265,19 +265,21 @@ take memory, and one call lasts longer. The default of 4,096 stays in the cache.
 
 ![Sums](charts/statistics.svg)
 
-A query that the kernel can answer is cheapest there: nothing but its result is copied out.
+A query that the kernel can answer is cheapest there: nothing but its result is copied out. At
+4,000,000 entries `count(where)` goes to the batch engine by itself: a run inside the kernel would
+take longer than the default budget of 250 ms allows.
 
 ![Decoding](charts/decoding.svg)
 
 A table for each key and each value costs more than reading them does: four fifths of that is Lua
-making and collecting such tables, which a script without luabpf pays too. Views read a field where
-it is used, and queries leave out what is not asked for.
+making and collecting such tables (by instructions), which any Lua script pays. Views read a field
+where it is used, and queries leave out what is not asked for.
 
 ## All tables
 ]]
 
 local function about(machine)
-  return ("%s, %d CPUs, %d MiB of memory; Linux %s; %s; %s; load %.1f when the run began."):format(
+  return ("%s, %d CPUs, %d MiB of memory; Linux %s; %s; %s; load %.1f when the\nrun began."):format(
     machine.cpu, machine.cpus, machine.memory, machine.kernel, machine.lua, machine.date,
     machine.load)
 end
@@ -285,7 +287,7 @@ end
 local CLOCKS <const> = {
   wall = "Times are by the clock.",
   cpu = "Times are of the CPU, not by the clock, because the machine was busy with other work; "
-    .. "what several threads do is by the clock all the same, and suffers.",
+    .. "what\nseveral threads do is by the clock all the same, and suffers.",
 }
 
 local function capital(text)
