@@ -592,6 +592,9 @@ describe("a table of connections", function()
         { per_protocol = { sctp = 1 } })
       raises("cleanup: option 'per_protocol.udp'", tracker.cleanup, tracker,
         { per_protocol = { udp = "x" } })
+      raises("cleanup: option 'per_protocol.udp': -1 is negative", tracker.cleanup, tracker,
+        { per_protocol = { udp = -1 } })
+      raises("cleanup: option 'idle': -1 is negative", tracker.cleanup, tracker, { idle = -1 })
       raises("cleanup: option 'where'", tracker.cleanup, tracker, { idle = 0, where = 1 })
       raises("no field 'byts'", tracker.cleanup, tracker, { idle = 0, where = "value.byts == 0" })
       raises("cleanup: unknown option 'older'", tracker.cleanup, tracker, { older = 1 })

@@ -111,4 +111,28 @@ describe("an error of misuse", function()
     assert.matches('size: integer or text such as "64MiB" expected, got nil',
       message_of(bpf.size, nil, 1, {}))
   end)
+
+  it("blames the line of the caller", function()
+    local map = helper.map()
+    local snapshot <close> = map:snapshot()
+    local function nothing() end
+    for _, call in ipairs {
+      function() local ns = bpf.duration "x" return ns end,
+      function() local bytes = bpf.size(-1) return bytes end,
+      function() bpf.sleep(-1) end,
+      function() bpf.sleep "x" end,
+      function() map:count("true", { memory = -1 }) end,
+      function() map:count("true", { budget = "x" }) end,
+      function() map:explain { budget = -1 } end,
+      function() map:export(nothing, { checkpoint_interval = -1 }) end,
+      function() map:parallel { map = nothing, where = 5 } end,
+      function() map:parallel { map = nothing, batch_size = 0 } end,
+      function() map:parallel { map = nothing, where = nothing, params = {} } end,
+      function() snapshot:diff(snapshot, { memory = -1 }) end,
+      function() snapshot:diff(snapshot, { memory = "x" }) end,
+    } do
+      local line = debug.getinfo(call, "S").linedefined
+      assert.matches("misuse_spec.lua:" .. line .. ": ", message_of(call))
+    end
+  end)
 end)

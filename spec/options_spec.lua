@@ -100,6 +100,16 @@ describe("options.duration", function()
   end)
 end)
 
+describe("options.period", function()
+  it("is a duration that is not negative", function()
+    assert.equal(30000000000, options.period "30s")
+    assert.equal(0, options.period(0))
+    assert.matches("idle: %-1 is negative", message_of(options.period, -1, "idle"))
+    assert.matches('idle: integer or text such as "30s" expected, got ',
+      message_of(options.period, "x", "idle"))
+  end)
+end)
+
 describe("options.size", function()
   it("reads every unit, in bytes", function()
     for text, bytes in pairs { ["5B"] = 5, ["1KiB"] = 1024, ["64MiB"] = 64 << 20,
@@ -107,6 +117,11 @@ describe("options.size", function()
       assert.equal(bytes, options.size(text), text)
     end
     assert.equal(77, options.size(77))
+  end)
+
+  it("raises for a negative one", function()
+    assert.matches("memory: %-1 is negative", message_of(options.size, -1, "memory"))
+    assert.equal(0, options.size(0))
   end)
 
   it("raises for what is no size", function()

@@ -146,6 +146,13 @@ describe("parallel", function()
     end, "unknown option")
     assert.error_matches(function() map:parallel { map = nothing, workers = 0 } end, "workers")
     assert.error_matches(function() map:parallel { map = nothing, workers = 257 } end, "workers")
+    assert.error_matches(function()
+      map:parallel { map = nothing, where = nothing, params = { a = 1 } }
+    end, "params go with text")
+    assert.error_matches(function() map:parallel { map = nothing, where = 5 } end,
+      "parallel: where: text, .*got number")
+    assert.error_matches(function() map:parallel { map = nothing, batch_size = 0 } end,
+      "parallel: option 'batch_size'")
     assert.error_matches(function() map:parallel { map = nothing, where = "value <" } end,
       "a value expected at the end")
     map:close()

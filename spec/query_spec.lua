@@ -671,6 +671,11 @@ describe("a query", function()
     assert.equal("s", map:explain({ select = "sum(value.hits) as s" }).fragments[1].name)
     assert.error_matches(function() map:explain { where = "value.nope" } end, "nope")
     assert.error_matches(function() map:explain { dry_run = true } end, "unknown option")
+    assert.error_matches(function() map:explain { limit = -1 } end, "option 'limit'")
+    assert.error_matches(function() map:explain { memory = -1 } end,
+      "explain: option 'memory': %-1 is negative")
+    assert.error_matches(function() map:explain { budget = -1 } end,
+      "explain: option 'budget': %-1 is negative")
   end)
 
   it("compiles to instructions that are printed", function()

@@ -4,6 +4,7 @@
 -- by expressions, in every engine.
 
 local bpf = require "luabpf"
+local core = require "luabpf.core"
 local helper = require "spec.helper"
 
 describe("delete_where with a function", function()
@@ -411,6 +412,29 @@ describe("drain with a condition", function()
     assert.equal(100 - handed, map:count())
     assert.is_false(report.complete)
     assert.equal(handed, report.deleted)
+  end)
+
+  it("hands over what it removed before the system refused", function()
+    local class = core.classes["luabpf.map"]
+    local delete_batch, map, seen = class.delete_batch, numbers(100), {}
+    finally(function() class.delete_batch = delete_batch end)
+    -- As of a system that fails after the first three.
+    function class.delete_batch(self, some, options)
+      local some_of_them = some:pick { 1, 2, 3 }
+      options.if_equal = some_of_them
+      local deleted, missing, changed, status = delete_batch(self, some_of_them, options)
+      return nil, "failing: delete_batch: refused", 5, { deleted, missing, changed, status }
+    end
+    local ok, err = pcall(function()
+      for batch in map:drain { where = function() return true end } do
+        for key in batch:entries() do seen[#seen + 1] = key end
+      end
+    end)
+    assert.is_false(ok)
+    assert.equal(5, err.errno)
+    assert.equal(3, #seen)
+    assert.equal(97, map:count())
+    for _, key in ipairs(seen) do assert.is_nil(map:lookup(key)) end
   end)
 
   it("checks its arguments", function()

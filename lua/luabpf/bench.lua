@@ -96,7 +96,7 @@ end
 return function(self, given)
   core.check_map(self)
   given = options.check("bench", given, OPTIONS)
-  local patience = options.duration(given.patience or PATIENCE, "bench: option 'patience'")
+  local patience = options.period(given.patience or PATIENCE, "bench: option 'patience'")
   local count, message, errno = map.count(self)
   if not count then return nil, message, errno end
   local result = { entries = count, sizes = {} }

@@ -302,7 +302,7 @@ function tracker:list(given)
   if given.state then wanted:add("value.state == $ct_state", "ct_state", given.state) end
   if given.idle then
     wanted:add("now - value.last_seen >= $ct_idle", "ct_idle",
-      options.duration(given.idle, "list: option 'idle'"))
+      options.period(given.idle, "list: option 'idle'"))
   end
   if given.endpoint then
     wanted:add_ends { check_endpoint(given.endpoint, "list: option 'endpoint'") }
@@ -436,14 +436,14 @@ local function durations(given, what, names)
   local ns = {}
   for name, value in pairs(given or {}) do
     options.choice("cleanup", what, name, names, nil, 4)
-    ns[name] = options.duration(value, ("cleanup: option '%s.%s'"):format(what, name), 3)
+    ns[name] = options.period(value, ("cleanup: option '%s.%s'"):format(what, name), 4)
   end
   return ns
 end
 
 -- How long a connection may be idle, by state, else by protocol, else any.
 local function allowances(given)
-  local by = { idle = given.idle and options.duration(given.idle, "cleanup: option 'idle'", 3),
+  local by = { idle = given.idle and options.period(given.idle, "cleanup: option 'idle'", 3),
     protocol = durations(given.per_protocol, "per_protocol", PROTOCOLS),
     state = durations(given.per_state, "per_state", STATES) }
   by.protocol.icmpv6 = by.protocol.icmpv6 or by.protocol.icmp

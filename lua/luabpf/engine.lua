@@ -56,7 +56,7 @@ function engine.run(what, given, known)
     start = core.now() }
   run.engine = options.choice(what, "engine", given.engine, ENGINES, nil, 4)
   run.memory = options.size(given.memory or defaults.memory, what .. ": option 'memory'", 3)
-  run.budget = options.duration(given.budget or defaults.budget, what .. ": option 'budget'", 3)
+  run.budget = options.period(given.budget or defaults.budget, what .. ": option 'budget'", 3)
   run.batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size, 4)
   run.workers = options.integer(what, "workers", given.workers, 1, MOST_WORKERS, 1, 4)

@@ -5,6 +5,7 @@
 local compile = require "luabpf.compile"
 local core = require "luabpf.core"
 local engine = require "luabpf.engine"
+local options = require "luabpf.options"
 local show = require "luabpf.show"
 
 local map = core.classes["luabpf.map"]
@@ -45,6 +46,7 @@ end
 function map:explain(given)
   local run = engine.run("explain", given, EXPLAIN_OPTIONS)
   given = run.given
+  options.integer("explain", "limit", given.limit, 0, math.maxinteger)
   local kind = kind_of(given)
   run.deletes = kind == "delete"
   local query, plan = engine.prepare(self, kind, run, { where = given.where,

@@ -79,8 +79,8 @@ local function new_run(target, given, known)
   run.format = options.choice("export", "format", given.format, FORMATS, format_of(target), 4)
   run.batch_size = options.integer("export", "batch_size", given.batch_size, 1, 0xffffffff,
     given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
-  run.interval = options.duration(given.checkpoint_interval or defaults.checkpoint_interval,
-    "export: option 'checkpoint_interval'", 4)
+  run.interval = options.period(given.checkpoint_interval or defaults.checkpoint_interval,
+    "export: option 'checkpoint_interval'", 3)
   run.checkpoint = given.checkpoint
   if given.drain and type(target) == "string" and target ~= "-" then
     run.checkpoint = given.checkpoint or target .. ".ckpt"

@@ -53,7 +53,7 @@ local bpf = {
 -- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d
 -- @treturn integer
 function bpf.duration(value)
-  local ns = options.duration(value, "duration", 3)
+  local ns = options.duration(value, "duration", 2)
   return ns
 end
 
@@ -61,15 +61,15 @@ end
 -- @param value integer bytes, or text: "64MiB"; units B KiB MiB GiB
 -- @treturn integer
 function bpf.size(value)
-  local bytes = options.size(value, "size", 3)
+  local bytes = options.size(value, "size", 2)
   return bytes
 end
 
 --- Sleeps.
--- @param duration integer nanoseconds or text ("1s")
+-- @param duration integer nanoseconds or text ("1s"); not negative
 -- @treturn boolean false when a signal ended it early
 function bpf.sleep(duration)
-  return core.sleep(options.duration(duration, "sleep", 3))
+  return core.sleep(options.period(duration, "sleep", 2))
 end
 
 return bpf

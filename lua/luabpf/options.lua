@@ -53,6 +53,8 @@ function options.choice(what, name, value, choices, default, level)
     table.concat(choices, '", "'), tostring(value)), level or 3)
 end
 
+-- Errors blame as error() with that level would in the function that calls options.*, which
+-- tail calls this; without a tail call it is one more.
 local function quantity(text, what, units, example, level)
   if math.type(text) and math.tointeger(text) then return math.tointeger(text) end
   local number, unit = tostring(text):match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
@@ -78,13 +80,29 @@ function options.duration(value, what, level)
   return quantity(value, what, UNITS, "30s", level or 2)
 end
 
+local function not_negative(n, what, level)
+  if n < 0 then
+    error(("%s: %d is negative"):format(what or "argument", n), level + 1)
+  end
+  return n
+end
+
+--- A duration that something takes or lasts: options.duration, but not negative.
+function options.period(value, what, level)
+  level = level or 2
+  local ns = quantity(value, what, UNITS, "30s", level + 1)
+  return not_negative(ns, what, level)
+end
+
 --- A size in bytes.
 -- @param value integer bytes, or text: "64MiB"; units B KiB MiB GiB
 -- @tparam[opt] string what names it in the error that is raised for anything else
 -- @tparam[opt=2] integer level whom that error blames, as in error()
 -- @treturn integer
 function options.size(value, what, level)
-  return quantity(value, what, SIZES, "64MiB", level or 2)
+  level = level or 2
+  local bytes = quantity(value, what, SIZES, "64MiB", level + 1)
+  return not_negative(bytes, what, level)
 end
 
 return options

@@ -23,11 +23,12 @@ local function new_job(self, given)
   local job = { fd = self:fd(), key = facts.env.key, value = facts.env.value, map = given.map,
     reduce = given.reduce }
   job.batch_size = options.integer("parallel", "batch_size", given.batch_size, 1, 0xffffffff,
-    common.defaults.batch_size, 5)
+    common.defaults.batch_size, 4)
   if type(given.where) == "function" then
+    if given.params then error("parallel: params go with text", 3) end
     job.where = given.where
   elseif given.where ~= nil then
-    job.where = prepare.text(given.where, "parallel")
+    job.where = prepare.text(given.where, "parallel", 4)
     job.params = prepare.params(prepare.query(self, "entries", { where = job.where }),
       given.params)
   end

@@ -368,7 +368,7 @@ function class:diff(old, given)
   given = options.check("diff", given, DIFF_OPTIONS)
   snapshot.check(self, "diff", 3)
   snapshot.check(old, "diff", 3)
-  local memory = options.size(given.memory or common.defaults.memory, "diff: option 'memory'", 3)
+  local memory = options.size(given.memory or common.defaults.memory, "diff: option 'memory'", 2)
   local why = unlike(self:header(), old:header())
   if why then error("diff: " .. why, 2) end
   local diff = core.snapshot_diff(self, old, memory)

@@ -64,7 +64,8 @@ local function delete_matching(query, run, some, report)
   return gone, message, errno
 end
 
--- Deletes of the candidates what is still meant: a batch of what is gone, if it is wanted.
+-- Deletes of the candidates what is still meant: a batch of what is gone, if it is wanted, also
+-- where the system then refused to go on, and its message and errno.
 local function delete_some(self, query, run, some, report)
   local gone, message, errno
   if run.filter then
@@ -73,8 +74,7 @@ local function delete_some(self, query, run, some, report)
     gone, message, errno = delete_matching(query, run, some, report)
   end
   if run.on_delete then deliver(gone, run.on_delete, report) end
-  if message then common.throw(message, errno) end
-  return gone
+  return gone, message, errno
 end
 
 -- How many more may be deleted; in a dry run, would be.
@@ -100,7 +100,8 @@ local function delete_up_to(self, query, run, candidates, report)
     local last = math.min(#candidates, at + left - 1) // 1
     report.matched = report.matched + last - at + 1
     if not run.dry_run then
-      delete_some(self, query, run, part_of(candidates, at, last), report)
+      local _, message, errno = delete_some(self, query, run, part_of(candidates, at, last), report)
+      if message then common.throw(message, errno) end
     end
     at = last + 1
   end
@@ -221,8 +222,9 @@ local function drain_where(self, query, run, report)
     if #some > left then some = part_of(some, 1, left) end
     report.matched = report.matched + #some
     if #some > 0 then
-      local gone = delete_some(self, query, run, some, report)
+      local gone, message, errno = delete_some(self, query, run, some, report)
       if #gone > 0 then coroutine.yield(gone) end
+      if message then common.throw(message, errno) end
     end
     if room(run, report) <= 0 then return end
   end
