@@ -376,6 +376,23 @@ describe("an export that is killed", function()
 end)
 
 describe("a drain by export", function()
+  it("makes columns of parameters and clocks, its own and those of where", function()
+    local map = filled(20)
+    local options = { drain = true, where = "value.a > $least and now > 0",
+      columns = { "key + $more as k", "now as n" }, params = { least = 15, more = 100 } }
+    assert.equal(5, assert(map:export(path "x", options)).deleted)
+    local sum = 0
+    for line in io.lines(path "x") do sum = sum + line:match '^{"k":(%d+),"n":%d+}$' end
+    assert.equal(5 * 100 + 16 + 17 + 18 + 19 + 20, sum)
+    assert.error_matches(function()
+      map:export(path "x", { drain = true, columns = "key as k", params = { most = 1 } })
+    end, "params.most: no such parameter")
+    assert.error_matches(function()
+      map:export(path "x", { drain = true, columns = "key + $more as k" })
+    end, "params.more: missing")
+    assert.equal(15, map:count())
+  end)
+
   it("deletes what it wrote, and reports it", function()
     local map = filled(1000)
     local report = assert(map:export(path "x", { drain = true }))

@@ -92,6 +92,25 @@ end
 
 -- ---- what is written of a batch ----------------------------------------------------
 
+-- Whether a query has a parameter of that name.
+local function has_param(query, name)
+  for _, param in ipairs(query.shared.params) do
+    if param.name == name and param.kind ~= "clock" then return true end
+  end
+  return false
+end
+
+-- The parameters of a query, packed: those given, without what only the other query has.
+local function pack_params(run, query, other)
+  local values = {}
+  for name, value in pairs(run.given.params or {}) do
+    if has_param(query, name) or not (other and has_param(other, name)) then
+      values[name] = value
+    end
+  end
+  return prepare.params(query, values, run.clocks.now, run.clocks.boottime)
+end
+
 -- The queries that choose entries and make columns of them. A drain has both apart: it needs the
 -- entries that it wrote columns of.
 local function prepare_queries(self, run)
@@ -102,7 +121,7 @@ local function prepare_queries(self, run)
   end
   where = prepare.text(where, "export", 4)
   run.where = where
-  if where or given.params or (given.columns and not given.drain) then
+  if where or (given.params and not given.columns) or (given.columns and not given.drain) then
     run.query = prepare.query(self, "keyed", { where = where,
       columns = not given.drain and given.columns or nil })
   end
@@ -113,9 +132,8 @@ local function prepare_queries(self, run)
   end
   local clocks = run.checkpoint and not given.restart and checkpoint.clocks_of(run.checkpoint)
   run.clocks = clocks or { now = core.now(), boottime = core.boottime() }
-  if run.query then
-    run.packed = prepare.params(run.query, given.params, run.clocks.now, run.clocks.boottime)
-  end
+  if run.query then run.packed = pack_params(run, run.query, run.columns) end
+  if run.columns then run.packed_columns = pack_params(run, run.columns, run.query) end
 end
 
 -- What is written of a batch, a batch or rows with columns; and the entries of it.
@@ -127,7 +145,7 @@ local function chosen(run, batch, report)
     batch = run.block:batch()
   end
   if not run.columns then return batch, batch end
-  run.rows = run.columns.core:rows(batch, "", run.rows)
+  run.rows = run.columns.core:rows(batch, run.packed_columns, run.rows)
   return run.rows, batch
 end
 
@@ -225,9 +243,10 @@ end
 local function identity_of(self, run)
   local facts, given = prepare.facts(self), run.given
   local function sum(desc) return desc and core.crc32c(json.encode(desc)) end
+  local packed = run.packed .. (run.query ~= run.columns and run.packed_columns or "")
   return { map_id = facts.info.id, format = run.format, drain = given.drain or false,
     where = run.filter and sum_of(run.filter) or run.where,
-    params = run.packed ~= "" and checkpoint.hex(run.packed) or nil,
+    params = packed ~= "" and checkpoint.hex(packed) or nil,
     columns = given.columns and prepare.canonical(given.columns),
     key = sum(facts.env.key), value = sum(facts.env.value) }
 end
