@@ -63,6 +63,9 @@ struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_len
  */
 int lb_entries(lua_State *L, lua_CFunction next);
 
+/* Pushes what a scan did as a table. */
+void lb_push_scan_report(lua_State *L, const struct lb_scan_stats *st, bool complete);
+
 /* Pushes the position after the current step as a string that cursors take back. */
 void lb_cursor_push_position(lua_State *L, struct lb_cursor *c);
 

@@ -4,15 +4,18 @@
  */
 #include "crew.h"
 
-#include "source.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* What one thread has: a map handle with buffers of its own, its sums. */
+/* Bytes of text that a thread gathers before it hands them over, unless a row needs more. */
+#define TEXT_SIZE (64u << 10)
+/* Between two looks at whether the crew was cancelled; ns. */
+#define PATIENCE 100000000u
+
+/* What one thread has: a map handle with buffers of its own, its sums or its text. */
 struct lb_crew_member {
 	struct lb_kmap map;
 	struct lb_source source;
@@ -22,6 +25,8 @@ struct lb_crew_member {
 	uint8_t *match;
 	uint32_t room;			/* entries that words and match are for */
 	uint64_t visited, matched;
+	struct lb_parcel *text;		/* being filled, or NULL */
+	size_t text_room;
 	int err;
 };
 
@@ -50,19 +55,11 @@ static uint32_t judge(const struct lb_crew_spec *s, struct lb_crew_member *m,
 }
 
 /* Columns lie one after the other, so that each is an array of its own. */
-static int add_block(const struct lb_crew_spec *s, struct lb_crew_member *m,
-		     const struct lb_block *block)
+static int sum_up(const struct lb_crew_spec *s, struct lb_crew_member *m,
+		  const struct lb_block *block, uint32_t n)
 {
-	struct lb_agg_block rows = { .dense = true };
-	int err = make_room(s, m, block->n);
+	struct lb_agg_block rows = { .dense = true, .n = n };
 
-	if (err)
-		return err;
-	rows.n = judge(s, m, block);
-	m->visited += block->n;
-	m->matched += rows.n;
-	if (!s->agg || rows.n == 0)
-		return 0;
 	for (uint32_t i = 0; i < s->ncolumns; i++) {
 		uint64_t *words = m->words + (size_t)i * rows.n;
 
@@ -72,6 +69,100 @@ static int add_block(const struct lb_crew_spec *s, struct lb_crew_member *m,
 	rows.groups = m->columns;
 	rows.values = m->columns + s->agg->group_columns;
 	return lb_agg_add(&m->agg, &rows);
+}
+
+/* ---- rows of text --------------------------------------------------------------- */
+
+static int hand_over(struct lb_crew *c, struct lb_crew_member *m)
+{
+	struct lb_parcel *text = m->text;
+	bool cancelled = false;
+
+	m->text = NULL;
+	if (!text)
+		return 0;
+	while (!lb_workers_push(&c->workers, text, PATIENCE, &cancelled))
+		if (cancelled)
+			return -ECANCELED;
+	return 0;
+}
+
+/* Makes m->text one with room for another row. */
+static int make_text(struct lb_crew *c, struct lb_crew_member *m)
+{
+	size_t longest = lb_writer_longest(c->spec.writer);
+	int err;
+
+	if (m->text && m->text_room - m->text->key_bytes >= longest)
+		return 0;
+	err = hand_over(c, m);
+	if (err)
+		return err;
+	m->text_room = longest > TEXT_SIZE ? longest : TEXT_SIZE;
+	m->text = malloc(sizeof(*m->text) + m->text_room);
+	if (!m->text)
+		return -ENOMEM;
+	*m->text = (struct lb_parcel){ 0 };
+	return 0;
+}
+
+static int write_row(struct lb_crew *c, struct lb_crew_member *m, const uint8_t *const bases[2])
+{
+	int err = make_text(c, m);
+	char *text, *end;
+
+	if (err)
+		return err;
+	text = (char *)m->text->bytes;
+	end = lb_writer_row(c->spec.writer, bases, text + m->text->key_bytes);
+	m->text->key_bytes = (size_t)(end - text);
+	m->text->n++;
+	return 0;
+}
+
+/* Columns lie row after row, as the writer reads them. */
+static int write_rows(struct lb_crew *c, struct lb_crew_member *m, const struct lb_block *block)
+{
+	const struct lb_crew_spec *s = &c->spec;
+	size_t key_size = m->map.info.key_size, stride = m->map.value_stride;
+	const uint64_t *row = m->words;
+	int err = 0;
+
+	for (uint32_t i = 0; i < s->ncolumns; i++)
+		lb_interp_column(&s->columns[i], block, s->params, m->match, m->words + i,
+				 s->ncolumns);
+	for (uint32_t i = 0; i < block->n && !err; i++) {
+		const uint8_t *const entry[2] = { block->keys + i * key_size,
+						  block->values + i * stride };
+		const uint8_t *const columns[2] = { (const uint8_t *)row };
+
+		if (!m->match[i])
+			continue;
+		err = write_row(c, m, s->entries ? entry : columns);
+		row += s->ncolumns;
+	}
+	return err;
+}
+
+/* ---- threads ---------------------------------------------------------------------- */
+
+static int add_block(struct lb_crew *c, struct lb_crew_member *m, const struct lb_block *block)
+{
+	const struct lb_crew_spec *s = &c->spec;
+	int err = make_room(s, m, block->n);
+	uint32_t n;
+
+	if (err)
+		return err;
+	n = judge(s, m, block);
+	m->visited += block->n;
+	m->matched += n;
+	__atomic_fetch_add(&c->visited, block->n, __ATOMIC_RELAXED);
+	if (n && s->agg)
+		err = sum_up(s, m, block, n);
+	else if (n && s->writer)
+		err = write_rows(c, m, block);
+	return err;
 }
 
 static void work(struct lb_workers *workers, uint32_t index)
@@ -85,10 +176,12 @@ static void work(struct lb_workers *workers, uint32_t index)
 		const struct lb_block block = { m->source.buf.keys, m->source.buf.values,
 						(uint32_t)n };
 
-		m->err = add_block(&c->spec, m, &block);
+		m->err = add_block(c, m, &block);
 	}
 	if (n < 0)
 		m->err = n;
+	if (!m->err)
+		m->err = hand_over(c, m);
 	if (m->err)
 		lb_workers_cancel(workers);
 }
@@ -149,7 +242,8 @@ int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *ou
 	for (uint32_t i = 0; i < c->n; i++) {
 		struct lb_crew_member *m = &c->members[i];
 
-		if (!err)
+		/* Those that were cancelled have none of their own. */
+		if (m->err && (!err || err == -ECANCELED))
 			err = m->err;
 		if (!err && agg)
 			err = lb_agg_merge(agg, &m->agg);
@@ -158,6 +252,23 @@ int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *ou
 	}
 	out->full = err == -ENOBUFS;
 	return err;
+}
+
+struct lb_scan_stats lb_crew_stats(const struct lb_crew *c)
+{
+	struct lb_scan_stats all = { 0 };
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct lb_scan_stats *one = &c->members[i].source.stats;
+
+		all.batches += one->batches;
+		all.entries += one->entries;
+		all.calls += one->calls;
+		all.grown += one->grown;
+		all.retried += one->retried;
+		all.restarted += one->restarted;
+	}
+	return all;
 }
 
 static void dismiss(struct lb_crew_member *m)
@@ -170,6 +281,7 @@ static void dismiss(struct lb_crew_member *m)
 	free(m->columns);
 	free(m->words);
 	free(m->match);
+	free(m->text);
 }
 
 void lb_crew_close(struct lb_crew *c)

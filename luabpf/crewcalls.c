@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The class luabpf.crew: a query run by several threads over the batch cursor
- * (crew.h). Internal to lua/luabpf/query.lua.
+ * (crew.h). Internal to lua/luabpf/engine.lua and export.lua.
  *
  *	crew = core.crew{ query =, params =, workers =, batch_size =, agg = or nil }
  *	crew:wait(ns)			true once all threads have ended
  *	visited, matched, threads = crew:finish()	adds their sums to agg; raises an error object
  *	crew:close()			cancels what runs
+ *
+ * With writer = a row writer in place of agg, the threads write what matches:
+ *
+ *	rows = crew:text(out, ns)	moves text into an output: how many rows, 0 if none came in
+ *					time, false at the end; nil, reason, errno of the output
+ *	crew:visited()			entries read so far
+ *	crew:report()			what the scans did, as of a cursor
  */
 #include "crew.h"
+#include "output.h"
 #include "rowset.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LB_CREW "luabpf.crew"
 
-/* User values: the query (which keeps the map), its parameters, the aggregation or nil. */
-enum { QUERY = 1, PARAMS, AGG, UVALUES = AGG };
+/* User values: the query (which keeps the map), its parameters, the aggregation and the row
+ * writer, or nil. */
+enum { QUERY = 1, PARAMS, AGG, WRITER, UVALUES = WRITER };
 
 struct crew {
 	struct lb_crew c;
 	struct lb_agg *agg;
 	struct lb_map *map;
+	struct lb_row_writer *writer;	/* one of whose users it is, or NULL */
 	bool open;
 };
 
@@ -52,10 +63,31 @@ static void keep(lua_State *L, const char *name, int uvalue)
 	lua_setiuservalue(L, 2, uvalue);
 }
 
+/* The row writer at index 6, for rows of the query. */
+static struct lb_row_writer *check_writer(lua_State *L, const struct lb_map *map,
+					  struct lb_crew_spec *spec)
+{
+	struct lb_row_writer *rw;
+
+	if (lua_isnil(L, 6))
+		return NULL;
+	rw = lb_check_row_writer(L, 6);
+	if (spec->agg)
+		luaL_error(L, "rows are written or summed up, not both");
+	if (rw->columns && spec->ncolumns < rw->nwords)
+		luaL_error(L, "the query has too few columns for the row writer");
+	if (!rw->columns && (rw->key_size != map->key.size || rw->value_stride != map->value.stride))
+		luaL_error(L, "the row writer is of a map with other sizes");
+	spec->writer = rw->w;
+	spec->entries = !rw->columns;
+	return rw;
+}
+
 /* core.crew(options) */
 static int crew_new(lua_State *L)
 {
 	struct lb_crew_spec spec = { 0 };
+	struct lb_row_writer *writer;
 	struct crew *c;
 	int err;
 
@@ -67,10 +99,12 @@ static int crew_new(lua_State *L)
 	keep(L, "query", QUERY);
 	keep(L, "params", PARAMS);
 	keep(L, "agg", AGG);
+	keep(L, "writer", WRITER);
 	c->map = lb_query_crew(L, 3, 4, &spec);
 	if (!lua_isnil(L, 5))
 		spec.agg = lb_check_agg(L, 5, spec.ncolumns, &c->agg);
-	else
+	writer = check_writer(L, c->map, &spec);
+	if (!spec.agg && (!writer || !writer->columns))
 		spec.ncolumns = 0;
 	spec.workers = get_count(L, "workers", LB_MAX_WORKERS);
 	spec.batch_size = get_count(L, "batch_size", UINT32_MAX);
@@ -82,6 +116,9 @@ static int crew_new(lua_State *L)
 		return lb_throw(L);
 	}
 	c->open = true;
+	c->writer = writer;
+	if (writer)
+		writer->users++;
 	lua_settop(L, 2);
 	return 1;
 }
@@ -123,11 +160,61 @@ static int crew_finish(lua_State *L)
 	return 3;
 }
 
+/* crew:text(out, ns) */
+static int crew_text(lua_State *L)
+{
+	struct crew *c = check_crew(L);
+	struct lb_outfile *out = lb_check_output(L, 2);
+	uint64_t ns = (uint64_t)lb_check_int(L, 3, 0, LUA_MAXINTEGER);
+	bool ended;
+	struct lb_parcel *text = lb_crew_text(&c->c, ns, &ended);
+	lua_Integer n = text ? text->n : 0;
+	int err = text ? lb_out_pass(out, (const char *)text->bytes, text->key_bytes) : 0;
+
+	free(text);
+	if (err) {
+		char why[128];
+
+		luaL_pushfail(L);
+		lua_pushstring(L, lb_strerror(-err, why, sizeof(why)));
+		lua_pushinteger(L, -err);
+		return 3;
+	}
+	if (ended)
+		lua_pushboolean(L, false);
+	else
+		lua_pushinteger(L, n);
+	return 1;
+}
+
+static int crew_visited(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)lb_crew_visited(&check_crew(L)->c));
+	return 1;
+}
+
+/* crew:report(): once all threads have ended. */
+static int crew_report(lua_State *L)
+{
+	struct crew *c = check_crew(L);
+	struct lb_crew_result r;
+	struct lb_scan_stats all;
+
+	if (!lb_crew_wait(&c->c, 0))
+		return luaL_error(L, "threads are running");
+	all = lb_crew_stats(&c->c);
+	lb_push_scan_report(L, &all, lb_crew_end(&c->c, NULL, &r) == 0);
+	return 1;
+}
+
 static int crew_close(lua_State *L)
 {
 	struct crew *c = luaL_checkudata(L, 1, LB_CREW);
 
 	lb_crew_close(&c->c);
+	if (c->writer)
+		c->writer->users--;
+	c->writer = NULL;
 	c->open = false;
 	return 0;
 }
@@ -135,6 +222,9 @@ static int crew_close(lua_State *L)
 static const luaL_Reg methods[] = {
 	{ "wait", crew_wait },
 	{ "finish", crew_finish },
+	{ "text", crew_text },
+	{ "visited", crew_visited },
+	{ "report", crew_report },
 	{ "close", crew_close },
 	{ NULL, NULL },
 };

@@ -310,14 +310,8 @@ static int cursor_position(lua_State *L)
 	return 1;
 }
 
-/***
-What the scan has done so far. @function cursor:report
-@treturn table { batches, entries, calls, grown, retried, restarted, complete }
-*/
-static int cursor_report(lua_State *L)
+void lb_push_scan_report(lua_State *L, const struct lb_scan_stats *st, bool complete)
 {
-	const struct lb_cursor *c = to_cursor(L);
-	const struct lb_scan_stats *st = &c->src.stats;
 	const struct {
 		const char *name;
 		uint64_t n;
@@ -331,8 +325,19 @@ static int cursor_report(lua_State *L)
 		lua_pushinteger(L, (lua_Integer)fields[i].n);
 		lua_setfield(L, -2, fields[i].name);
 	}
-	lua_pushboolean(L, c->complete);
+	lua_pushboolean(L, complete);
 	lua_setfield(L, -2, "complete");
+}
+
+/***
+What the scan has done so far. @function cursor:report
+@treturn table { batches, entries, calls, grown, retried, restarted, complete }
+*/
+static int cursor_report(lua_State *L)
+{
+	const struct lb_cursor *c = to_cursor(L);
+
+	lb_push_scan_report(L, &c->src.stats, c->complete);
 	return 1;
 }
 

@@ -83,26 +83,41 @@ static int write_stdio(FILE *f, const char *p, size_t n)
 	return errno ? -errno : -EIO;
 }
 
-int lb_out_flush(struct lb_outfile *o)
+static void account(struct lb_outfile *o, const char *text, size_t n)
+{
+	if (o->summed)
+		o->crc = lb_crc32c(o->crc, text, n);
+	o->offset += n;
+}
+
+static int hand_on(struct lb_outfile *o, const char *text, size_t n)
 {
 	struct guard g;
 	int err;
 
-	if (o->used == 0 || lb_out_fetched(o))
-		return 0;
 	block_sigpipe(&g);
-	err = o->file ? write_stdio(o->file, o->buf, o->used) : write_fd(o->fd, o->buf, o->used);
+	err = o->file ? write_stdio(o->file, text, n) : write_fd(o->fd, text, n);
 	unblock_sigpipe(&g, err == -EPIPE);
 	if (!err)
-		lb_out_fetch(o);
+		account(o, text, n);
+	return err;
+}
+
+int lb_out_flush(struct lb_outfile *o)
+{
+	int err;
+
+	if (o->used == 0 || lb_out_fetched(o))
+		return 0;
+	err = hand_on(o, o->buf, o->used);
+	if (!err)
+		o->used = 0;
 	return err;
 }
 
 void lb_out_fetch(struct lb_outfile *o)
 {
-	if (o->summed)
-		o->crc = lb_crc32c(o->crc, o->buf, o->used);
-	o->offset += o->used;
+	account(o, o->buf, o->used);
 	o->used = 0;
 }
 
@@ -139,6 +154,16 @@ int lb_out_write(struct lb_outfile *o, const char *text, size_t n)
 	memcpy(o->buf + o->used, text, n);
 	o->used += n;
 	return 0;
+}
+
+int lb_out_pass(struct lb_outfile *o, const char *text, size_t n)
+{
+	int err;
+
+	if (n == 0 || lb_out_fetched(o))
+		return lb_out_write(o, text, n);
+	err = lb_out_flush(o);
+	return err ? err : hand_on(o, text, n);
 }
 
 /* Pipes and terminals have nothing to sync. */

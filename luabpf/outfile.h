@@ -40,6 +40,8 @@ int lb_out_open_device(struct lb_outfile *o, const char *path);
 /* Makes room for n more bytes at o->buf + o->used. */
 int lb_out_reserve(struct lb_outfile *o, size_t n);
 int lb_out_write(struct lb_outfile *o, const char *text, size_t n);
+/* Hands on what was gathered, and then this, past the buffer; gathers it where that is fetched. */
+int lb_out_pass(struct lb_outfile *o, const char *text, size_t n);
 /* Hands on what was gathered. Nothing to do where the caller fetches it. */
 int lb_out_flush(struct lb_outfile *o);
 /* Whether that is what the caller has to do with what was gathered. */

@@ -19,10 +19,10 @@
  *
  * What the system refuses gives nil, reason, errno.
  */
+#include "output.h"
+
 #include "crc32c.h"
-#include "outfile.h"
 #include "rowset.h"
-#include "writer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -55,16 +55,9 @@ static int done(lua_State *L, int err)
 
 /* ---- row writers ---------------------------------------------------------------- */
 
-struct row_writer {
-	struct lb_writer *w;	/* NULL: closed */
-	bool columns;		/* of rows with columns, else of batches */
-	uint32_t nwords;
-	uint32_t key_size, value_stride;
-};
-
-static struct row_writer *check_writer(lua_State *L, int arg)
+struct lb_row_writer *lb_check_row_writer(lua_State *L, int arg)
 {
-	struct row_writer *rw = luaL_checkudata(L, arg, LB_ROW_WRITER);
+	struct lb_row_writer *rw = luaL_checkudata(L, arg, LB_ROW_WRITER);
 
 	luaL_argcheck(L, rw->w, arg, "row writer is closed");
 	return rw;
@@ -127,7 +120,7 @@ static int writer_new(lua_State *L)
 	const struct lb_map *m = lb_to_map(L, 1);
 	enum lb_row_format format = (enum lb_row_format)luaL_checkoption(L, 2, NULL, formats);
 	struct lb_row_column *columns;
-	struct row_writer *rw;
+	struct lb_row_writer *rw;
 	const char *why;
 	uint32_t n = 2;
 
@@ -140,7 +133,7 @@ static int writer_new(lua_State *L)
 	columns = lua_newuserdatauv(L, (n + 1) * sizeof(*columns), 0);
 	memset(columns, 0, (n + 1) * sizeof(*columns));
 	rw = lua_newuserdatauv(L, sizeof(*rw), 1);
-	*rw = (struct row_writer){ .columns = !lua_isnil(L, 3), .key_size = m->key.size,
+	*rw = (struct lb_row_writer){ .columns = !lua_isnil(L, 3), .key_size = m->key.size,
 				   .value_stride = m->value.stride };
 	luaL_setmetatable(L, LB_ROW_WRITER);
 	lua_newtable(L);
@@ -162,7 +155,7 @@ static int writer_new(lua_State *L)
 static int writer_header(lua_State *L)
 {
 	size_t n;
-	const char *header = lb_writer_header(check_writer(L, 1)->w, &n);
+	const char *header = lb_writer_header(lb_check_row_writer(L, 1)->w, &n);
 
 	lua_pushlstring(L, header ? header : "", n);
 	return 1;
@@ -170,8 +163,9 @@ static int writer_header(lua_State *L)
 
 static int writer_close(lua_State *L)
 {
-	struct row_writer *rw = luaL_checkudata(L, 1, LB_ROW_WRITER);
+	struct lb_row_writer *rw = luaL_checkudata(L, 1, LB_ROW_WRITER);
 
+	luaL_argcheck(L, rw->users == 0, 1, "row writer is in use");
 	lb_writer_free(rw->w);
 	rw->w = NULL;
 	return 0;
@@ -184,13 +178,23 @@ struct output {
 	luaL_Stream *stream;	/* whose FILE it writes to */
 };
 
-static struct output *check_output(lua_State *L)
+static struct output *check_output_at(lua_State *L, int arg)
 {
-	struct output *out = luaL_checkudata(L, 1, LB_OUTPUT);
+	struct output *out = luaL_checkudata(L, arg, LB_OUTPUT);
 
 	if (out->stream)
-		luaL_argcheck(L, out->stream->closef, 1, "the file was closed");
+		luaL_argcheck(L, out->stream->closef, arg, "the file was closed");
 	return out;
+}
+
+static struct output *check_output(lua_State *L)
+{
+	return check_output_at(L, 1);
+}
+
+struct lb_outfile *lb_check_output(lua_State *L, int arg)
+{
+	return &check_output_at(L, arg)->o;
 }
 
 static const char *text_field(lua_State *L, const char *name)
@@ -260,7 +264,7 @@ struct rows {
 	uint32_t n;
 };
 
-static struct rows check_rows(lua_State *L, const struct row_writer *rw)
+static struct rows check_rows(lua_State *L, const struct lb_row_writer *rw)
 {
 	const struct lb_batch *b;
 	const struct lb_rows *r;
@@ -298,7 +302,7 @@ static int put_row(struct lb_outfile *o, const struct lb_writer *w, const struct
 static int output_rows(lua_State *L)
 {
 	struct output *out = check_output(L);
-	const struct row_writer *rw = check_writer(L, 2);
+	const struct lb_row_writer *rw = lb_check_row_writer(L, 2);
 	struct rows rows = check_rows(L, rw);
 	uint32_t i = (uint32_t)lb_check_int(L, 4, 1, (lua_Integer)rows.n + 1) - 1;
 	bool fetched = lb_out_fetched(&out->o);

@@ -132,6 +132,19 @@ bool lb_workers_push(struct lb_workers *p, struct lb_parcel *parcel, uint64_t ns
 	return room && !*cancelled;
 }
 
+/* The first parcel, off the queue; the mutex is held. */
+static struct lb_parcel *pull(struct lb_workers *p)
+{
+	struct lb_parcel *parcel = p->first;
+
+	p->first = parcel->next;
+	if (!p->first)
+		p->last = NULL;
+	p->queued--;
+	pthread_cond_broadcast(&p->changed);
+	return parcel;
+}
+
 struct lb_parcel *lb_workers_take(struct lb_workers *p)
 {
 	struct lb_parcel *parcel = NULL;
@@ -139,14 +152,24 @@ struct lb_parcel *lb_workers_take(struct lb_workers *p)
 	pthread_mutex_lock(&p->mutex);
 	while (!p->first && !p->finished && !p->cancelled)
 		pthread_cond_wait(&p->changed, &p->mutex);
-	if (!p->cancelled && p->first) {
-		parcel = p->first;
-		p->first = parcel->next;
-		if (!p->first)
-			p->last = NULL;
-		p->queued--;
-		pthread_cond_broadcast(&p->changed);
-	}
+	if (!p->cancelled && p->first)
+		parcel = pull(p);
+	pthread_mutex_unlock(&p->mutex);
+	return parcel;
+}
+
+struct lb_parcel *lb_workers_collect(struct lb_workers *p, uint64_t ns, bool *ended)
+{
+	struct timespec until = after(ns);
+	struct lb_parcel *parcel = NULL;
+	bool in_time = true;
+
+	pthread_mutex_lock(&p->mutex);
+	while (!p->first && p->running && in_time)
+		in_time = pthread_cond_timedwait(&p->changed, &p->mutex, &until) == 0;
+	if (p->first)
+		parcel = pull(p);
+	*ended = !parcel && p->running == 0;
 	pthread_mutex_unlock(&p->mutex);
 	return parcel;
 }

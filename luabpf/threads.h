@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that work for one call, and the queue that feeds them. No Lua here:
- * what a worker does is a function of the caller's (parallel.c).
+ * Threads that work for one call, and a queue: it feeds them, or they fill it. No
+ * Lua here: what a worker does is a function of the caller's (parallel.c, crew.c).
  *
  *	lb_workers_start(p, n, work)	n threads, all signals blocked in them
  *	lb_workers_push(p, &block, ns)	a block for any of them; waits for room
  *	lb_workers_finish(p)		no more blocks come
+ *	lb_workers_collect(p, ns, &ended)	where workers push: what one of them has
  *	lb_workers_wait(p, ns)		true once all have ended
  *	lb_workers_stop(p)			cancels, joins, frees; may be called twice
  *
@@ -24,7 +25,7 @@
 /* Blocks that may wait for each worker. */
 #define LB_QUEUE_BLOCKS 2
 
-/* Entries on their way to a worker: one allocation, keys first. */
+/* Entries on their way to a worker, one allocation, keys first; or n rows of text, as keys. */
 struct lb_parcel {
 	struct lb_parcel *next;
 	uint32_t n;
@@ -57,6 +58,11 @@ int lb_workers_start(struct lb_workers *p, uint32_t n, lb_work *work, void *data
 bool lb_workers_push(struct lb_workers *p, struct lb_parcel *parcel, uint64_t ns, bool *cancelled);
 /* The next parcel, the caller's from then on; NULL when no more will come, or after a cancel. */
 struct lb_parcel *lb_workers_take(struct lb_workers *p);
+/*
+ * The next parcel that a worker has pushed, the caller's from then on. NULL where none came for so
+ * many ns, and with *ended set where none will.
+ */
+struct lb_parcel *lb_workers_collect(struct lb_workers *p, uint64_t ns, bool *ended);
 void lb_workers_finish(struct lb_workers *p);
 void lb_workers_cancel(struct lb_workers *p);
 bool lb_workers_cancelled(struct lb_workers *p);

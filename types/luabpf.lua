@@ -494,6 +494,7 @@ function map:aggregate(options) end
 ---@field restart? boolean discards the checkpoint
 ---@field drain? boolean deletes what was written and synced, if it is unchanged
 ---@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
+---@field workers? integer threads that read and format (default 1)
 ---@field batch_size? integer
 ---@field report? table filled with what the scan did
 
@@ -502,6 +503,7 @@ function map:aggregate(options) end
 ---@field bytes integer
 ---@field seconds number
 ---@field resumed boolean
+---@field workers? integer threads there were, if that was asked for
 ---@field deleted? integer of a drain
 ---@field missing? integer
 ---@field changed? integer

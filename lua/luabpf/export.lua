@@ -8,6 +8,9 @@
 -- checkpoint.lua remembers how far that has come. The order of things is what
 -- kills and full disks cannot break: bytes are synced before a checkpoint speaks
 -- of them, and both before a drain deletes what they hold.
+--
+-- With workers, threads read, judge and format ranges of buckets; what they have
+-- is written here, as it comes.
 
 local checkpoint = require "luabpf.checkpoint"
 local common = require "luabpf.map"
@@ -28,7 +31,11 @@ local DRAIN_BATCH <const> = 16384
 local FORMATS <const> = { "jsonl", "csv", "snapshot" }
 local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
   progress = true, batch_size = true, report = "table", checkpoint = "string",
-  checkpoint_interval = true, restart = "boolean", drain = "boolean" }
+  checkpoint_interval = true, restart = "boolean", drain = "boolean", workers = "number" }
+-- Threads at most, as core.crew takes them.
+local MOST_WORKERS <const> = 256
+-- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
+local PATIENCE <const> = 50000000
 
 defaults.checkpoint_interval = 1000000000
 
@@ -72,6 +79,15 @@ local function check_combination(run, given)
   end
 end
 
+-- What threads cannot do: they run no Lua, and their rows come in no order to go on from.
+local function check_workers(run, given)
+  if run.workers == 1 then return end
+  local odd = given.checkpoint and "a checkpoint" or given.drain and "a drain"
+    or type(given.where) == "function" and "a function as where"
+    or run.format == "snapshot" and "snapshots"
+  if odd then misuse("workers do not go with %s", odd) end
+end
+
 local function new_run(target, given, known)
   check_target(target)
   given = options.check("export", given, known, 4)
@@ -81,12 +97,14 @@ local function new_run(target, given, known)
     given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
   run.interval = options.period(given.checkpoint_interval or defaults.checkpoint_interval,
     "export: option 'checkpoint_interval'", 3)
+  run.workers = options.integer("export", "workers", given.workers, 1, MOST_WORKERS, 1, 4)
   run.checkpoint = given.checkpoint
   if given.drain and type(target) == "string" and target ~= "-" then
     run.checkpoint = given.checkpoint or target .. ".ckpt"
   end
   check_progress(given.progress)
   check_combination(run, given)
+  check_workers(run, given)
   return run
 end
 
@@ -121,7 +139,10 @@ local function prepare_queries(self, run)
   end
   where = prepare.text(where, "export", 4)
   run.where = where
-  if where or (given.params and not given.columns) or (given.columns and not given.drain) then
+  -- Maps without buckets cannot be shared out.
+  run.by_threads = run.workers > 1 and prepare.facts(self).kind.position == "bucket"
+  if where or run.by_threads or (given.params and not given.columns)
+    or (given.columns and not given.drain) then
     run.query = prepare.query(self, "keyed", { where = where,
       columns = not given.drain and given.columns or nil })
   end
@@ -359,6 +380,21 @@ local function write_all(self, run, sink, mark, place, report, shown)
   end
 end
 
+local function write_by_threads(run, sink, place, report, shown)
+  local crew <close> = core.crew { query = run.query.core, params = run.packed,
+    workers = run.workers, batch_size = run.batch_size, writer = sink.writer }
+  local rows
+  repeat
+    rows = place:text(crew, PATIENCE)
+    report.entries = report.entries + (rows or 0)
+    run.visited = crew:visited()
+    shown:step(run.visited)
+  until not rows
+  local _
+  _, _, report.workers = crew:finish()
+  for name, n in pairs(run.given.report and crew:report() or {}) do run.given.report[name] = n end
+end
+
 local function finish(run, sink, mark, place, report)
   report.bytes = sink:finish()
   place:finish(mark and function()
@@ -391,7 +427,11 @@ local function run_export(self, run, sink, mark, place, report)
     begin_anew(run, sink, mark, place)
   end
   if left then
-    write_all(self, run, sink, mark, place, report, shown)
+    if run.by_threads then
+      write_by_threads(run, sink, place, report, shown)
+    else
+      write_all(self, run, sink, mark, place, report, shown)
+    end
     finish(run, sink, mark, place, report)
   elseif place.out then
     place:finish()
@@ -441,10 +481,12 @@ end
 --   always has a checkpoint, PATH.ckpt if none is given.
 --   progress: true: a line on stderr if it is a terminal; a function: called now and then with
 --   entries read, how many there are (or nil) and seconds.
+--   workers: threads that read and format, of maps with buckets; the rows' order is another each
+--   time. Not with checkpoint, drain, a function as where, or snapshots (default 1).
 --   batch_size; report: a table that is filled with what the scan did.
 -- @treturn table entries and bytes (of the whole file), seconds, resumed; of drains deleted,
---   missing, changed, and kept (the file of an earlier one); nil, message, errno, and what was done
---   until then
+--   missing, changed, and kept (the file of an earlier one); workers (those there were);
+--   nil, message, errno, and what was done until then
 function map:export(target, given)
   core.check_map(self)
   local run = new_run(target, given, OPTIONS)
@@ -454,6 +496,7 @@ function map:export(target, given)
   prepare_queries(self, run)
   local report = { entries = 0, bytes = 0, seconds = 0, resumed = false }
   if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
+  if run.given.workers then report.workers = 1 end
   return common.caught(report, pcall(export, self, run, report))
 end
 

@@ -103,6 +103,16 @@ function outlet:rows(writer, block)
   end
 end
 
+--- Writes rows that threads have.
+-- @tparam luabpf.crew crew
+-- @tparam integer ns how long to wait for some
+-- @return how many, 0 if none came in time, false when all are written
+function outlet:text(crew, ns)
+  local rows = must(self, crew:text(self.out, ns))
+  if self.call then deliver(self, self.out:take()) end
+  return rows
+end
+
 --- Everything has left this process, and a file's bytes are on its disk.
 function outlet:sync()
   if self.call and not self.spool then deliver(self, self.out:take()) end

@@ -1,0 +1,256 @@
+-- SPDX-License-Identifier: MIT
+--
+-- map:export by several threads (lua/luabpf/export.lua, luabpf/crew.c): the same
+-- rows as by one, whatever happens to the map, and nothing left of threads that
+-- were stopped.
+
+local bpf = require "luabpf"
+local core = require "luabpf.core"
+local helper = require "spec.helper"
+local json = require "luabpf.json"
+
+-- Threads of this process.
+local function threads()
+  local list, n = os.tmpname(), 0
+  os.execute(("ls /proc/%d/task >%s"):format(helper.pid, list))
+  for _ in io.lines(list) do n = n + 1 end
+  os.remove(list)
+  return n
+end
+
+local function filled(kind, n)
+  local map = helper.make(kind, n)
+  assert.equal(n, map:update_batch(helper.entries(kind, 0, n - 1)))
+  return map
+end
+
+local function with(options, workers, report)
+  local all = { workers = workers, batch_size = 128, report = report }
+  for name, value in pairs(options) do all[name] = value end
+  return all
+end
+
+-- The sorted lines of an export, those before the first row apart, and its report.
+local function rows_of(map, options, workers)
+  local parts = {}
+  local report = assert(map:export(function(text) parts[#parts + 1] = text end,
+    with(options, workers)))
+  local text = table.concat(parts)
+  assert.equal(#text, report.bytes)
+  local lines, header = {}, nil
+  for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  if options.format == "csv" then header = table.remove(lines, 1) end
+  assert.equal(report.entries, #lines)
+  table.sort(lines)
+  return lines, header, report
+end
+
+-- A folder of its own, gone after the spec.
+local folder
+
+local function path(name)
+  return folder .. "/" .. name
+end
+
+local function names()
+  local list = {}
+  for name in io.popen("ls -A " .. folder):lines() do list[#list + 1] = name end
+  return list
+end
+
+local function size_of(name)
+  return core.file_status(path(name)).size
+end
+
+before_each(function()
+  folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+end)
+
+after_each(function()
+  os.execute("rm -rf " .. folder)
+  helper.close_all()
+end)
+
+describe("an export by several threads", function()
+  for _, kind in ipairs(helper.types) do
+    it("has the rows of one by one: " .. (kind.label or kind.type), function()
+      local map = filled(kind, 1000)
+      for _, options in ipairs { {}, { format = "csv" }, { columns = "key as k" } } do
+        local lines, header = rows_of(map, options, 1)
+        for _, workers in ipairs { 2, 5 } do
+          local other, same_header, report = rows_of(map, options, workers)
+          assert.same(lines, other)
+          assert.equal(header, same_header)
+          -- Without buckets to share out, one thread reads.
+          assert.equal(core.maptypes[kind.type].position == "bucket" and workers or 1,
+            report.workers)
+        end
+      end
+    end)
+  end
+
+  it("is of what matches, with parameters, and of columns of several words", function()
+    local map = helper.map { max_entries = 5000, value = { "u64 a", "char name[20]", "u32 b" } }
+    local keys, values = {}, {}
+    for i = 1, 5000 do keys[i], values[i] = i, { a = i, name = "n" .. i, b = i % 10 } end
+    map:update_batch(keys, values)
+    for _, options in ipairs {
+      { where = "value.b == $b", params = { b = 3 } },
+      { where = bpf.compile("value.b == 3", map), format = "csv" },
+      { where = "value.b == 3", columns = { "value.name", "key + value.a as sum", "value.b" } },
+    } do
+      local lines = rows_of(map, options, 1)
+      assert.equal(500, #lines)
+      assert.same(lines, (rows_of(map, options, 3)))
+    end
+    assert.same({}, (rows_of(map, { where = "value.b > 10" }, 3)))
+    assert.same({}, (rows_of(helper.map(), {}, 2)))
+  end)
+
+  it("has rows that are longer than what a thread gathers", function()
+    local map = helper.map { value_size = 40000, max_entries = 40 }
+    for i = 1, 40 do map:update(i, ("%04d"):format(i):rep(10000)) end
+    local lines = rows_of(map, {}, 1)
+    assert.truthy(#lines[1] > 80000)
+    assert.same(lines, (rows_of(map, {}, 2)))
+  end)
+
+  it("goes to a path, an open file, a pipe, and tells how far it is", function()
+    local map, seen, report = filled(helper.types[1], 20000), nil, {}
+    local one = assert(map:export(path "one"))
+    local result = assert(map:export(path "many", { workers = 2, report = report,
+      progress = function(...) seen = { ... } end }))
+    assert.same({ one.entries, one.bytes, 2 }, { result.entries, result.bytes, result.workers })
+    assert.equal(one.bytes, size_of "many")
+    assert.same({ 20000, true }, { report.entries, report.complete })
+    assert.equal(20000, seen[1])
+    local file <close> = assert(io.open(path "open", "w"))
+    file:write("first\n")
+    assert(map:export(file, { workers = 3 }))
+    file:write("last\n")
+    file:close()
+    assert.equal(one.bytes + 11, size_of "open")
+    assert(os.execute(("sort %s >%s"):format(path "one", path "sorted")))
+    assert(os.execute("mkfifo " .. path "pipe"))
+    local reader = io.popen("sort " .. path "pipe" .. " | cmp - " .. path "sorted" .. " 2>&1")
+    assert(map:export(path "pipe", { workers = 2 }))
+    assert.equal("", reader:read("a"))
+    reader:close()
+    assert.same({ "many", "one", "open", "pipe", "sorted" }, names())
+  end)
+
+  it("has stable keys once while others come and go", function()
+    local map = helper.map { max_entries = 22000 }
+    local keys = {}
+    for i = 1, 20000 do keys[i] = i end
+    map:update_batch(keys, keys)
+    local process = helper.process([[
+      local map = bpf.open(math.tointeger((...)))
+      print("ready") io.stdout:flush()
+      local n = 0
+      while not map:lookup(0) do
+        for i = 1, 20000, 37 do map:update(i, n, "exist") end
+        for i = 1, 300 do map:update(100000 + i, n) map:delete(100000 + (i + n) % 300) end
+        n = n + 1
+      end
+    ]], tostring(map:info().id))
+    finally(function()
+      map:update(0, 0)
+      process:close()
+    end)
+    assert.equal("ready", process:read("l"))
+    for workers = 2, 6 do
+      local seen = {}
+      assert(map:export(path "x.jsonl", { workers = workers, batch_size = 256 }))
+      for line in io.lines(path "x.jsonl") do
+        local key = json.decode(line).key
+        seen[key] = (seen[key] or 0) + 1
+      end
+      for i = 1, 20000 do assert(seen[i] == 1, "a key came not once") end
+    end
+  end)
+
+  it("says what workers do not go with", function()
+    local map = helper.map()
+    for what, options in pairs { ["a checkpoint"] = { checkpoint = path "c" },
+      ["a drain"] = { drain = true }, ["snapshots"] = { format = "snapshot" },
+      ["a function as where"] = { where = function() return true end } } do
+      options.workers = 2
+      assert.error_matches(function() map:export(path "x", options) end,
+        "^export: workers do not go with " .. what .. "$")
+      options.workers = 1
+      assert(map:export(path "x", options))
+    end
+    for _, workers in ipairs { 0, 257, 1.5 } do
+      assert.error_matches(function() map:export(path "x", { workers = workers }) end, "workers")
+    end
+    assert.error_matches(function() map:snapshot():export(path "x", { workers = 2 }) end,
+      "unknown option 'workers'")
+  end)
+end)
+
+describe("an export by several threads that fails", function()
+  local map, before, open
+
+  before_each(function()
+    map = filled(helper.types[1], 20000)
+    -- With what the handle keeps: the query, the program that counts the entries.
+    map:export(path "x", { workers = 4, progress = function() end })
+    os.remove(path "x")
+    before, open = threads(), helper.descriptors()
+  end)
+
+  after_each(function()
+    assert.equal(before, threads())
+    assert.equal(open, helper.descriptors())
+  end)
+
+  it("leaves no half file when the disk is full", function()
+    assert(os.execute(("mount -t tmpfs -o size=128k none %s"):format(folder)))
+    finally(function() os.execute("umount " .. folder) end)
+    local result, message, errno, partial = map:export(path "x.jsonl", { workers = 4 })
+    assert.is_nil(result)
+    assert.equal(("%s: export: %s.part: No space left on device"):format(map:info().name,
+      path "x.jsonl"), message)
+    assert.equal(bpf.errno.ENOSPC, errno)
+    assert.equal("table", type(partial))
+    assert.same({}, names())
+  end)
+
+  it("says that a pipe was closed, and sends no signal", function()
+    local pipe = assert(io.popen("head -c 1 >/dev/null", "w"))
+    local result, message, errno = map:export(pipe, { workers = 2 })
+    pipe:close()
+    assert.is_nil(result)
+    assert.truthy(message:find("Broken pipe", 1, true), message)
+    assert.equal(bpf.errno.EPIPE, errno)
+  end)
+
+  it("ends when a function fails, or raises, or closes the file", function()
+    local calls = 0
+    local result, message, _, partial = map:export(function()
+      calls = calls + 1
+      return nil, "connection reset"
+    end, { workers = 4, batch_size = 16 })
+    assert.is_nil(result)
+    assert.truthy(message:find("the function: connection reset", 1, true), message)
+    assert.equal(1, calls)
+    assert.truthy(partial.entries < 20000)
+    assert.error_matches(function()
+      map:export(function() error "no luck" end, { workers = 4, batch_size = 16 })
+    end, "no luck")
+    -- Slow enough for progress to be shown before the end.
+    local pipe = assert(io.popen("sleep 0.4; cat >/dev/null", "w"))
+    assert.error_matches(function()
+      map:export(pipe, { workers = 4, progress = function() error "seen enough" end })
+    end, "seen enough")
+    pipe:close()
+    pipe = assert(io.popen("sleep 0.4; cat >/dev/null", "w"))
+    assert.error_matches(function()
+      map:export(pipe, { workers = 2, progress = function() pipe:close() end })
+    end, "the file was closed")
+    assert.same({}, names())
+  end)
+end)
