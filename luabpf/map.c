@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The class luabpf.map: a handle on a kernel map. Creating and opening,
- * info, pins, and the operations on one entry; bulk.c and batch.c add those
- * on many. Arguments of core.create and core.open are checked in Lua
- * (lua/luabpf/init.lua), which is their only caller.
+ * info, pins, and the operations on one entry; bulkcalls.c and lua/luabpf/map.lua
+ * add those on many. Arguments of core.create and core.open_* are checked in Lua
+ * (lua/luabpf/maps.lua), or come from the module itself.
  */
 #include "map.h"
 

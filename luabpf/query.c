@@ -2,8 +2,8 @@
 /*
  * The class luabpf.query: fragments bound to a map, ready to be run. Two
  * executors answer alike: the interpreter over the blocks of a cursor, and a
- * program inside the kernel over the whole map. Which one to use is decided in
- * lua/luabpf/query.lua, the only caller.
+ * program inside the kernel over the whole map. lua/luabpf/prepare.lua makes
+ * them, lua/luabpf/engine.lua decides which executor to use.
  *
  *	q = core.query(map, { where =, columns = { code... }, nparams =,
  *		reductions = { { op =, cpu =, offset =, size =, bit =, bits =,

@@ -2,7 +2,7 @@
 /*
  * The classes luabpf.rows and luabpf.decoder: rows that a query gave, in a
  * region shared with the kernel or in memory of their own, and how their words
- * become Lua values. Internal to lua/luabpf/query.lua.
+ * become Lua values. Decoders are made by lua/luabpf/prepare.lua.
  */
 #include "rowset.h"
 

@@ -468,6 +468,17 @@ describe("an import is refused", function()
     end
   end)
 
+  it("by a type of map that cannot be written, whatever the mode", function()
+    local map = helper.map { type = "stack_trace" }
+    write("x.jsonl", '{"key":1,"value":2}\n')
+    for _, mode in ipairs { "any", "noexist", "exist" } do
+      local report, message, errno, partial = map:import(path "x.jsonl", { mode = mode })
+      assert.is_nil(report)
+      assert.equal(bpf.errno.ENOTSUPP, errno, message)
+      assert.same({ 0, 0, 0 }, counts(partial))
+    end
+  end)
+
   it("of a file that is not there, and misuse raises", function()
     local map = helper.map()
     local result, message, errno = map:import(path "no")

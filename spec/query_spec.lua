@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- Queries that read: count, select, aggregate, explain (lua/luabpf/query.lua), against the same
+-- Queries that read: count, select, aggregate (lua/luabpf/query.lua), explain, against the same
 -- work done in plain Lua, by every engine.
 
 local bpf = require "luabpf"

@@ -159,14 +159,14 @@ local store = {}
 
 function store.any(self, batch, report)
   local done, message, errno, partial = self:upsert_batch(batch, batch)
-  local counts = done or partial
+  local counts = done or partial or { inserted = 0, updated = 0 }
   add(report, counts.inserted, counts.updated, 0)
   if not done then common.throw(message, errno) end
 end
 
 local function conditional(self, batch, mode)
   local stored, message, errno, partial = self:update_batch(batch, { mode = mode })
-  return stored or partial, message, errno
+  return stored or partial or 0, message, errno
 end
 
 function store.noexist(self, batch, report)
