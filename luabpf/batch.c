@@ -108,6 +108,17 @@ void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i)
 	lb_batch_release(b);
 }
 
+void lb_batch_push_entry(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
+	lb_batch_hold(b);
+	if (b->map->key.size)
+		lb_batch_push_key(L, b, i);
+	else
+		lua_pushinteger(L, (lua_Integer)i + 1);
+	lb_batch_push_value(L, b, i);
+	lb_batch_release(b);
+}
+
 /* ---- single entries --------------------------------------------------- */
 
 static uint32_t check_index(lua_State *L, const struct lb_batch *b)
@@ -159,13 +170,7 @@ static int entry_step(lua_State *L)
 		return 0;
 	lua_pushinteger(L, i + 1);
 	lua_replace(L, lua_upvalueindex(2));
-	lb_batch_hold(b);
-	if (b->map->key.size)
-		lb_batch_push_key(L, b, (uint32_t)i);
-	else
-		lua_pushinteger(L, i + 1);
-	lb_batch_push_value(L, b, (uint32_t)i);
-	lb_batch_release(b);
+	lb_batch_push_entry(L, b, (uint32_t)i);
 	return 2;
 }
 

@@ -50,6 +50,8 @@ static inline bool lb_batch_has(const struct lb_batch *b, uint32_t i)
 /* Pushes the key or the value of entry i, which exists. */
 void lb_batch_push_key(lua_State *L, const struct lb_batch *b, uint32_t i);
 void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i);
+/* Pushes both; a queue or stack has no keys: the place in the batch, from 1, comes instead. */
+void lb_batch_push_entry(lua_State *L, const struct lb_batch *b, uint32_t i);
 /* Pushes the batch of the cursor's current step; cursor and map are stack indices. */
 void lb_batch_push_step(lua_State *L, int cursor, int map);
 /* Pushes a batch of n entries that the userdata at index owner lends; NULL: for good. */

@@ -266,13 +266,7 @@ static int entry_step(lua_State *L)
 	lua_pushinteger(L, i + 1);
 	lua_copy(L, -1, lua_upvalueindex(3));
 	lua_settop(L, 0);
-	lb_batch_hold(b);
-	if (b->map->key.size)
-		lb_batch_push_key(L, b, (uint32_t)i);
-	else
-		lua_pushinteger(L, i + 1);
-	lb_batch_push_value(L, b, (uint32_t)i);
-	lb_batch_release(b);
+	lb_batch_push_entry(L, b, (uint32_t)i);
 	return 2;
 }
 

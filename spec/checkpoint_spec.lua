@@ -6,38 +6,18 @@
 
 local bpf = require "luabpf"
 local core = require "luabpf.core"
+local folder = require "spec.support.folder"
 local helper = require "spec.helper"
 local json = require "luabpf.json"
 
--- A file system of its own, gone after the spec.
-local folder
-
-local function path(name)
-  return folder .. "/" .. name
-end
-
-local function content(name)
-  local file <close> = assert(io.open(path(name), "rb"))
-  return file:read("a")
-end
-
-local function write(name, text)
-  local file <close> = assert(io.open(path(name), "wb"))
-  file:write(text)
-end
-
-local function names()
-  local list = {}
-  for name in io.popen("ls -A " .. folder):lines() do list[#list + 1] = name end
-  return list
-end
+local path, content, write, names = folder.path, folder.content, folder.write, folder.names
 
 local function exists(name)
   return core.file_status(path(name)) ~= nil
 end
 
 local function resize(size)
-  assert(os.execute(("mount -o remount,size=%s %s"):format(size, folder)))
+  assert(os.execute(("mount -o remount,size=%s %s"):format(size, folder.name)))
 end
 
 local function filled(n, first)
@@ -77,13 +57,11 @@ local function count_snapshot(name)
 end
 
 before_each(function()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute(("mkdir %s && mount -t tmpfs -o size=64m none %s"):format(folder, folder)))
+  folder.make "64m"
 end)
 
 after_each(function()
-  os.execute(("umount -l %s; rmdir %s"):format(folder, folder))
+  folder.remove()
   helper.close_all()
 end)
 

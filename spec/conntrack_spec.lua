@@ -24,13 +24,7 @@ local function exists(path)
   return os.execute("test -e " .. path) == true
 end
 
--- Checks that a call raises, with that text in the message.
-local function raises(text, call, ...)
-  local ok, message = pcall(call, ...)
-  assert.is_false(ok, text)
-  assert.truthy(tostring(message):find(text, 1, true),
-    ("expected %q in %q"):format(text, tostring(message)))
-end
+local raises = helper.raises
 
 local function numbers(c)
   return { c.packets, c.bytes, c.reply_packets, c.reply_bytes }

@@ -4,27 +4,12 @@
 -- that fails. Kills and drains are in checkpoint_spec.lua.
 
 local bpf = require "luabpf"
+local folder = require "spec.support.folder"
 local helper = require "spec.helper"
 local json = require "luabpf.json"
 local word = require "luabpf.word"
 
--- A folder of its own, gone after the spec.
-local folder
-
-local function path(name)
-  return folder .. "/" .. name
-end
-
-local function content(name)
-  local file <close> = assert(io.open(path(name), "rb"))
-  return file:read("a")
-end
-
-local function names()
-  local list = {}
-  for name in io.popen("ls -A " .. folder):lines() do list[#list + 1] = name end
-  return list
-end
+local path, content, names = folder.path, folder.content, folder.names
 
 local function text_of(map, options)
   local parts = {}
@@ -49,13 +34,11 @@ local function lines_of(text)
 end
 
 before_each(function()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute("mkdir " .. folder))
+  folder.make()
 end)
 
 after_each(function()
-  os.execute("rm -rf " .. folder)
+  folder.remove()
   helper.close_all()
 end)
 
@@ -376,18 +359,18 @@ describe("an export that fails", function()
   end
 
   it("leaves no half file when the disk is full", function()
-    assert(os.execute(("mount -t tmpfs -o size=256k none %s"):format(folder)))
-    finally(function() os.execute("umount " .. folder) end)
+    assert(os.execute(("mount -t tmpfs -o size=256k none %s"):format(folder.name)))
+    finally(function() os.execute("umount " .. folder.name) end)
     refused(path "x.jsonl", "x.jsonl.part: No space left on device", "ENOSPC")
     assert.same({}, names())
   end)
 
   it("says that a folder is read-only, missing, or the target itself", function()
-    assert(os.execute(("mount -t tmpfs -o ro none %s"):format(folder)))
+    assert(os.execute(("mount -t tmpfs -o ro none %s"):format(folder.name)))
     refused(path "x", "x.part: Read-only file system", "EROFS")
-    os.execute("umount " .. folder)
+    os.execute("umount " .. folder.name)
     refused(path "no/x", "No such file or directory", "ENOENT")
-    refused(folder, "Is a directory", "EISDIR")
+    refused(folder.name, "Is a directory", "EISDIR")
   end)
 
   it("says that a pipe was closed, and sends no signal", function()

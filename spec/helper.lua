@@ -128,6 +128,14 @@ function helper.process(code, ...)
   return assert(io.popen(table.concat(command, " ") .. " 2>&1"))
 end
 
+--- Checks that a call raises, with that text in the message.
+function helper.raises(text, call, ...)
+  local ok, message = pcall(call, ...)
+  assert(not ok, "nothing was raised: " .. text)
+  message = tostring(message)
+  assert(message:find(text, 1, true), ("expected %q in %q"):format(text, message))
+end
+
 --- Whether the running kernel is at least that version: for pending("needs Linux 6.6: ...").
 function helper.kernel_has(major, minor)
   local has_major, has_minor = core.release():match("^(%d+)%.(%d+)")

@@ -5,19 +5,10 @@
 
 local bpf = require "luabpf"
 local core = require "luabpf.core"
+local folder = require "spec.support.folder"
 local helper = require "spec.helper"
 
-local folder
-
-local function path(name)
-  return folder .. "/" .. name
-end
-
-local function write(name, text)
-  local file <close> = assert(io.open(path(name), "wb"))
-  file:write(text)
-  return path(name)
-end
+local path, write = folder.path, folder.write
 
 -- Raw value by raw key.
 local function contents(map)
@@ -33,13 +24,11 @@ local function counts(report)
 end
 
 before_each(function()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute("mkdir " .. folder))
+  folder.make()
 end)
 
 after_each(function()
-  os.execute("rm -rf " .. folder)
+  folder.remove()
   helper.close_all()
 end)
 

@@ -5,6 +5,7 @@
 -- of its own.
 
 local bpf = require "luabpf"
+local helper = require "spec.helper"
 local support = require "spec.support.objects"
 
 local INGRESS <const>, EGRESS <const>, EITHER <const>, RAW <const> = 3, 4, 5, 7
@@ -17,11 +18,7 @@ local function attached(cgroup)
   return ids
 end
 
-local function raises(text, call, ...)
-  local ok, message = pcall(call, ...)
-  assert.is_false(ok, text)
-  assert.truthy(tostring(message):find(text, 1, true), tostring(message))
-end
+local raises = helper.raises
 
 -- Runs source in namespaces of its own, where it must succeed and print "done" alone.
 local function isolated(source)

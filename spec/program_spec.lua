@@ -4,18 +4,13 @@
 -- work are in link_spec.lua.
 
 local bpf = require "luabpf"
+local helper = require "spec.helper"
 local support = require "spec.support.objects"
 
 local FRAME <const> = ("\1"):rep(12) .. "\8\0" .. ("\2"):rep(50)
 local ADDITION <const> = "i8i8i8"
 
--- Checks that a call raises an error with that text in it.
-local function raises(text, call, ...)
-  local ok, message = pcall(call, ...)
-  assert.is_false(ok, text)
-  assert.truthy(tostring(message):find(text, 1, true),
-    ("expected %q in %q"):format(text, tostring(message)))
-end
+local raises = helper.raises
 
 describe("luabpf.program", function()
   local object, programs
