@@ -39,16 +39,26 @@ function helper.close_all()
   opened = {}
 end
 
---- Open descriptors of this process, garbage collected first. Not by popen, whose own pipe would
--- be counted now and then.
-function helper.descriptors()
-  collectgarbage()
-  collectgarbage()
+-- How much is in a folder of this process in /proc. Not by popen, whose own pipe would be counted
+-- now and then.
+local function count_in(folder)
   local list, n = os.tmpname(), 0
-  os.execute(("ls /proc/%d/fd >%s"):format(helper.pid, list))
+  os.execute(("ls /proc/%d/%s >%s"):format(helper.pid, folder, list))
   for _ in io.lines(list) do n = n + 1 end
   os.remove(list)
   return n
+end
+
+--- Open descriptors of this process, garbage collected first.
+function helper.descriptors()
+  collectgarbage()
+  collectgarbage()
+  return count_in "fd"
+end
+
+--- Threads of this process.
+function helper.threads()
+  return count_in "task"
 end
 
 --- A pin path that nothing has.

@@ -9,15 +9,6 @@ local helper = require "spec.helper"
 
 local function add(a, b) return a + b end
 
--- Threads of this process.
-local function threads()
-  local list, n = os.tmpname(), 0
-  os.execute(("ls /proc/%d/task >%s"):format(helper.pid, list))
-  for _ in io.lines(list) do n = n + 1 end
-  os.remove(list)
-  return n
-end
-
 local function filled(kind, n)
   local map = helper.make(kind, n)
   local keys, values = helper.entries(kind, 0, n - 1)
@@ -104,7 +95,7 @@ describe("parallel", function()
 
   it("reports an error in a worker with its traceback, and ends the others", function()
     local map = filled(helper.types[1], 20000)
-    local before = threads()
+    local before = helper.threads()
     local ok, message = pcall(map.parallel, map, { workers = 3, batch_size = 100,
       map = function(batch)
         if batch:key(1) % 7 == 3 then error("bad entry") end
@@ -120,7 +111,7 @@ describe("parallel", function()
     end })
     assert.is_false(ok)
     assert.truthy(message:find("parallel: worker", 1, true))
-    assert.equal(before, threads())
+    assert.equal(before, helper.threads())
   end)
 
   it("refuses what cannot be copied, naming the upvalue", function()
@@ -163,7 +154,7 @@ describe("parallel", function()
     local map = filled(helper.types[1], 50)
     local function run() map:parallel { workers = 2, map = function() return 1 end } end
     run()
-    local before, open = threads(), helper.descriptors()
+    local before, open = helper.threads(), helper.descriptors()
     local cycles = tonumber(os.getenv "LUABPF_CYCLES") or 100
     local function resident()
       return tonumber(io.open("/proc/self/status"):read("a"):match("VmRSS:%s*(%d+)"))
@@ -178,7 +169,7 @@ describe("parallel", function()
     end
     collectgarbage()
     assert.is_true(resident() - early <= 1024, "memory has grown")
-    assert.equal(before, threads())
+    assert.equal(before, helper.threads())
     assert.equal(open, helper.descriptors())
   end)
 
