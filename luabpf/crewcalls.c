@@ -172,14 +172,8 @@ static int crew_text(lua_State *L)
 	int err = text ? lb_out_pass(out, (const char *)text->bytes, text->key_bytes) : 0;
 
 	free(text);
-	if (err) {
-		char why[128];
-
-		luaL_pushfail(L);
-		lua_pushstring(L, lb_strerror(-err, why, sizeof(why)));
-		lua_pushinteger(L, -err);
-		return 3;
-	}
+	if (err)
+		return lb_refuse(L, -err);
 	if (ended)
 		lua_pushboolean(L, false);
 	else

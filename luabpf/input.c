@@ -200,16 +200,14 @@ static int read_header(struct row_reader *rr)
 
 static int refused(lua_State *L, const struct row_reader *rr, int err)
 {
-	char text[128];
-
+	if (err != -EBADMSG && err != -EMSGSIZE)
+		return lb_refuse(L, -err);
 	luaL_pushfail(L);
 	if (err == -EBADMSG)
 		lua_pushfstring(L, "line %I: %s", (LUAI_UACINT)rr->line, lb_reader_problem(rr->r));
-	else if (err == -EMSGSIZE)
+	else
 		lua_pushfstring(L, "line %I: longer than %I bytes", (LUAI_UACINT)rr->line,
 				(LUAI_UACINT)rr->longest);
-	else
-		lua_pushstring(L, lb_strerror(-err, text, sizeof(text)));
 	lua_pushinteger(L, -err);
 	return 3;
 }

@@ -31,6 +31,16 @@ int lb_fail(lua_State *L, int err, const char *what, ...)
 	return 3;
 }
 
+int lb_refuse(lua_State *L, int err)
+{
+	char buf[128];
+
+	luaL_pushfail(L);
+	lua_pushstring(L, lb_strerror(err, buf, sizeof(buf)));
+	lua_pushinteger(L, err);
+	return 3;
+}
+
 void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta)
 {
 	luaL_newmetatable(L, name);

@@ -32,6 +32,8 @@
  * a positive errno. What is formatted with lua_pushfstring's directives.
  */
 int lb_fail(lua_State *L, int err, const char *what, ...);
+/* The same without WHAT, for callers that name it themselves. */
+int lb_refuse(lua_State *L, int err);
 /* Replaces nil, message, errno at the top by an error object and raises it. */
 int lb_throw(lua_State *L);
 /* Raises an error object of that message and errno. */

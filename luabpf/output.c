@@ -35,20 +35,10 @@
 /* User value of a row writer: a list that keeps layouts and names. Of an output: a file handle. */
 enum { KEPT = 1 };
 
-static int refused(lua_State *L, int err)
-{
-	char text[128];
-
-	luaL_pushfail(L);
-	lua_pushstring(L, lb_strerror(-err, text, sizeof(text)));
-	lua_pushinteger(L, -err);
-	return 3;
-}
-
 static int done(lua_State *L, int err)
 {
 	if (err)
-		return refused(L, err);
+		return lb_refuse(L, -err);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -243,7 +233,7 @@ static int output_new(lua_State *L)
 	luaL_setmetatable(L, LB_OUTPUT);
 	err = open_output(L, out);
 	if (err)
-		return refused(L, err);
+		return lb_refuse(L, -err);
 	lua_settop(L, 2);
 	return 1;
 }
@@ -313,7 +303,7 @@ static int output_rows(lua_State *L)
 		i += !err;
 	}
 	if (err)
-		return refused(L, err);
+		return lb_refuse(L, -err);
 	lua_pushinteger(L, (lua_Integer)i + 1);
 	return 1;
 }
@@ -401,7 +391,7 @@ static int file_status(lua_State *L)
 	struct stat st;
 
 	if (stat(luaL_checkstring(L, 1), &st) < 0)
-		return refused(L, -errno);
+		return lb_refuse(L, errno);
 	lua_createtable(L, 0, 5);
 	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "folder" : "device");
 	lua_setfield(L, -2, "kind");

@@ -6,17 +6,11 @@
 
 local bpf = require "luabpf"
 local core = require "luabpf.core"
+local folder = require "spec.support.folder"
 local helper = require "spec.helper"
 local json = require "luabpf.json"
 
--- Threads of this process.
-local function threads()
-  local list, n = os.tmpname(), 0
-  os.execute(("ls /proc/%d/task >%s"):format(helper.pid, list))
-  for _ in io.lines(list) do n = n + 1 end
-  os.remove(list)
-  return n
-end
+local path, names = folder.path, folder.names
 
 local function filled(kind, n)
   local map = helper.make(kind, n)
@@ -45,31 +39,16 @@ local function rows_of(map, options, workers)
   return lines, header, report
 end
 
--- A folder of its own, gone after the spec.
-local folder
-
-local function path(name)
-  return folder .. "/" .. name
-end
-
-local function names()
-  local list = {}
-  for name in io.popen("ls -A " .. folder):lines() do list[#list + 1] = name end
-  return list
-end
-
 local function size_of(name)
   return core.file_status(path(name)).size
 end
 
 before_each(function()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute("mkdir " .. folder))
+  folder.make()
 end)
 
 after_each(function()
-  os.execute("rm -rf " .. folder)
+  folder.remove()
   helper.close_all()
 end)
 
@@ -199,17 +178,17 @@ describe("an export by several threads that fails", function()
     -- With what the handle keeps: the query, the program that counts the entries.
     map:export(path "x", { workers = 4, progress = function() end })
     os.remove(path "x")
-    before, open = threads(), helper.descriptors()
+    before, open = helper.threads(), helper.descriptors()
   end)
 
   after_each(function()
-    assert.equal(before, threads())
+    assert.equal(before, helper.threads())
     assert.equal(open, helper.descriptors())
   end)
 
   it("leaves no half file when the disk is full", function()
-    assert(os.execute(("mount -t tmpfs -o size=128k none %s"):format(folder)))
-    finally(function() os.execute("umount " .. folder) end)
+    assert(os.execute(("mount -t tmpfs -o size=128k none %s"):format(folder.name)))
+    finally(function() os.execute("umount " .. folder.name) end)
     local result, message, errno, partial = map:export(path "x.jsonl", { workers = 4 })
     assert.is_nil(result)
     assert.equal(("%s: export: %s.part: No space left on device"):format(map:info().name,
