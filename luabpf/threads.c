@@ -84,6 +84,7 @@ int lb_workers_start(struct lb_workers *p, uint32_t n, lb_work *work, void *data
 	memset(p, 0, sizeof(*p));
 	p->work = work;
 	p->data = data;
+	p->most = n * LB_QUEUE_BLOCKS;
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -113,7 +114,7 @@ bool lb_workers_push(struct lb_workers *p, struct lb_parcel *parcel, uint64_t ns
 	bool room = true;
 
 	pthread_mutex_lock(&p->mutex);
-	while (room && !p->cancelled && p->queued >= p->n * LB_QUEUE_BLOCKS)
+	while (room && !p->cancelled && p->queued >= p->most)
 		room = pthread_cond_timedwait(&p->changed, &p->mutex, &until) == 0;
 	*cancelled = p->cancelled;
 	if (room && !p->cancelled) {

@@ -42,9 +42,9 @@ struct lb_workers {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;		/* of anything below */
 	pthread_t threads[LB_MAX_WORKERS];
-	uint32_t n;			/* threads that were started */
+	uint32_t n;			/* threads that were started; not for them */
 	uint32_t running;
-	uint32_t queued;
+	uint32_t queued, most;		/* parcels that wait, and that may */
 	struct lb_parcel *first, *last;
 	bool finished, cancelled, ready;
 	lb_work *work;
