@@ -11,6 +11,7 @@
 #                 sound ones in every engine against an evaluation in Lua; ARGS=SECONDS
 #   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make tsan     those of threads under ThreadSanitizer
 #   make test-kernels        specs on Debian's Linux 6.1, emulated; ARGS=spec/map_spec.lua,
 #                            KERNELS='6.1 6.12'
 #   make test-kernels-short  two minutes of it
@@ -43,6 +44,7 @@ override ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN)
 	$(LUA_CFLAGS) $(LIBBPF_CFLAGS) -MMD -MP
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined
+SANITIZE_THREADS = -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 
 OBJ = $(patsubst luabpf/%.c,$(BUILD)/%.o,$(wildcard luabpf/*.c))
 BPF_OBJ = $(patsubst %.c,%.o,$(wildcard bpf/*.bpf.c))
@@ -63,7 +65,8 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 
 .DELETE_ON_ERROR:
 .PHONY: all bpf install-bpf demo test lint bench performance fit race fuzz soak asan \
-	test-kernels test-kernels-short build-demo build-test build-bench run-asan clean FORCE
+	tsan test-kernels test-kernels-short build-demo build-test build-bench run-asan run-tsan \
+	clean FORCE
 
 all: $(MODULE) bpf
 
@@ -185,6 +188,23 @@ run-asan: build-test
 	$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		$(LUA) spec/run.lua --cpath='$(CURDIR)/.build/asan/?.so' \
 		--exclude-tags=resident $(ARGS)
+
+# Each thread's Lua state is its own: what Lua itself does needs no look. Addresses are not
+# random: gcc 12's runtime refuses some that newer kernels give. The runtime is loaded into Lua
+# alone, by the dynamic linker: a shell (dash) crashes with it.
+LD_SO = $(firstword $(wildcard /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1))
+LUA_TSAN = $(LD_SO) --preload $$($(CC) -print-file-name=libtsan.so) $$(command -v $(LUA))
+THREAD_SPECS = spec/parallel_spec.lua spec/parallel_export_spec.lua
+
+tsan:
+	@$(SETUP) asan
+	$(THEN) run-tsan BUILD=.build/tsan MODULE=.build/tsan/luabpf/core.so \
+		CFLAGS='$(SANITIZE_THREADS)'
+
+run-tsan: build-test
+	$(RUN) LUABPF_LUA="$(LUA_TSAN)" TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
+		setarch -R $(LUA_TSAN) spec/run.lua --cpath='$(CURDIR)/.build/tsan/?.so' \
+		--exclude-tags=resident $(or $(ARGS),$(THREAD_SPECS))
 
 # Specs of what depends on the kernel; none of them is decided by timings. What compiles,
 # parses, lays out or checks documents is the same on all kernels.

@@ -125,7 +125,8 @@ function helper.collect(...)
   return all, n
 end
 
---- Runs Lua code in another process, which has bpf and the arguments as its varargs.
+--- Runs Lua code in another process, which has bpf and the arguments as its varargs. LUABPF_LUA: the
+-- command for it, with what a sanitizer must load first.
 -- @treturn file its output; close() waits for its end
 function helper.process(code, ...)
   local path = os.tmpname()
@@ -133,7 +134,7 @@ function helper.process(code, ...)
   file:write("local bpf = require 'luabpf'\nos.remove(", ("%q"):format(path), ")\n", code)
   file:close()
   local command = { "LUA_PATH='" .. package.path .. "' LUA_CPATH='" .. package.cpath .. "'",
-    "exec lua5.4", path }
+    "exec " .. (os.getenv "LUABPF_LUA" or "lua5.4"), path }
   for _, argument in ipairs { ... } do command[#command + 1] = "'" .. argument .. "'" end
   return assert(io.popen(table.concat(command, " ") .. " 2>&1"))
 end
