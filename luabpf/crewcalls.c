@@ -234,4 +234,5 @@ void lb_open_crew(lua_State *L)
 	lb_newclass(L, LB_CREW, methods, meta);
 	lua_pushcfunction(L, crew_new);
 	lua_setfield(L, -2, "crew");
+	lb_set_int(L, "max_workers", LB_MAX_WORKERS);
 }

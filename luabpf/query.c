@@ -754,6 +754,5 @@ void lb_open_query(lua_State *L)
 {
 	lb_newclass(L, LB_QUERY, methods, meta);
 	luaL_setfuncs(L, functions, 0);
-	lua_pushinteger(L, LB_MAX_REGION);
-	lua_setfield(L, -2, "max_region");
+	lb_set_int(L, "max_region", LB_MAX_REGION);
 }

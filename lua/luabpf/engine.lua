@@ -32,7 +32,6 @@ local MATCHING <const> = 0.1
 defaults.memory = 64 << 20
 defaults.budget = 250000000
 
-local MOST_WORKERS <const> = 256
 -- Between looks at whether the user wants to interrupt; ns.
 local PATIENCE <const> = 50000000
 
@@ -59,7 +58,7 @@ function engine.run(what, given, known)
   run.budget = options.period(given.budget or defaults.budget, what .. ": option 'budget'", 3)
   run.batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size, 4)
-  run.workers = options.integer(what, "workers", given.workers, 1, MOST_WORKERS, 1, 4)
+  run.workers = options.integer(what, "workers", given.workers, 1, core.max_workers, 1, 4)
   if run.exact and run.engine == "kernel" then
     error(("%s: exact = true keeps to the batch cursor, engine = \"kernel\" does not"):format(what),
       3)

@@ -32,8 +32,6 @@ local FORMATS <const> = { "jsonl", "csv", "snapshot" }
 local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
   progress = true, batch_size = true, report = "table", checkpoint = "string",
   checkpoint_interval = true, restart = "boolean", drain = "boolean", workers = "number" }
--- Threads at most, as core.crew takes them.
-local MOST_WORKERS <const> = 256
 -- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
 local PATIENCE <const> = 50000000
 
@@ -97,7 +95,7 @@ local function new_run(target, given, known)
     given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
   run.interval = options.period(given.checkpoint_interval or defaults.checkpoint_interval,
     "export: option 'checkpoint_interval'", 3)
-  run.workers = options.integer("export", "workers", given.workers, 1, MOST_WORKERS, 1, 4)
+  run.workers = options.integer("export", "workers", given.workers, 1, core.max_workers, 1, 4)
   run.checkpoint = given.checkpoint
   if given.drain and type(target) == "string" and target ~= "-" then
     run.checkpoint = given.checkpoint or target .. ".ckpt"

@@ -11,7 +11,6 @@ local transfer = require "luabpf.transfer"
 
 local map = core.classes["luabpf.map"]
 
-local MOST_WORKERS <const> = 256
 -- Between looks at whether the user wants to interrupt; ns.
 local PATIENCE <const> = 50000000
 
@@ -107,7 +106,7 @@ function map:parallel(given)
   if not given.map then error("parallel: option 'map': function expected, got nil", 2) end
   core.check_map(self)
   local _, online = core.cpus()
-  local n = options.integer("parallel", "workers", given.workers, 1, MOST_WORKERS, online)
+  local n = options.integer("parallel", "workers", given.workers, 1, core.max_workers, online)
   local job, facts = new_job(self, given)
   local texts, queued = texts_of(job, facts, n)
   local workers <close> = assert(core.workers { jobs = texts, path = package.path,
