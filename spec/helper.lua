@@ -125,8 +125,8 @@ function helper.collect(...)
   return all, n
 end
 
---- Runs Lua code in another process, which has bpf and the arguments as its varargs. LUABPF_LUA: the
--- command for it, with what a sanitizer must load first.
+--- Runs Lua code in another process, which has bpf and the arguments as its varargs. LUABPF_LUA:
+-- the command for it, with what a sanitizer must load first.
 -- @treturn file its output; close() waits for its end
 function helper.process(code, ...)
   local path = os.tmpname()

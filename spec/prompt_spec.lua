@@ -28,6 +28,21 @@ describe("at the prompt", function()
     assert.truthy(text:find("9223372036854775808-18446744073709551615: 1", 1, true), text)
   end)
 
+  it("text cannot speak to the terminal, or break a table", function()
+    local map = helper.map { value = "char[16]" }
+    local texts = { "plain", "\27[2J", "a\nb", "\x9b2J", "\xc2\x9b2J", "gr\xc3\xbcn" }
+    for i, text in ipairs(texts) do map:update(i, text) end
+    for _, printed in ipairs { tostring(map:aggregate { group = "value as who" }),
+      tostring(map:head(10)) } do
+      local _, lines = printed:gsub("\n", "")
+      assert.equal(6, lines, printed)
+      for _, text in ipairs { "plain", [["\27[2J"]], [["a\nb"]], [["\1552J"]],
+        [["\194\1552J"]], '"gr\xc3\xbcn"' } do
+        assert.truthy(printed:find(text, 1, true), printed)
+      end
+    end
+  end)
+
   it("reports are names and values", function()
     local map = flows()
     local text = tostring((map:delete_where("value.bytes == 5")))

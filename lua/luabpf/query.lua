@@ -219,6 +219,7 @@ local function cell_of(value, signed)
   local format = signed and "%d" or "%u"
   if value == nil then return "" end
   if type(value) == "table" then return hist_text(value, format) end
+  if type(value) == "string" then return show.text(value) end
   return math.type(value) == "integer" and format:format(value) or value
 end
 

@@ -78,8 +78,13 @@ local function struct_text(desc, value)
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
 
-local function printable(text)
-  return not text:find("[%c\x80-\xff]")
+--- Text as it may be printed, in one line: quoted where it has more than ASCII, escaped what a
+-- terminal might obey.
+function show.text(text)
+  if not text:find("[%c\x80-\xff]") then return text end
+  local quoted = ("%q"):format(text):gsub("\\\n", "\\n")
+  if utf8.len(text) and not text:find("\xc2[\x80-\x9f]") then return quoted end
+  return (quoted:gsub("[\x80-\xff]", function(c) return ("\\%d"):format(c:byte()) end))
 end
 
 --- A value as its type says: unsigned integers as such.
@@ -93,7 +98,7 @@ function show.value(desc, value)
   elseif type(value) == "string" then
     local raw = not kind or kind == "bytes" or kind == "special"
     if raw then return show.hex(value) end
-    return printable(value) and value or ("%q"):format(value)
+    return show.text(value)
   elseif type(value) == "table" and kind == "array" then
     return list_text(desc.elem, value)
   elseif type(value) == "table" and (kind == "struct" or kind == "union") then
