@@ -114,9 +114,10 @@ end
 
 -- ---- files -----------------------------------------------------------------------
 
-local function export(name, format)
+local function export(name, format, workers)
   return function(bench)
-    local report = assert(bench.map:export(bench.folder.path .. name, { format = format }))
+    local report = assert(bench.map:export(bench.folder.path .. name, { format = format,
+      workers = workers }))
     return ("count=%d bytes=%d"):format(report.entries, report.bytes)
   end
 end
@@ -299,6 +300,10 @@ return {
     base = parallel(1), run = parallel(2) },
   { name = "export to JSON lines", limit = 1.05, task = in_folder "jsonl /c.jsonl",
     run = export_lines, finish = compare_lines },
+  -- Lines in another order.
+  { name = "two workers: export to JSON lines", limit = 0.75, task = in_folder "jsonl /c.jsonl",
+    threads = true, run = export("/lua.jsonl", "jsonl", 2),
+    finish = function(bench) remove(bench, "/c.jsonl", "/lua.jsonl") end },
   { name = "export to JSON lines against bpftool -j map dump", limit = 12, unit = "faster",
     once = true, threads = true, base = dump_by_bpftool,
     run = function(bench) export_lines(bench) end,
