@@ -232,4 +232,54 @@ describe("an export by several threads that fails", function()
     end, "the file was closed")
     assert.same({}, names())
   end)
+
+  it("outlives a map that is closed meanwhile", function()
+    local other, pipe = filled(helper.types[1], 20000),
+      assert(io.popen("sleep 0.4; cat >/dev/null", "w"))
+    local calls = 0
+    local report = assert(other:export(pipe, { workers = 2, progress = function()
+      calls = calls + 1
+      other:close()
+    end }))
+    pipe:close()
+    assert.truthy(calls > 1)
+    assert.equal(20000, report.entries)
+  end)
+
+  -- What export.lua makes of core, used wrongly.
+  it("keeps the writer of rows as long as threads write by it", function()
+    local query
+    local real = core.crew
+    core.crew = function(given)
+      query = given.query
+      return real(given)
+    end
+    map:export("/dev/null", { workers = 2 })
+    core.crew = real
+    local writer = core.row_writer(map, "jsonl")
+    local function crew_of(row_writer)
+      return core.crew { query = query, params = "", workers = 2, batch_size = 64,
+        writer = row_writer }
+    end
+    local crew = crew_of(writer)
+    assert.error_matches(function() writer:close() end, "row writer is in use")
+    assert.error_matches(function() crew:finish() end, "threads are running")
+    assert.error_matches(function() crew:report() end, "threads are running")
+    local out = core.output {}
+    assert.truthy(crew:text(out, 1000000000) > 0)
+    crew:close()
+    assert.error_matches(function() crew:text(out, 0) end, "crew is closed")
+    out:close()
+    writer:close()
+    assert.error_matches(function() crew_of(writer) end, "row writer is closed")
+    local other <close> = helper.map { key = "u64" }
+    assert.error_matches(function() crew_of(core.row_writer(other, "csv")) end,
+      "a map with other sizes")
+    other:close()
+    assert.error_matches(function()
+      crew_of(core.row_writer(map, "csv", { { name = "x" } }))
+    end, "too few columns")
+    crew_of(core.row_writer(map, "jsonl")) -- left to the collector
+    collectgarbage()
+  end)
 end)
