@@ -198,13 +198,15 @@ describe("parallel", function()
         n = n + 1
       end
     ]], tostring(map:info().id))
+    finally(function()
+      map:update(0, 0)
+      process:close()
+    end)
     assert.equal("ready", process:read("l"))
     for round = 1, 30 do
       local seen = seen_by(map, round % 4 + 1, 256)
       for i = 1, 5000 do assert(seen[i] == 1, "a key came not once") end
     end
-    map:update(0, 0)
-    process:close()
   end)
 
   it("scans ranges of buckets that meet without a gap", function()
