@@ -334,7 +334,7 @@ describe("an export that is killed", function()
     local round = 0
     kill_often(times // 2, map, options, function(done)
       round = round + 1
-      -- Killed between the file's final name and the end of its checkpoint, it says that it is done.
+      -- Killed between its last two steps, an export says that it is done.
       if not done or exists "x.ckpt" then
         assert(map:export(path "x", { drain = true, batch_size = 500 }))
       end
