@@ -147,6 +147,34 @@ function helper.raises(text, call, ...)
   assert(message:find(text, 1, true), ("expected %q in %q"):format(text, message))
 end
 
+--- Another process that replaces every step-th of the keys 1 to n of a map all the time, and
+-- inserts and deletes others from 1,000,000 on. It is at work when this returns.
+-- @treturn function ends it; key 0 is in the map then
+function helper.storm(map, n, step)
+  local process = helper.process([[
+    local id, last, step = ...
+    local map = bpf.open(math.tointeger(id))
+    last, step = math.tointeger(last), math.tointeger(step)
+    print("ready") io.stdout:flush()
+    local n = 0
+    while not map:lookup(0) do
+      for i = 1, last, step do map:update(i, n, "exist") end
+      for i = 1, 300 do
+        map:update(1000000 + i, n)
+        map:delete(1000000 + (i + n) % 300)
+      end
+      n = n + 1
+    end
+  ]], tostring(map:info().id), tostring(n), tostring(step))
+  local function stop()
+    map:update(0, 0)
+    process:close()
+  end
+  if process:read("l") == "ready" then return stop end
+  stop()
+  error("the other process did not begin", 2)
+end
+
 --- Whether the running kernel is at least that version: for pending("needs Linux 6.6: ...").
 function helper.kernel_has(major, minor)
   local has_major, has_minor = core.release():match("^(%d+)%.(%d+)")

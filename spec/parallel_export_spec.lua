@@ -125,21 +125,7 @@ describe("an export by several threads", function()
     local keys = {}
     for i = 1, 20000 do keys[i] = i end
     map:update_batch(keys, keys)
-    local process = helper.process([[
-      local map = bpf.open(math.tointeger((...)))
-      print("ready") io.stdout:flush()
-      local n = 0
-      while not map:lookup(0) do
-        for i = 1, 20000, 37 do map:update(i, n, "exist") end
-        for i = 1, 300 do map:update(100000 + i, n) map:delete(100000 + (i + n) % 300) end
-        n = n + 1
-      end
-    ]], tostring(map:info().id))
-    finally(function()
-      map:update(0, 0)
-      process:close()
-    end)
-    assert.equal("ready", process:read("l"))
+    finally(helper.storm(map, 20000, 37))
     for workers = 2, 6 do
       local seen = {}
       assert(map:export(path "x.jsonl", { workers = workers, batch_size = 256 }))

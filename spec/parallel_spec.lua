@@ -188,21 +188,7 @@ describe("parallel", function()
     local keys = {}
     for i = 1, 5000 do keys[i] = i end
     map:update_batch(keys, keys)
-    local process = helper.process([[
-      local map = bpf.open(math.tointeger((...)))
-      print("ready") io.stdout:flush()
-      local n = 0
-      while not map:lookup(0) do
-        for i = 1, 5000, 7 do map:update(i, n, "exist") end
-        for i = 1, 300 do map:update(10000 + i, n) map:delete(10000 + (i + n) % 300) end
-        n = n + 1
-      end
-    ]], tostring(map:info().id))
-    finally(function()
-      map:update(0, 0)
-      process:close()
-    end)
-    assert.equal("ready", process:read("l"))
+    finally(helper.storm(map, 5000, 7))
     for round = 1, 30 do
       local seen = seen_by(map, round % 4 + 1, 256)
       for i = 1, 5000 do assert(seen[i] == 1, "a key came not once") end
