@@ -142,6 +142,26 @@ local function dump_by_bpftool(bench)
   remove(bench, "/bpftool.json")
 end
 
+-- Files of all entries for C's load and for imports, and the map empty.
+local function prepare_files(bench)
+  bench.c:task(in_folder "dump /c.dump"(bench))
+  export("/lua.snapshot", "snapshot")(bench)
+  bench.c:task "clear"
+end
+
+-- The map as it was.
+local function load_again(bench)
+  bench.c:task(in_folder "load /c.dump"(bench))
+  remove(bench, "/c.dump", "/lua.snapshot")
+end
+
+local function clear(bench) bench.c:task "clear" end
+
+-- Exact: an upsert that says which entries were there.
+local function import(bench)
+  return "count=" .. assert(bench.map:import(bench.folder.path .. "/lua.snapshot")).inserted
+end
+
 -- ---- other maps ------------------------------------------------------------------
 
 local function per_given(bench) return bench.given end
@@ -313,6 +333,9 @@ return {
       return export("/lua.snapshot", "snapshot")(bench):match "^%S+"
     end,
     finish = function(bench) remove(bench, "/c.dump", "/lua.snapshot") end },
+  { name = "import of a snapshot against C's load", limit = 1.2,
+    task = in_folder "load /c.dump", prepare = prepare_files, between = clear, run = import,
+    finish = load_again },
   scaling("walk", walk),
   -- The default budget of a run inside the kernel ends at about 2,500,000 entries.
   scaling("count and sum", sum { budget = "10s" }),
