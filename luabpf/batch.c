@@ -108,14 +108,34 @@ void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i)
 	lb_batch_release(b);
 }
 
-void lb_batch_push_entry(lua_State *L, const struct lb_batch *b, uint32_t i)
+/* Key and value as tables that one function makes: false, with nothing pushed, if none does. */
+static bool push_both(lua_State *L, const struct lb_batch *b, uint32_t i)
 {
-	lb_batch_hold(b);
+	struct lb_map *m = b->map;
+
+	if (b->raw || !m->key.type || !m->value.type || m->value.ncpu || !lb_batch_has(b, i))
+		return false;
+	if (!lb_builder_ready(L, &m->builders[LB_BUILD_ENTRY], m->key.type, m->value.type))
+		return false;
+	lb_builder_push(L, &m->builders[LB_BUILD_ENTRY], b->keys + (size_t)i * m->key.stride,
+			b->values + (size_t)i * m->value.stride);
+	return true;
+}
+
+static void push_each(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
 	if (b->map->key.size)
 		lb_batch_push_key(L, b, i);
 	else
 		lua_pushinteger(L, (lua_Integer)i + 1);
 	lb_batch_push_value(L, b, i);
+}
+
+void lb_batch_push_entry(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
+	lb_batch_hold(b);
+	if (!push_both(L, b, i))
+		push_each(L, b, i);
 	lb_batch_release(b);
 }
 
@@ -156,21 +176,19 @@ static int batch_len(lua_State *L)
 
 /* ---- all of them ------------------------------------------------------ */
 
-/* Upvalues: batch, how many were given out. */
+/* Upvalues: batch, how many were given out (a userdata). */
 static int entry_step(lua_State *L)
 {
 	const struct lb_batch *b = lua_touserdata(L, lua_upvalueindex(1));
-	lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
+	uint32_t *done = lua_touserdata(L, lua_upvalueindex(2));
 
 	if (!lb_batch_valid(b))
 		return luaL_error(L, "the batch is stale: its iterator moved on or was closed");
-	while (i < b->n && !lb_batch_has(b, (uint32_t)i))
-		i++;
-	if (i >= b->n)
+	while (*done < b->n && !lb_batch_has(b, *done))
+		++*done;
+	if (*done >= b->n)
 		return 0;
-	lua_pushinteger(L, i + 1);
-	lua_replace(L, lua_upvalueindex(2));
-	lb_batch_push_entry(L, b, (uint32_t)i);
+	lb_batch_push_entry(L, b, (*done)++);
 	return 2;
 }
 
@@ -183,7 +201,7 @@ static int batch_entries(lua_State *L)
 {
 	lb_check_batch(L, 1);
 	lua_settop(L, 1);
-	lua_pushinteger(L, 0);
+	*(uint32_t *)lua_newuserdatauv(L, sizeof(uint32_t), 0) = 0;
 	lua_pushcclosure(L, entry_step, 2);
 	return 1;
 }

@@ -15,19 +15,52 @@
 /* A Lua function has 255 registers; parameters are the most of them. */
 #define MAX_FIELDS 180
 
+/* How a field is loaded. */
+enum load { LOAD_U8, LOAD_U16, LOAD_U32, LOAD_64, LOAD_OTHER };
+
+struct lb_made_field {
+	struct lb_member member;	/* its offset from the start of the key or value */
+	enum load load;
+};
+
 static bool is_struct(const struct lb_type *t)
 {
 	return t->kind == LB_STRUCT;
 }
 
-/* How many fields the table and the tables within it have. */
+/* How many fields the table and the tables within it have; what is no struct counts as one. */
 static uint32_t count(const struct lb_type *t)
 {
 	uint32_t n = 0;
 
+	if (!is_struct(t))
+		return 1;
 	for (uint32_t i = 0; i < t->nmembers && n <= MAX_FIELDS; i++)
-		n += is_struct(t->members[i].type) ? count(t->members[i].type) : 1;
+		n += count(t->members[i].type);
 	return n;
+}
+
+static enum load load_of(const struct lb_member *m)
+{
+	const struct lb_type *t = m->type;
+
+	if (t->kind != LB_INT || m->bits || t->big)
+		return LOAD_OTHER;
+	if (t->size == 8)
+		return LOAD_64;
+	if (t->is_signed)
+		return LOAD_OTHER;
+	return t->size == 4 ? LOAD_U32 : t->size == 2 ? LOAD_U16 : t->size == 1 ? LOAD_U8
+	     : LOAD_OTHER;
+}
+
+static void add_field(struct lb_builder *b, const struct lb_member *m, uint32_t offset)
+{
+	struct lb_made_field *f = &b->fields[b->n++];
+
+	f->member = *m;
+	f->member.offset += offset;
+	f->load = load_of(m);
 }
 
 static void flatten(struct lb_builder *b, const struct lb_type *t, uint32_t offset)
@@ -35,13 +68,21 @@ static void flatten(struct lb_builder *b, const struct lb_type *t, uint32_t offs
 	for (uint32_t i = 0; i < t->nmembers; i++) {
 		const struct lb_member *m = &t->members[i];
 
-		if (is_struct(m->type)) {
+		if (is_struct(m->type))
 			flatten(b, m->type, offset + m->offset);
-			continue;
-		}
-		b->fields[b->n] = *m;
-		b->fields[b->n++].offset += offset;
+		else
+			add_field(b, m, offset);
 	}
+}
+
+static void add_fields(struct lb_builder *b, const struct lb_type *t)
+{
+	const struct lb_member whole = { .type = t };
+
+	if (is_struct(t))
+		flatten(b, t, 0);
+	else
+		add_field(b, &whole, 0);
 }
 
 /* Adds a name as a Lua string, every byte by its number. */
@@ -66,20 +107,22 @@ static void add_parameter(lua_State *L, luaL_Buffer *text, uint32_t number)
 
 static void add_table(lua_State *L, luaL_Buffer *text, const struct lb_type *t, uint32_t *number)
 {
+	if (!is_struct(t)) {
+		add_parameter(L, text, ++*number);
+		return;
+	}
 	luaL_addchar(text, '{');
 	for (uint32_t i = 0; i < t->nmembers; i++) {
 		add_name(text, t->members[i].name);
-		if (is_struct(t->members[i].type))
-			add_table(L, text, t->members[i].type, number);
-		else
-			add_parameter(L, text, ++*number);
+		add_table(L, text, t->members[i].type, number);
 		luaL_addchar(text, ',');
 	}
 	luaL_addchar(text, '}');
 }
 
 /* Pushes the source: a chunk that returns the function. */
-static void push_source(lua_State *L, const struct lb_type *t, uint32_t n)
+static void push_source(lua_State *L, const struct lb_type *first, const struct lb_type *second,
+			uint32_t n)
 {
 	uint32_t number = 0;
 	luaL_Buffer text;
@@ -92,26 +135,43 @@ static void push_source(lua_State *L, const struct lb_type *t, uint32_t n)
 		add_parameter(L, &text, i);
 	}
 	luaL_addstring(&text, ") return ");
-	add_table(L, &text, t, &number);
+	add_table(L, &text, first, &number);
+	if (second) {
+		luaL_addchar(&text, ',');
+		add_table(L, &text, second, &number);
+	}
 	luaL_addstring(&text, " end");
 	luaL_pushresult(&text);
 }
 
-static void make(lua_State *L, struct lb_builder *b, const struct lb_type *t)
+static bool find_fields(struct lb_builder *b, const struct lb_type *first,
+			const struct lb_type *second)
 {
-	uint32_t n = is_struct(t) ? count(t) : 0;
+	uint32_t n = count(first) + (second ? count(second) : 0);
+
+	if (n == 0 || n > MAX_FIELDS || !(is_struct(first) || (second && is_struct(second))))
+		return false;
+	b->fields = malloc(n * sizeof(*b->fields));
+	if (!b->fields)
+		return false;
+	b->n = 0;
+	add_fields(b, first);
+	b->first = b->n;
+	if (second)
+		add_fields(b, second);
+	return true;
+}
+
+static void make(lua_State *L, struct lb_builder *b, const struct lb_type *first,
+		 const struct lb_type *second)
+{
 	size_t len;
 	const char *source;
 
-	if (n == 0 || n > MAX_FIELDS)
+	if (!find_fields(b, first, second))
 		return;
-	b->fields = malloc(n * sizeof(*b->fields));
-	if (!b->fields)
-		return;
-	b->n = 0;
-	flatten(b, t, 0);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
-	push_source(L, t, n);
+	push_source(L, first, second, b->n);
 	source = lua_tolstring(L, -1, &len);
 	if (luaL_loadbufferx(L, source, len, "=luabpf", "t") == LUA_OK) {
 		lua_call(L, 0, 1);
@@ -122,22 +182,50 @@ static void make(lua_State *L, struct lb_builder *b, const struct lb_type *t)
 	lua_pop(L, 1);
 }
 
-bool lb_builder_ready(lua_State *L, struct lb_builder *b, const struct lb_type *type)
+bool lb_builder_ready(lua_State *L, struct lb_builder *b, const struct lb_type *first,
+		      const struct lb_type *second)
 {
 	if (b->uses < USES && ++b->uses == USES)
-		make(L, b, type);
+		make(L, b, first, second);
 	return b->function != 0;
 }
 
-void lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p)
+#define LOAD(type)	(*(const type __attribute__((aligned(1), may_alias)) *)at)
+
+static void push_fields(lua_State *L, const struct lb_made_field *f, const struct lb_made_field *end,
+			const uint8_t *p)
 {
-	const struct lb_member *end = b->fields + b->n;
+	for (; f < end; f++) {
+		const uint8_t *at = p + f->member.offset;
+
+		switch (f->load) {
+		case LOAD_U8:
+			lua_pushinteger(L, *at);
+			break;
+		case LOAD_U16:
+			lua_pushinteger(L, LOAD(uint16_t));
+			break;
+		case LOAD_U32:
+			lua_pushinteger(L, LOAD(uint32_t));
+			break;
+		case LOAD_64:
+			lua_pushinteger(L, LOAD(int64_t));
+			break;
+		case LOAD_OTHER:
+			lb_push_member(L, &f->member, p);
+		}
+	}
+}
+
+void lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p, const void *q)
+{
+	const struct lb_made_field *second = b->fields + b->first;
 
 	luaL_checkstack(L, (int)b->n + LUA_MINSTACK, "types have too many fields");
 	lua_rawgeti(L, LUA_REGISTRYINDEX, b->function);
-	for (const struct lb_member *m = b->fields; m < end; m++)
-		lb_push_member(L, m, p);
-	lua_call(L, (int)b->n, 1);
+	push_fields(L, b->fields, second, p);
+	push_fields(L, second, b->fields + b->n, q);
+	lua_call(L, (int)b->n, q ? 2 : 1);
 }
 
 /* Nothing that fails here is lost or seen: the plain way remains. */

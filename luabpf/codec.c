@@ -233,8 +233,8 @@ static void push_one(lua_State *L, const struct lb_shape *shape, const void *p, 
 {
 	if (raw || !shape->type)
 		lua_pushlstring(L, p, shape->size);
-	else if (shape->builder && lb_builder_ready(L, shape->builder, shape->type))
-		lb_builder_push(L, shape->builder, p);
+	else if (shape->builder && lb_builder_ready(L, shape->builder, shape->type, NULL))
+		lb_builder_push(L, shape->builder, p, NULL);
 	else
 		lb_push_type(L, shape->type, p);
 }

@@ -244,29 +244,35 @@ static int cursor_next(lua_State *L)
 	return 1;
 }
 
-/* Upvalues: cursor, batch, index of the entry given out last (from 1), its method next. */
+/* Upvalues of entry_step: the cursor, its method next, the batch, where it is. */
+enum { CURSOR = 1, NEXT, BATCH, PLACE, UPVALUES = PLACE };
+
+struct place {
+	const struct lb_batch *batch;	/* the one in BATCH, or NULL */
+	uint32_t i;			/* of the entry that comes next */
+};
+
+/* False at the end. */
+static bool next_batch(lua_State *L, struct place *at)
+{
+	lua_pushvalue(L, lua_upvalueindex(NEXT));
+	lua_pushvalue(L, lua_upvalueindex(CURSOR));
+	lua_call(L, 1, 1);
+	at->batch = lua_touserdata(L, -1);
+	at->i = 0;
+	lua_replace(L, lua_upvalueindex(BATCH));
+	return at->batch != NULL;
+}
+
 static int entry_step(lua_State *L)
 {
-	struct lb_batch *b = lua_touserdata(L, lua_upvalueindex(2));
-	lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
+	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
 
-	lua_settop(L, 0);
-	if (!b || i >= b->n) {
-		lua_pushvalue(L, lua_upvalueindex(4));
-		lua_pushvalue(L, lua_upvalueindex(1));
-		lua_call(L, 1, 1);
-		lua_copy(L, 1, lua_upvalueindex(2));
-		b = lua_touserdata(L, 1);
-		i = 0;
-		if (!b)
-			return 0;
-	}
-	if (!lb_batch_valid(b))
+	if ((!at->batch || at->i >= at->batch->n) && !next_batch(L, at))
+		return 0;
+	if (!lb_batch_valid(at->batch))
 		return luaL_error(L, "the cursor was moved on or closed during the loop");
-	lua_pushinteger(L, i + 1);
-	lua_copy(L, -1, lua_upvalueindex(3));
-	lua_settop(L, 0);
-	lb_batch_push_entry(L, b, (uint32_t)i);
+	lb_batch_push_entry(L, at->batch, at->i++);
 	return 2;
 }
 
@@ -274,10 +280,10 @@ int lb_entries(lua_State *L, lua_CFunction next)
 {
 	lua_settop(L, 1);
 	lua_pushvalue(L, 1);
-	lua_pushnil(L);
-	lua_pushinteger(L, 0);
 	lua_pushcfunction(L, next);
-	lua_pushcclosure(L, entry_step, 4);
+	lua_pushnil(L);
+	memset(lua_newuserdatauv(L, sizeof(struct place), 0), 0, sizeof(struct place));
+	lua_pushcclosure(L, entry_step, UPVALUES);
 	lua_pushnil(L);
 	lua_pushnil(L);
 	lua_pushvalue(L, 1);

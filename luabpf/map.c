@@ -78,10 +78,10 @@ static void set_shapes(struct lb_map *m, const struct lb_type *key, const struct
 	uint32_t value_size = lb_can(&m->k, LB_MAP_VALUES) ? 4 : m->k.info.value_size;
 
 	m->key = (struct lb_shape){ .type = key, .size = m->k.info.key_size,
-				    .stride = m->k.info.key_size, .builder = &m->builders[0] };
+				    .stride = m->k.info.key_size, .builder = &m->builders[LB_BUILD_KEY] };
 	m->value = (struct lb_shape){ .type = value_type(m, value), .size = value_size,
 				      .ncpu = m->k.ncpu, .stride = m->k.value_stride,
-				      .builder = &m->builders[1] };
+				      .builder = &m->builders[LB_BUILD_VALUE] };
 }
 
 static bool has_lock(const struct lb_type *t)
@@ -515,8 +515,9 @@ static int map_set_types(lua_State *L)
 	struct lb_map *m = lb_check_map(L, 1);
 	const struct lb_layout *key = lb_layout_test(L, 2), *value = lb_layout_test(L, 3);
 
-	luaL_argcheck(L, !lb_builder_used(&m->builders[0]) && !lb_builder_used(&m->builders[1]), 1,
-		      "the handle is in use: its types cannot change");
+	for (int i = 0; i < LB_BUILDERS; i++)
+		luaL_argcheck(L, !lb_builder_used(&m->builders[i]), 1,
+			      "the handle is in use: its types cannot change");
 	luaL_argcheck(L, !key || key->root->size == m->k.info.key_size, 2, "wrong size");
 	luaL_argcheck(L, !value || value->root->size == m->k.info.value_size, 3, "wrong size");
 	if (key) {
@@ -736,8 +737,8 @@ static int map_gc(lua_State *L)
 	struct lb_map *m = lb_to_map(L, 1);
 
 	close_map(m);
-	lb_builder_reset(L, &m->builders[0]);
-	lb_builder_reset(L, &m->builders[1]);
+	for (int i = 0; i < LB_BUILDERS; i++)
+		lb_builder_reset(L, &m->builders[i]);
 	return 0;
 }
 

@@ -21,13 +21,16 @@ enum {
 	LB_MAP_UVALUES = 3,
 };
 
+/* What a map's builders make. */
+enum { LB_BUILD_KEY, LB_BUILD_VALUE, LB_BUILD_ENTRY, LB_BUILDERS };
+
 struct lb_map {
 	struct lb_kmap k;
 	struct lb_pool pool;	/* regions for programs that work on the map */
 	struct lb_many many;	/* programs for many given keys */
 	struct lb_shape key;
 	struct lb_shape value;
-	struct lb_builder builders[2];	/* of keys and of values */
+	struct lb_builder builders[LB_BUILDERS];
 	bool detached;		/* says what entries look like that are not in the kernel */
 };
 

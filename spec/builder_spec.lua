@@ -60,6 +60,28 @@ describe("a table", function()
     end)
   end
 
+  for what, layout in pairs(VALUES) do
+    it("of a key and one of its value are made together: " .. what, function()
+      local map, other = helper.map { key = layout, value = layout }, helper.map { value = layout }
+      local size = map:info().key_size
+      local function decoded(bytes)
+        assert(other:update(1, bytes))
+        return comparable(other:lookup(1))
+      end
+      for _ = 1, 60 do assert(map:update(random_bytes(size), random_bytes(size))) end
+      for batch in map:batches() do
+        local keys, values = batch:packed()
+        local at = 1
+        for key, value in batch:entries() do
+          assert.same(decoded(keys:sub(at, at + size - 1)), comparable(key))
+          assert.same(decoded(values:sub(at, at + size - 1)), comparable(value))
+          at = at + size
+        end
+        assert.equal(#keys + 1, at)
+      end
+    end)
+  end
+
   it("of more fields than a function takes is made all the same", function()
     local layout = {}
     for i = 1, 300 do layout[i] = "u32 f" .. i end
