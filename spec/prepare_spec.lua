@@ -7,6 +7,17 @@ local bpf = require "luabpf"
 local helper = require "spec.helper"
 local prepare = require "luabpf.prepare"
 
+describe("bpf.compile", function()
+  it("says what it wants", function()
+    assert.error_matches(function() bpf.compile(1, helper.map()) end, "compile: text expected")
+    for _, wrong in ipairs { 1, "conns", {}, io.stdout } do
+      local _, message = pcall(function() bpf.compile("value > 1", wrong) end)
+      assert.match("prepare_spec.lua:%d+: compile: map or snapshot expected, got " .. type(wrong),
+        message)
+    end
+  end)
+end)
+
 describe("a prepared query", function()
   after_each(helper.close_all)
 

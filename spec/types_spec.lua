@@ -5,6 +5,7 @@
 
 local bpf = require "luabpf"
 local core = require "luabpf.core"
+require "luabpf.snapshot" -- its class is complete then
 
 -- Classes that users do not meet.
 local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,

@@ -94,6 +94,9 @@ end
 --   them; nil for an empty map), views and tables (ns per entry of a loop), engines (list of
 --   engine, ns, estimate, matched, chosen), why; nil, message, errno
 return function(self, given)
+  if type(self) ~= "userdata" then
+    error(("bench: luabpf.map expected, got %s"):format(type(self)), 2)
+  end
   core.check_map(self)
   given = options.check("bench", given, OPTIONS)
   local patience = options.period(given.patience or PATIENCE, "bench: option 'patience'")

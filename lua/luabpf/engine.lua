@@ -18,8 +18,6 @@ local show = require "luabpf.show"
 
 local engine = {}
 
-local map = core.classes["luabpf.map"]
-local map_batches = map.batches
 local defaults = common.defaults
 
 -- Below this the bound of the entries is as good as their number, which takes a program to learn.
@@ -28,9 +26,6 @@ local SMALL <const> = 65536
 local EASY_ROWS <const> = 16 << 20
 -- What part of a map is thought to match.
 local MATCHING <const> = 0.1
-
-defaults.memory = 64 << 20
-defaults.budget = 250000000
 
 -- Between looks at whether the user wants to interrupt; ns.
 local PATIENCE <const> = 50000000
@@ -65,27 +60,6 @@ function engine.run(what, given, known)
   end
   return run
 end
-
--- ---- maps as subjects of queries -------------------------------------------------
-
-local map_source = { check = core.check_map, batches = map_batches }
-
-function map_source.facts(self)
-  local info = assert(common.info(self))
-  local key, value = core.layouts(self)
-  local kind = core.maptypes[info.type]
-  local ncpu = kind.percpu and core.cpus() or nil
-  return {
-    info = info, kind = kind, handle = self, threads = true,
-    obstacle = not kind.for_each and ("programs cannot walk %s maps"):format(kind.name) or nil,
-    entry_bytes = info.key_size
-      + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size),
-    env = { key = key and key:describe(), value = value and value:describe(),
-      key_size = info.key_size, value_size = info.value_size, ncpu = ncpu },
-  }
-end
-
-prepare.add_source("luabpf.map", map_source)
 
 -- ---- choosing ------------------------------------------------------------------
 

@@ -35,8 +35,6 @@ local OPTIONS <const> = { format = "string", where = true, params = "table", col
 -- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
 local PATIENCE <const> = 50000000
 
-defaults.checkpoint_interval = 1000000000
-
 -- ---- options ---------------------------------------------------------------------
 
 -- Raises for the caller of a method, from what new_run calls.

@@ -8,26 +8,42 @@
 -- This file puts the public module together: the C core, and what is written
 -- in Lua on top of it.
 
-local bench = require "luabpf.bench"
 local core = require "luabpf.core"
-local features = require "luabpf.features"
 local iter = require "luabpf.iter"
 local map = require "luabpf.map"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
-local prepare = require "luabpf.prepare"
-local restore = require "luabpf.restore"
-local snapshot = require "luabpf.snapshot"
-require "luabpf.query"
-require "luabpf.sweep"
-require "luabpf.explain"
-require "luabpf.export"
-require "luabpf.import"
-require "luabpf.parallel"
+
+-- What most scripts do not use is loaded by the first call: it would take most of the time and
+-- memory that require takes.
+local function later(name, field)
+  return function(...)
+    local loaded = require(name)
+    return (field and loaded[field] or loaded)(...)
+  end
+end
+
+-- The same of methods: the module puts them into their class.
+local function methods_later(class, name, methods)
+  for _, method in ipairs(methods) do
+    class[method] = function(...)
+      require(name)
+      return class[method](...)
+    end
+  end
+end
+
+methods_later(core.classes["luabpf.map"], "luabpf.query", { "select", "aggregate" })
+methods_later(core.classes["luabpf.map"], "luabpf.sweep", { "delete_where" })
+methods_later(core.classes["luabpf.map"], "luabpf.explain", { "explain" })
+methods_later(core.classes["luabpf.map"], "luabpf.export", { "export" })
+methods_later(core.classes["luabpf.map"], "luabpf.import", { "import" })
+methods_later(core.classes["luabpf.map"], "luabpf.snapshot", { "snapshot" })
+methods_later(core.classes["luabpf.map"], "luabpf.parallel", { "parallel" })
+methods_later(core.classes["luabpf.snapshot"], "luabpf.export", { "export" })
 
 local bpf = {
   _VERSION = "luabpf scm",
-  create = restore.create,
   open = maps.open,
   maps = maps.list,
   load = core.load,
@@ -35,10 +51,10 @@ local bpf = {
   open_link = core.open_link,
   iter = iter,
   copy = core.copy,
-  compile = prepare.compile,
-  snapshot = snapshot.open,
-  features = features,
-  bench = bench,
+  compile = later("luabpf.prepare", "compile"),
+  snapshot = later("luabpf.snapshot", "open"),
+  features = later "luabpf.features",
+  bench = later "luabpf.bench",
   now = core.now,
   boottime = core.boottime,
   cpus = core.cpus,
@@ -48,6 +64,12 @@ local bpf = {
   -- one run inside the kernel may take; it holds its CPU for so long.
   defaults = map.defaults,
 }
+
+--- Creates a map: see maps.create; with from, restore.create.
+function bpf.create(given)
+  if type(given) ~= "table" or given.from == nil then return maps.create(given) end
+  return require "luabpf.restore".create(given)
+end
 
 --- A duration in nanoseconds.
 -- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d

@@ -13,7 +13,9 @@ local show = require "luabpf.show"
 local map = core.classes["luabpf.map"]
 local raw_info = map.info
 
-local defaults = { batch_size = 4096 }
+-- What options are when they are left out. Users change it as bpf.defaults.
+local defaults = { batch_size = 4096, memory = 64 << 20, budget = 250000000,
+  checkpoint_interval = 1000000000 }
 
 local function kind_of(self)
   return core.maptypes[raw_info(self).type]
@@ -99,10 +101,17 @@ function map:batches(given)
   return lazy_batches(open_cursor(self, "batches", given))
 end
 
---- Reads and deletes a batch at a time; each entry is handed over once.
--- Hash types, Linux 5.6; queues and stacks. Options as for batches, without from and engine.
+--- Reads and deletes a batch at a time: hands over and removes all entries, or with where those
+-- that match, each judged again immediately before it is deleted and handed over as it was then.
+-- All of them: hash types, Linux 5.6; queues and stacks.
+-- @tparam[opt] integer|table given the batch size, or a table: batch_size, raw, report;
+--   where: text, compiled expression or function; with it also params, limit, engine ("batch",
+--   "walk")
 -- @return an iterator of batches; raises an error object
 function map:drain(given)
+  if type(given) == "table" and given.where ~= nil then
+    return require "luabpf.sweep".drain(self, given)
+  end
   return lazy_batches(open_cursor(self, "drain", given, true))
 end
 
@@ -145,14 +154,22 @@ end
 -- A walk over a map of fewer is done before a program is loaded that asks the kernel.
 local SMALL <const> = 65536
 
---- How many entries the map has; an array always has max_entries. Large maps are not walked where
--- the kernel counts their entries itself (Linux 6.6).
--- @treturn integer|nil, message, errno
-function map:count()
+local function count_all(self)
   if kind_of(self).fixed then return #self end
   local n = #self > SMALL and core.element_count(self)
   if n then return n end
   return caught(nil, pcall(count_entries, self))
+end
+
+--- How many entries match; without where, how many there are: an array always has max_entries.
+-- Large maps are not walked for that where the kernel counts their entries itself (Linux 6.6).
+-- @tparam[opt] string|function|luabpf.expression where
+-- @tparam[opt] table given params, engine, exact, memory, budget, batch_size, report; workers:
+--   threads that the batch engine may use
+-- @treturn integer and with where or options the report; nil, message, errno
+function map:count(where, given)
+  if where == nil and given == nil then return count_all(self) end
+  return require "luabpf.query".count(self, where, given)
 end
 
 local function clear_fixed(self, done)

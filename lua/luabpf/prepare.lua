@@ -7,6 +7,7 @@
 -- What can be queried is a subject: a map, or a snapshot. Its source says how.
 
 local compile = require "luabpf.compile"
+local common = require "luabpf.map"
 local core = require "luabpf.core"
 local expr = require "luabpf.expr"
 
@@ -39,16 +40,40 @@ end
 --   batches(subject, options) an iterator of batches of all its entries: batch_size, engine, raw
 local sources = {}
 
+local map_source = { check = core.check_map, batches = core.classes["luabpf.map"].batches }
+
+function map_source.facts(self)
+  local info = assert(common.info(self))
+  local key, value = core.layouts(self)
+  local kind = core.maptypes[info.type]
+  local ncpu = kind.percpu and core.cpus() or nil
+  return {
+    info = info, kind = kind, handle = self, threads = true,
+    obstacle = not kind.for_each and ("programs cannot walk %s maps"):format(kind.name) or nil,
+    entry_bytes = info.key_size
+      + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size),
+    env = { key = key and key:describe(), value = value and value:describe(),
+      key_size = info.key_size, value_size = info.value_size, ncpu = ncpu },
+  }
+end
+
+sources["luabpf.map"] = map_source
+
 --- Makes handles of a class subjects.
 -- @tparam string class as "luabpf.map"
 function prepare.add_source(class, source)
   sources[class] = source
 end
 
+-- The source of a subject; nil or false for anything else.
+local function known(subject)
+  local meta = getmetatable(subject)
+  return type(meta) == "table" and sources[meta.__name]
+end
+
 --- The source of a subject, which is open; raises for anything else.
 function prepare.source(subject)
-  local meta = getmetatable(subject)
-  local source = type(meta) == "table" and sources[meta.__name]
+  local source = known(subject)
   if not source then return core.check_map(subject) end
   source.check(subject)
   return source
@@ -87,6 +112,9 @@ end
 function prepare.compile(text, map)
   if type(text) ~= "string" then
     error(("compile: text expected, got %s"):format(type(text)), 2)
+  end
+  if not known(map) then
+    error(("compile: map or snapshot expected, got %s"):format(type(map)), 2)
   end
   local env = prepare.facts(map).env
   local ast = expr.parse(text, env)

@@ -180,8 +180,7 @@ end
 
 -- ---- the interface ---------------------------------------------------------------
 
---- Creates a map: see maps.create. With from, one with the type, size, layouts and entries of a
--- snapshot:
+--- Creates a map with the type, size, layouts and entries of a snapshot.
 -- @tparam table given
 --   from: a luabpf.snapshot of whole entries, which stays open. Per-CPU maps keep each CPU's value.
 --   pin: the map appears there when it is complete; a try that was killed is gone on with.
@@ -190,7 +189,6 @@ end
 --   both have; without it they are refused.
 -- @treturn luabpf.map|nil, message, errno
 function restore.create(given)
-  if type(given) ~= "table" or given.from == nil then return maps.create(given) end
   given = options.check("create", given, FROM_OPTIONS)
   snapshot.check(given.from, "create: option 'from'", 3)
   options.integer("create", "max_entries", given.max_entries, 1, 0xffffffff)

@@ -231,16 +231,10 @@ local function drain_where(self, query, run, report)
   report.complete = true
 end
 
-local drain_all = map.drain
+local sweeps = {}
 
---- Hands over and removes entries: all, or with where those that match, each judged again
--- immediately before it is deleted and handed over as it was then.
--- @tparam[opt] integer|table given the batch size, or a table: batch_size, raw, report;
---   where: text, compiled expression or function; with it also params, limit, engine ("batch",
---   "walk")
--- @return an iterator of batches; raises an error object
-function map:drain(given)
-  if type(given) ~= "table" or given.where == nil then return drain_all(self, given) end
+--- map:drain with where.
+function sweeps.drain(self, given)
   local run = engine.run("drain", given, DRAIN_OPTIONS)
   core.check_map(self)
   if not common.kind_of(self).can_delete then
@@ -256,3 +250,5 @@ function map:drain(given)
     if run.limit ~= 0 then drain_where(self, query, run, report) end
   end, { close = function() engine.finish(query, run, report) end })
 end
+
+return sweeps
