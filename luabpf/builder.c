@@ -190,30 +190,30 @@ bool lb_builder_ready(lua_State *L, struct lb_builder *b, const struct lb_type *
 	return b->function != 0;
 }
 
-#define LOAD(type)	(*(const type __attribute__((aligned(1), may_alias)) *)at)
+/* The plain integer of so many bytes; sizes known to the compiler make a copy one load. */
+static lua_Integer load(enum load as, const uint8_t *at)
+{
+	uint64_t v = 0;
 
-static void push_fields(lua_State *L, const struct lb_made_field *f, const struct lb_made_field *end,
-			const uint8_t *p)
+	if (as == LOAD_U8)
+		memcpy(&v, at, 1);
+	else if (as == LOAD_U16)
+		memcpy(&v, at, 2);
+	else if (as == LOAD_U32)
+		memcpy(&v, at, 4);
+	else
+		memcpy(&v, at, 8);
+	return (lua_Integer)v;
+}
+
+static void push_fields(lua_State *L, const struct lb_made_field *f,
+			const struct lb_made_field *end, const uint8_t *p)
 {
 	for (; f < end; f++) {
-		const uint8_t *at = p + f->member.offset;
-
-		switch (f->load) {
-		case LOAD_U8:
-			lua_pushinteger(L, *at);
-			break;
-		case LOAD_U16:
-			lua_pushinteger(L, LOAD(uint16_t));
-			break;
-		case LOAD_U32:
-			lua_pushinteger(L, LOAD(uint32_t));
-			break;
-		case LOAD_64:
-			lua_pushinteger(L, LOAD(int64_t));
-			break;
-		case LOAD_OTHER:
+		if (f->load == LOAD_OTHER)
 			lb_push_member(L, &f->member, p);
-		}
+		else
+			lua_pushinteger(L, load(f->load, p + f->member.offset));
 	}
 }
 
