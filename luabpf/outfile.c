@@ -6,12 +6,11 @@
 #include "outfile.h"
 
 #include "crc32c.h"
+#include "sigpipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,37 +20,6 @@
 void lb_out_begin(struct lb_outfile *o)
 {
 	*o = (struct lb_outfile){ .fd = -1 };
-}
-
-/* ---- pipes without signals ---------------------------------------------------- */
-
-struct guard {
-	sigset_t before;
-	bool pending;		/* one was, before */
-};
-
-static void block_sigpipe(struct guard *g)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	g->pending = sigismember(&set, SIGPIPE) == 1;
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &set, &g->before);
-}
-
-/* Takes back the signal that a failed write has sent. */
-static void unblock_sigpipe(const struct guard *g, bool broken)
-{
-	const struct timespec now = { 0, 0 };
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	if (broken && !g->pending)
-		sigtimedwait(&set, NULL, &now);
-	pthread_sigmask(SIG_SETMASK, &g->before, NULL);
 }
 
 /* ---- handing on ------------------------------------------------------------------ */
@@ -92,12 +60,12 @@ static void account(struct lb_outfile *o, const char *text, size_t n)
 
 static int hand_on(struct lb_outfile *o, const char *text, size_t n)
 {
-	struct guard g;
+	struct lb_sigpipe held;
 	int err;
 
-	block_sigpipe(&g);
+	lb_sigpipe_hold(&held);
 	err = o->file ? write_stdio(o->file, text, n) : write_fd(o->fd, text, n);
-	unblock_sigpipe(&g, err == -EPIPE);
+	lb_sigpipe_release(&held, err == -EPIPE);
 	if (!err)
 		account(o, text, n);
 	return err;

@@ -8,37 +8,16 @@
  */
 #include "snapfile.h"
 
+#include "sigpipe.h"
 #include "snapformat.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 /* ---- bytes out ---------------------------------------------------------- */
-
-/* writev to what may be a pipe: the signal of one whose reader is gone is taken back. */
-static ssize_t write_pipe(int fd, const struct iovec *v, int n)
-{
-	const struct timespec now = { 0 };
-	sigset_t pipe, before, pending;
-	ssize_t got;
-	int err;
-
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &pipe, &before);
-	got = writev(fd, v, n);
-	err = errno;
-	if (got < 0 && err == EPIPE && !sigismember(&pending, SIGPIPE))
-		sigtimedwait(&pipe, NULL, &now);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	errno = err;
-	return got;
-}
 
 /* Takes what was written off the front of the vectors. */
 static void skip(struct iovec **v, int *n, size_t written)
@@ -54,31 +33,41 @@ static void skip(struct iovec **v, int *n, size_t written)
 	}
 }
 
+/* Writes all of it, moving *at along. */
+static int write_all(const struct lb_snap_writer *w, struct iovec *v, int n, uint64_t *at)
+{
+	skip(&v, &n, 0);
+	while (n) {
+		ssize_t got = w->seekable ? pwritev(w->fd, v, n, (off_t)*at) : writev(w->fd, v, n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		*at += (uint64_t)got;
+		skip(&v, &n, (size_t)got);
+	}
+	return 0;
+}
+
 /* Writes all of it after the position; the position moves when that is done. */
 static int write_out(struct lb_snap_writer *w, struct iovec *v, int n)
 {
 	uint64_t at = w->offset;
+	struct lb_sigpipe held;
+	int err;
 
 	if (w->broken)
 		return -EPIPE;
-	skip(&v, &n, 0);
-	while (n) {
-		ssize_t got = w->seekable ? pwritev(w->fd, v, n, (off_t)at)
-					  : write_pipe(w->fd, v, n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			int err = errno;
-
-			w->broken = !w->seekable && at != w->offset;
-			return -err;
-		}
-		at += (uint64_t)got;
-		skip(&v, &n, (size_t)got);
-	}
-	w->offset = at;
-	return 0;
+	if (!w->seekable)
+		lb_sigpipe_hold(&held);
+	err = write_all(w, v, n, &at);
+	if (!w->seekable)
+		lb_sigpipe_release(&held, err == -EPIPE);
+	w->broken = err && !w->seekable && at != w->offset;
+	if (!err)
+		w->offset = at;
+	return err;
 }
 
 static struct iovec bytes(const void *p, size_t n)

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define KEY 6
@@ -529,6 +530,33 @@ static void test_pipe(void)
 	close(ends[1]);
 }
 
+/* The write comes short, and the signal is sent all the same. */
+static void test_pipe_left(void)
+{
+	uint32_t n = LB_SNAP_BLOCK / (KEY + VALUE);
+	uint8_t *k = calloc(n, KEY), *v = calloc(n, VALUE), head[32 + sizeof(HEADER)];
+	struct lb_snap_writer w;
+	int ends[2], err;
+	pid_t reader;
+
+	if (pipe(ends) < 0 || (reader = fork()) < 0)
+		exit(1);
+	if (reader == 0) {
+		close(ends[1]);
+		/* A byte more than the head. */
+		_exit(read(ends[0], head, sizeof(head) - 1) < 0 || read(ends[0], head, 1) < 0);
+	}
+	close(ends[0]);
+	err = lb_snap_begin(&w, ends[1], KEY, VALUE, HEADER, strlen(HEADER));
+	ok(!err && lb_snap_add(&w, k, v, n) == -EPIPE && lb_snap_add(&w, k, v, 1) == -EPIPE,
+	   "nor one that its reader leaves in the middle of a block");
+	lb_snap_writer_free(&w);
+	waitpid(reader, NULL, 0);
+	close(ends[1]);
+	free(k);
+	free(v);
+}
+
 static void test_full_disk(void)
 {
 	struct lb_snap_writer w;
@@ -568,6 +596,7 @@ int main(void)
 	test_resume();
 	test_resume_refused();
 	test_pipe();
+	test_pipe_left();
 	test_full_disk();
 	return tap_end();
 }
