@@ -227,7 +227,13 @@ end
 
 function snapshot_sink.check() end
 
+-- Raises where the file was closed meanwhile, whose descriptor may be another file's now.
+local function check_open(self)
+  self.place.out:fd()
+end
+
 function snapshot_sink:add(block)
+  check_open(self)
   self.place:must(self.writer:add(block))
 end
 
@@ -238,6 +244,7 @@ function snapshot_sink:position()
 end
 
 function snapshot_sink:finish()
+  check_open(self)
   self.bytes = self.place:must(self.writer:finish())
   return self.bytes
 end
