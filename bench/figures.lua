@@ -124,6 +124,12 @@ end
 
 local export_lines = export("/lua.jsonl", "jsonl")
 
+-- Only entries are counted: how many blocks there are is another matter.
+local function snapshot_file(name, workers)
+  local run = export(name, "snapshot", workers)
+  return function(bench) return run(bench):match "^%S+" end
+end
+
 local function remove(bench, ...)
   for _, name in ipairs { ... } do os.remove(bench.folder.path .. name) end
 end
@@ -329,10 +335,11 @@ return {
     run = function(bench) export_lines(bench) end,
     finish = function(bench) remove(bench, "/lua.jsonl") end },
   { name = "snapshot file against a raw dump", limit = 1.1, task = in_folder "dump /c.dump",
-    run = function(bench)
-      return export("/lua.snapshot", "snapshot")(bench):match "^%S+"
-    end,
+    run = snapshot_file "/lua.snapshot",
     finish = function(bench) remove(bench, "/c.dump", "/lua.snapshot") end },
+  { name = "two workers: snapshot file", limit = 1.4, unit = "faster", threads = true,
+    base = snapshot_file "/one.snapshot", run = snapshot_file("/lua.snapshot", 2),
+    finish = function(bench) remove(bench, "/one.snapshot", "/lua.snapshot") end },
   { name = "import of a snapshot against C's load", limit = 1.2,
     task = in_folder "load /c.dump", prepare = prepare_files, between = clear, run = import,
     finish = load_again },

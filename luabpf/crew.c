@@ -10,12 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Bytes of text that a thread gathers before it hands them over, unless a row needs more. */
-#define TEXT_SIZE (64u << 10)
-/* Between two looks at whether the crew was cancelled; ns. */
-#define PATIENCE 100000000u
-
-/* What one thread has: a map handle with buffers of its own, its sums or its text. */
+/* What one thread has: a map handle with buffers of its own, its sums or its parcels. */
 struct lb_crew_member {
 	struct lb_kmap map;
 	struct lb_source source;
@@ -25,8 +20,7 @@ struct lb_crew_member {
 	uint8_t *match;
 	uint32_t room;			/* entries that words and match are for */
 	uint64_t visited, matched;
-	struct lb_parcel *text;		/* being filled, or NULL */
-	size_t text_room;
+	struct lb_packer packer;
 	int err;
 };
 
@@ -71,77 +65,14 @@ static int sum_up(const struct lb_crew_spec *s, struct lb_crew_member *m,
 	return lb_agg_add(&m->agg, &rows);
 }
 
-/* ---- rows of text --------------------------------------------------------------- */
-
-static int hand_over(struct lb_crew *c, struct lb_crew_member *m)
+/* Columns lie row after row. */
+static int pack(const struct lb_crew_spec *s, struct lb_crew_member *m,
+		const struct lb_block *block)
 {
-	struct lb_parcel *text = m->text;
-	bool cancelled = false;
-
-	m->text = NULL;
-	if (!text)
-		return 0;
-	while (!lb_workers_push(&c->workers, text, PATIENCE, &cancelled))
-		if (cancelled)
-			return -ECANCELED;
-	return 0;
-}
-
-/* Makes m->text one with room for another row. */
-static int make_text(struct lb_crew *c, struct lb_crew_member *m)
-{
-	size_t longest = lb_writer_longest(c->spec.writer);
-	int err;
-
-	if (m->text && m->text_room - m->text->key_bytes >= longest)
-		return 0;
-	err = hand_over(c, m);
-	if (err)
-		return err;
-	m->text_room = longest > TEXT_SIZE ? longest : TEXT_SIZE;
-	m->text = malloc(sizeof(*m->text) + m->text_room);
-	if (!m->text)
-		return -ENOMEM;
-	*m->text = (struct lb_parcel){ 0 };
-	return 0;
-}
-
-static int write_row(struct lb_crew *c, struct lb_crew_member *m, const uint8_t *const bases[2])
-{
-	int err = make_text(c, m);
-	char *text, *end;
-
-	if (err)
-		return err;
-	text = (char *)m->text->bytes;
-	end = lb_writer_row(c->spec.writer, bases, text + m->text->key_bytes);
-	m->text->key_bytes = (size_t)(end - text);
-	m->text->n++;
-	return 0;
-}
-
-/* Columns lie row after row, as the writer reads them. */
-static int write_rows(struct lb_crew *c, struct lb_crew_member *m, const struct lb_block *block)
-{
-	const struct lb_crew_spec *s = &c->spec;
-	size_t key_size = m->map.info.key_size, stride = m->map.value_stride;
-	const uint64_t *row = m->words;
-	int err = 0;
-
 	for (uint32_t i = 0; i < s->ncolumns; i++)
 		lb_interp_column(&s->columns[i], block, s->params, m->match, m->words + i,
 				 s->ncolumns);
-	for (uint32_t i = 0; i < block->n && !err; i++) {
-		const uint8_t *const entry[2] = { block->keys + i * key_size,
-						  block->values + i * stride };
-		const uint8_t *const columns[2] = { (const uint8_t *)row };
-
-		if (!m->match[i])
-			continue;
-		err = write_row(c, m, s->entries ? entry : columns);
-		row += s->ncolumns;
-	}
-	return err;
+	return lb_packer_add(&m->packer, block, m->match, m->words);
 }
 
 /* ---- threads ---------------------------------------------------------------------- */
@@ -160,8 +91,8 @@ static int add_block(struct lb_crew *c, struct lb_crew_member *m, const struct l
 	__atomic_fetch_add(&c->visited, block->n, __ATOMIC_RELAXED);
 	if (n && s->agg)
 		err = sum_up(s, m, block, n);
-	else if (n && s->writer)
-		err = write_rows(c, m, block);
+	else if (n && s->pack.form)
+		err = pack(s, m, block);
 	return err;
 }
 
@@ -181,7 +112,7 @@ static void work(struct lb_workers *workers, uint32_t index)
 	if (n < 0)
 		m->err = n;
 	if (!m->err)
-		m->err = hand_over(c, m);
+		m->err = lb_packer_flush(&m->packer);
 	if (m->err)
 		lb_workers_cancel(workers);
 }
@@ -195,6 +126,7 @@ static int prepare(struct lb_crew *c, uint32_t i)
 
 	m->map = *s->map;
 	m->map.fd = c->fd;
+	m->packer = (struct lb_packer){ .spec = &s->pack, .workers = &c->workers };
 	memset(&m->map.spare, 0, sizeof(m->map.spare));
 	m->columns = calloc(s->ncolumns + 1, sizeof(*m->columns));
 	if (!m->columns)
@@ -214,6 +146,9 @@ int lb_crew_start(struct lb_crew *c, const struct lb_crew_spec *spec)
 
 	memset(c, 0, sizeof(*c));
 	c->spec = *spec;
+	c->spec.pack.ncolumns = spec->ncolumns;
+	c->spec.pack.key_size = spec->map->info.key_size;
+	c->spec.pack.value_stride = spec->map->value_stride;
 	c->n = spec->map->type->position == LB_POS_BUCKET ? spec->workers : 1;
 	if (c->n > lb_kmap_buckets(spec->map))
 		c->n = lb_kmap_buckets(spec->map);
@@ -281,7 +216,7 @@ static void dismiss(struct lb_crew_member *m)
 	free(m->columns);
 	free(m->words);
 	free(m->match);
-	free(m->text);
+	lb_packer_close(&m->packer);
 }
 
 void lb_crew_close(struct lb_crew *c)

@@ -2,16 +2,16 @@
 /*
  * Several threads that read one map: each scans its own buckets, judges them by
  * the interpreter, and adds to an aggregation of its own, which are merged at
- * the end; or writes rows of text, which whoever waits collects. No Lua here, and
- * none in the threads.
+ * the end; or hands over rows of text or blocks of a snapshot, which whoever waits
+ * collects. No Lua here, and none in the threads.
  *
  *	err = lb_crew_start(&c, &spec);
  *	while (!lb_crew_wait(&c, ns)) ...	whoever waits may give up
- *	while (!ended) parcel = lb_crew_text(&c, ns, &ended)	the same where they write rows
+ *	while (!ended) parcel = lb_crew_collect(&c, ns, &ended)	the same where they hand over
  *	err = lb_crew_end(&c, agg, &result);	joins; merges into agg
  *
- * Maps without buckets are read by one thread. Text is bounded: a thread that is
- * ahead of whoever collects waits for it.
+ * Maps without buckets are read by one thread. Parcels are bounded: a thread that
+ * is ahead of whoever collects waits for it.
  */
 #ifndef LUABPF_CREW_H
 #define LUABPF_CREW_H
@@ -19,9 +19,9 @@
 #include "agg.h"
 #include "interp.h"
 #include "kmap.h"
+#include "packer.h"
 #include "source.h"
 #include "threads.h"
-#include "writer.h"
 
 struct lb_crew_spec {
 	const struct lb_kmap *map;	/* open at the start; what is below stays as long as it runs */
@@ -30,8 +30,7 @@ struct lb_crew_spec {
 	uint32_t ncolumns;		/* 0: count only */
 	const uint64_t *params;
 	const struct lb_agg_spec *agg;	/* for the columns: groups, then values; NULL: count only */
-	const struct lb_writer *writer;	/* of rows of text, without agg; NULL: none */
-	bool entries;			/* its rows are entries, else columns, row after row */
+	struct lb_pack_spec pack;	/* what is handed over, without agg: form, writer, columns */
 	uint32_t workers, batch_size;
 };
 
@@ -58,10 +57,10 @@ static inline bool lb_crew_wait(struct lb_crew *c, uint64_t ns)
 	return lb_workers_wait(&c->workers, ns);
 }
 /*
- * Whole rows of text, of any of the threads: parcel->n of them in parcel->key_bytes bytes, the
- * caller's to free. NULL where none came for so many ns, and with *ended set where none will.
+ * A parcel of any of the threads, the caller's to free: n whole rows in key_bytes bytes, or a block
+ * of n entries. NULL where none came for so many ns, and with *ended set where none will.
  */
-static inline struct lb_parcel *lb_crew_text(struct lb_crew *c, uint64_t ns, bool *ended)
+static inline struct lb_parcel *lb_crew_collect(struct lb_crew *c, uint64_t ns, bool *ended)
 {
 	return lb_workers_collect(&c->workers, ns, ended);
 }

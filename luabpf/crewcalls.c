@@ -8,16 +8,19 @@
  *	visited, matched, threads = crew:finish()	adds their sums to agg; raises an error object
  *	crew:close()			cancels what runs
  *
- * With writer = a row writer in place of agg, the threads write what matches:
+ * With writer = a row writer or a snapshot writer in place of agg, the threads
+ * hand over what matches, as text or as blocks:
  *
- *	rows = crew:text(out, ns)	moves text into an output: how many rows, 0 if none came in
- *					time, false at the end; nil, reason, errno of the output
+ *	n = crew:text(out, ns)		moves rows into an output: how many, 0 if none came in time,
+ *					false at the end; nil, reason, errno of the output
+ *	n = crew:blocks(ns)		the same of entries, into the snapshot writer
  *	crew:visited()			entries read so far
  *	crew:report()			what the scans did, as of a cursor
  */
 #include "crew.h"
 #include "output.h"
 #include "rowset.h"
+#include "snapshot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +28,7 @@
 
 #define LB_CREW "luabpf.crew"
 
-/* User values: the query (which keeps the map), its parameters, the aggregation and the row
+/* User values: the query (which keeps the map), its parameters, the aggregation and the
  * writer, or nil. */
 enum { QUERY = 1, PARAMS, AGG, WRITER, UVALUES = WRITER };
 
@@ -64,22 +67,47 @@ static void keep(lua_State *L, const char *name, int uvalue)
 }
 
 /* The row writer at index 6, for rows of the query. */
-static struct lb_row_writer *check_writer(lua_State *L, const struct lb_map *map,
-					  struct lb_crew_spec *spec)
+static struct lb_row_writer *check_rows(lua_State *L, const struct lb_map *map,
+					struct lb_crew_spec *spec)
 {
-	struct lb_row_writer *rw;
+	struct lb_row_writer *rw = lb_check_row_writer(L, 6);
 
-	if (lua_isnil(L, 6))
-		return NULL;
-	rw = lb_check_row_writer(L, 6);
-	if (spec->agg)
-		luaL_error(L, "rows are written or summed up, not both");
 	if (rw->columns && spec->ncolumns < rw->nwords)
 		luaL_error(L, "the query has too few columns for the row writer");
 	if (!rw->columns && (rw->key_size != map->key.size || rw->value_stride != map->value.stride))
 		luaL_error(L, "the row writer is of a map with other sizes");
-	spec->writer = rw->w;
-	spec->entries = !rw->columns;
+	spec->pack = (struct lb_pack_spec){ .form = LB_PACK_TEXT, .writer = rw->w,
+					    .columns = rw->columns };
+	return rw;
+}
+
+/* For blocks of the snapshot writer at index 6: of entries of the query, or keys and columns. */
+static void check_blocks(lua_State *L, const struct lb_map *map, const struct lb_snap_writer *w,
+			 struct lb_crew_spec *spec)
+{
+	uint64_t size = spec->ncolumns ? spec->ncolumns * sizeof(uint64_t) : map->value.stride;
+
+	if (w->key_size != map->key.size || w->value_size != size)
+		luaL_error(L, "the snapshot writer is of entries of other sizes");
+	spec->pack = (struct lb_pack_spec){ .form = LB_PACK_BLOCKS,
+					    .columns = spec->ncolumns > 0 };
+}
+
+/* The writer at index 6, or nil, and the columns that are needed; the row writer that is used. */
+static struct lb_row_writer *check_writer(lua_State *L, const struct lb_map *map,
+					  struct lb_crew_spec *spec)
+{
+	const struct lb_snap_writer *w = lb_test_snapshot_writer(L, 6);
+	struct lb_row_writer *rw = NULL;
+
+	if (!lua_isnil(L, 6) && spec->agg)
+		luaL_error(L, "rows are written or summed up, not both");
+	if (w)
+		check_blocks(L, map, w, spec);
+	else if (!lua_isnil(L, 6))
+		rw = check_rows(L, map, spec);
+	if (!spec->agg && !spec->pack.columns)
+		spec->ncolumns = 0;
 	return rw;
 }
 
@@ -104,8 +132,6 @@ static int crew_new(lua_State *L)
 	if (!lua_isnil(L, 5))
 		spec.agg = lb_check_agg(L, 5, spec.ncolumns, &c->agg);
 	writer = check_writer(L, c->map, &spec);
-	if (!spec.agg && (!writer || !writer->columns))
-		spec.ncolumns = 0;
 	spec.workers = get_count(L, "workers", LB_MAX_WORKERS);
 	spec.batch_size = get_count(L, "batch_size", UINT32_MAX);
 	if (spec.batch_size > LB_MAX_CALL)
@@ -160,18 +186,21 @@ static int crew_finish(lua_State *L)
 	return 3;
 }
 
-/* crew:text(out, ns) */
-static int crew_text(lua_State *L)
+/* The crew at 1, which hands over parcels of that form. */
+static struct crew *check_form(lua_State *L, enum lb_pack_form form)
 {
 	struct crew *c = check_crew(L);
-	struct lb_outfile *out = lb_check_output(L, 2);
-	uint64_t ns = (uint64_t)lb_check_int(L, 3, 0, LUA_MAXINTEGER);
-	bool ended;
-	struct lb_parcel *text = lb_crew_text(&c->c, ns, &ended);
-	lua_Integer n = text ? text->n : 0;
-	int err = text ? lb_out_pass(out, (const char *)text->bytes, text->key_bytes) : 0;
 
-	free(text);
+	luaL_argcheck(L, c->c.spec.pack.form == form, 1, "its threads hand over something else");
+	return c;
+}
+
+/* What became of a parcel, which is freed: its entries, or false where no more will come. */
+static int moved(lua_State *L, struct lb_parcel *parcel, bool ended, int err)
+{
+	lua_Integer n = parcel ? parcel->n : 0;
+
+	free(parcel);
 	if (err)
 		return lb_refuse(L, -err);
 	if (ended)
@@ -179,6 +208,39 @@ static int crew_text(lua_State *L)
 	else
 		lua_pushinteger(L, n);
 	return 1;
+}
+
+/* crew:text(out, ns) */
+static int crew_text(lua_State *L)
+{
+	struct crew *c = check_form(L, LB_PACK_TEXT);
+	struct lb_outfile *out = lb_check_output(L, 2);
+	uint64_t ns = (uint64_t)lb_check_int(L, 3, 0, LUA_MAXINTEGER);
+	bool ended;
+	struct lb_parcel *text = lb_crew_collect(&c->c, ns, &ended);
+	int err = text ? lb_out_pass(out, (const char *)text->bytes, text->key_bytes) : 0;
+
+	return moved(L, text, ended, err);
+}
+
+/* crew:blocks(ns) */
+static int crew_blocks(lua_State *L)
+{
+	struct crew *c = check_form(L, LB_PACK_BLOCKS);
+	uint64_t ns = (uint64_t)lb_check_int(L, 2, 0, LUA_MAXINTEGER);
+	struct lb_snap_writer *w;
+	struct lb_parcel *block;
+	bool ended;
+	int err = 0;
+
+	lua_settop(L, 2);
+	lua_getiuservalue(L, 1, WRITER);
+	w = lb_test_snapshot_writer(L, 3);
+	block = lb_crew_collect(&c->c, ns, &ended);
+	if (block)
+		err = lb_snap_add_block(w, block->bytes, block->bytes + block->key_bytes, block->n,
+					block->sum);
+	return moved(L, block, ended, err);
 }
 
 static int crew_visited(lua_State *L)
@@ -217,6 +279,7 @@ static const luaL_Reg methods[] = {
 	{ "wait", crew_wait },
 	{ "finish", crew_finish },
 	{ "text", crew_text },
+	{ "blocks", crew_blocks },
 	{ "visited", crew_visited },
 	{ "report", crew_report },
 	{ "close", crew_close },

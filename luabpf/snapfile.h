@@ -70,6 +70,12 @@ int lb_snap_resume(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t
 		   const struct lb_snap_position *from, struct lb_snap_fault *fault);
 /* Appends n entries, key_size and value_size apart, as one block or several. */
 int lb_snap_add(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values, uint32_t n);
+/* The checksum of a block's data. */
+uint32_t lb_snap_sum(const uint8_t *keys, size_t key_bytes, const uint8_t *values,
+		     size_t value_bytes);
+/* Appends a block whose sum is known. n: 1, or no more than LB_SNAP_BLOCK bytes: else -EINVAL. */
+int lb_snap_add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values,
+		      uint32_t n, uint32_t sum);
 /* Writes the end of the file; nothing may be added afterwards. Does not sync. */
 int lb_snap_finish(struct lb_snap_writer *w);
 /* Frees the writer's memory; fd stays open. May be called twice. */

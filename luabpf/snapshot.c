@@ -84,6 +84,14 @@ static struct writer *check_writer(lua_State *L)
 	return w;
 }
 
+struct lb_snap_writer *lb_test_snapshot_writer(lua_State *L, int arg)
+{
+	struct writer *w = luaL_testudata(L, arg, LB_WRITER);
+
+	luaL_argcheck(L, !w || w->open, arg, "writer is closed");
+	return w ? &w->w : NULL;
+}
+
 static uint64_t position_field(lua_State *L, int idx, const char *name)
 {
 	lua_Integer v;

@@ -16,6 +16,8 @@ struct lb_snapshot {
 
 /* The open snapshot at arg, which is bound; raises otherwise. */
 struct lb_snapshot *lb_check_snapshot(lua_State *L, int arg);
+/* The writer at arg; NULL: it is something else. Raises where it is closed. */
+struct lb_snap_writer *lb_test_snapshot_writer(lua_State *L, int arg);
 /* Raises an error object: reading the snapshot at arg failed. */
 int lb_snapshot_throw(lua_State *L, int arg, int err, const struct lb_snap_fault *fault);
 

@@ -190,17 +190,32 @@ int lb_snap_resume(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t
 
 /* ---- blocks ------------------------------------------------------------- */
 
-static int add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values,
-		     uint32_t n)
+/* Entries of a block at most. */
+static uint32_t most(const struct lb_snap_writer *w)
+{
+	uint32_t n = LB_SNAP_BLOCK / (w->key_size + w->value_size);
+
+	return n ? n : 1;
+}
+
+uint32_t lb_snap_sum(const uint8_t *keys, size_t key_bytes, const uint8_t *values,
+		     size_t value_bytes)
+{
+	return lb_crc32c(lb_crc32c(0, keys, key_bytes), values, value_bytes);
+}
+
+int lb_snap_add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values,
+		      uint32_t n, uint32_t sum)
 {
 	size_t key_bytes = (size_t)n * w->key_size, value_bytes = (size_t)n * w->value_size;
-	struct lb_snap_block b = { .n = htole32(n), .first = htole64(w->entries) };
-	uint32_t crc = lb_crc32c(lb_crc32c(0, keys, key_bytes), values, value_bytes);
+	struct lb_snap_block b = { .n = htole32(n), .first = htole64(w->entries),
+				   .data_crc = htole32(sum) };
 	struct iovec v[3];
 	int err;
 
+	if (w->finished || n == 0 || n > most(w))
+		return -EINVAL;
 	memcpy(b.magic, LB_SNAP_BLOCK_MAGIC, sizeof(b.magic));
-	b.data_crc = htole32(crc);
 	b.crc = htole32(LB_SNAP_CRC(&b));
 	v[0] = bytes(&b, sizeof(b));
 	v[1] = bytes(keys, key_bytes);
@@ -216,20 +231,19 @@ static int add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8_
 
 int lb_snap_add(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values, uint32_t n)
 {
-	uint32_t most = LB_SNAP_BLOCK / (w->key_size + w->value_size);
-
 	if (w->finished)
 		return -EINVAL;
-	if (most == 0)
-		most = 1;
 	while (n) {
-		uint32_t some = n < most ? n : most;
-		int err = add_block(w, keys, values, some);
+		uint32_t some = n < most(w) ? n : most(w);
+		size_t key_bytes = (size_t)some * w->key_size;
+		size_t value_bytes = (size_t)some * w->value_size;
+		uint32_t sum = lb_snap_sum(keys, key_bytes, values, value_bytes);
+		int err = lb_snap_add_block(w, keys, values, some, sum);
 
 		if (err)
 			return err;
-		keys += (size_t)some * w->key_size;
-		values += (size_t)some * w->value_size;
+		keys += key_bytes;
+		values += value_bytes;
 		n -= some;
 	}
 	return 0;

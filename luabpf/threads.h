@@ -25,10 +25,14 @@
 /* Blocks that may wait for each worker. */
 #define LB_QUEUE_BLOCKS 2
 
-/* Entries on their way to a worker, one allocation, keys first; or n rows of text, as keys. */
+/*
+ * Entries on their way to a worker or from one, one allocation, keys first; or n
+ * rows of text, as keys.
+ */
 struct lb_parcel {
 	struct lb_parcel *next;
 	uint32_t n;
+	uint32_t sum;			/* of a snapshot's block: lb_snap_sum */
 	size_t key_bytes, value_bytes;
 	uint8_t bytes[];
 };

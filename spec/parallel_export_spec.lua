@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: MIT
 --
--- map:export by several threads (lua/luabpf/export.lua, luabpf/crew.c): the same
--- rows as by one, whatever happens to the map, and nothing left of threads that
--- were stopped.
+-- map:export by several threads (lua/luabpf/export.lua, luabpf/crew.c, packer.c):
+-- the same rows as by one, or the same entries of a snapshot, whatever happens to
+-- the map, and nothing left of threads that were stopped.
 
 local bpf = require "luabpf"
 local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 local helper = require "spec.helper"
 local json = require "luabpf.json"
+local snapshot = require "luabpf.snapshot"
 
 local path, names = folder.path, folder.names
 
@@ -37,6 +38,46 @@ local function rows_of(map, options, workers)
   assert.equal(report.entries, #lines)
   table.sort(lines)
   return lines, header, report
+end
+
+local function text_of(value)
+  return type(value) == "table" and json.encode(value) or value
+end
+
+-- What a snapshot file has: key to value, as text where they are tables, and its header. All of it
+-- is checked, twice: by a loop to its end, and block by block, as if it were damaged.
+local function entries_of(name)
+  local all, n = {}, 0
+  local file <close> = assert(bpf.snapshot(path(name)))
+  for key, value in file:entries() do
+    key = text_of(key)
+    assert(all[key] == nil, "a key came twice")
+    all[key], n = text_of(value), n + 1
+  end
+  assert.equal(n, #file)
+  local whole <close> = assert(bpf.snapshot(path(name), { damaged = true }))
+  local header = whole:header()
+  assert.is_nil(header.damage)
+  assert.equal(n, header.entries)
+  return all, header
+end
+
+-- assert.same takes a second for as many as fill blocks.
+local function assert_same(all, others)
+  for key, value in pairs(all) do
+    if others[key] ~= value then error("another value of " .. key) end
+  end
+  for key in pairs(others) do
+    if not all[key] then error("another entry: " .. key) end
+  end
+end
+
+-- The same of an export.
+local function snapshot_of(map, options, workers)
+  local report = assert(map:export(path "x.snapshot", with(options, workers)))
+  local all, header = entries_of "x.snapshot"
+  assert.same({ header.entries, header.bytes }, { report.entries, report.bytes })
+  return all, header, report
 end
 
 local function size_of(name)
@@ -69,6 +110,80 @@ describe("an export by several threads", function()
       end
     end)
   end
+
+  for _, kind in ipairs(helper.types) do
+    it("has the entries of one by one in a snapshot: " .. (kind.label or kind.type), function()
+      local map = filled(kind, 1000)
+      for _, options in ipairs { {}, { where = "key in (3, 4)" }, { columns = "key as k" } } do
+        -- Keys of tries are no numbers.
+        if options.where and kind.key then options.where = "key in '10.0.3.0/24'" end
+        local all, header = snapshot_of(map, options, 1)
+        for _, workers in ipairs { 2, 5 } do
+          local others, other, report = snapshot_of(map, options, workers)
+          assert_same(all, others)
+          assert.same({ header.where, header.columns }, { other.where, other.columns })
+          assert.equal(core.maptypes[kind.type].position == "bucket" and workers or 1,
+            report.workers)
+        end
+      end
+    end)
+  end
+
+  it("has blocks of a bounded size, in a snapshot of any size of entries", function()
+    for size, entries in pairs { [8] = 60000, [500] = 3000, [300000] = 6 } do
+      local map = helper.map { value_size = size, max_entries = entries }
+      local keys, values = {}, {}
+      for i = 1, entries do
+        keys[i], values[i] = i, string.char(i % 251):rep(size)
+      end
+      assert.equal(entries, map:update_batch(keys, values))
+      for _, options in ipairs { {}, { where = "key % 3 != 0" } } do
+        local all, header = snapshot_of(map, options, 3)
+        assert_same((snapshot_of(map, options, 1)), all)
+        -- Full ones of 256 KiB, but for the last of each thread.
+        local most = math.max(1, (256 << 10) // (4 + size))
+        assert.truthy(header.blocks >= header.entries / most)
+        assert.truthy(header.blocks <= header.entries // most + 3)
+      end
+    end
+  end)
+
+  it("is a snapshot of what matches, and of columns of several words", function()
+    local map = helper.map { max_entries = 5000, value = { "u64 a", "char name[20]", "u32 b" } }
+    local keys, values = {}, {}
+    for i = 1, 5000 do keys[i], values[i] = i, { a = i, name = "n" .. i, b = i % 10 } end
+    map:update_batch(keys, values)
+    for _, options in ipairs {
+      { where = "value.b == $b", params = { b = 3 } },
+      { where = bpf.compile("value.b == 3", map) },
+      { where = "value.b == $b", params = { b = 3, more = 7 },
+        columns = { "value.name", "key + value.a + $more as sum", "value.b" } },
+    } do
+      local all, header = snapshot_of(map, options, 1)
+      assert.equal(500, header.entries)
+      assert_same(all, (snapshot_of(map, options, 3)))
+    end
+    assert.same({}, (snapshot_of(map, { where = "value.b > 10" }, 3)))
+    assert.same({}, (snapshot_of(helper.map(), {}, 2)))
+  end)
+
+  it("writes a snapshot to an open file, a pipe, a function", function()
+    local map = filled(helper.types[1], 5000)
+    local all = snapshot_of(map, {}, 1)
+    local function same(name) assert_same(all, (entries_of(name))) end
+    local file <close> = assert(io.open(path "file", "w"))
+    assert(map:export(file, { format = "snapshot", workers = 3 }))
+    same "file"
+    local pipe = assert(io.popen("cat >" .. path "pipe", "w"))
+    assert(map:export(pipe, { format = "snapshot", workers = 3 }))
+    pipe:close()
+    same "pipe"
+    local parts = {}
+    assert(map:export(function(text) parts[#parts + 1] = text end,
+      { format = "snapshot", workers = 3 }))
+    folder.write("function", table.concat(parts))
+    same "function"
+  end)
 
   it("is of what matches, with parameters, and of columns of several words", function()
     local map = helper.map { max_entries = 5000, value = { "u64 a", "char name[20]", "u32 b" } }
@@ -134,13 +249,18 @@ describe("an export by several threads", function()
         seen[key] = (seen[key] or 0) + 1
       end
       for i = 1, 20000 do assert(seen[i] == 1, "a key came not once") end
+      assert(map:export(path "x.snapshot", { workers = workers, batch_size = 256 }))
+      local taken <close> = assert(bpf.snapshot(path "x.snapshot"))
+      seen = {}
+      for key in taken:entries() do seen[key] = (seen[key] or 0) + 1 end
+      for i = 1, 20000 do assert(seen[i] == 1, "a key came not once") end
     end
   end)
 
   it("says what workers do not go with", function()
     local map = helper.map()
     for what, options in pairs { ["a checkpoint"] = { checkpoint = path "c" },
-      ["a drain"] = { drain = true }, ["snapshots"] = { format = "snapshot" },
+      ["a drain"] = { drain = true, format = "snapshot" },
       ["a function as where"] = { where = function() return true end } } do
       options.workers = 2
       assert.error_matches(function() map:export(path "x", options) end,
@@ -175,22 +295,26 @@ describe("an export by several threads that fails", function()
   it("leaves no half file when the disk is full", function()
     assert(os.execute(("mount -t tmpfs -o size=128k none %s"):format(folder.name)))
     finally(function() os.execute("umount " .. folder.name) end)
-    local result, message, errno, partial = map:export(path "x.jsonl", { workers = 4 })
-    assert.is_nil(result)
-    assert.equal(("%s: export: %s.part: No space left on device"):format(map:info().name,
-      path "x.jsonl"), message)
-    assert.equal(bpf.errno.ENOSPC, errno)
-    assert.equal("table", type(partial))
-    assert.same({}, names())
+    for _, name in ipairs { "x.jsonl", "x.snapshot" } do
+      local result, message, errno, partial = map:export(path(name), { workers = 4 })
+      assert.is_nil(result)
+      assert.equal(("%s: export: %s.part: No space left on device"):format(map:info().name,
+        path(name)), message)
+      assert.equal(bpf.errno.ENOSPC, errno)
+      assert.equal("table", type(partial))
+      assert.same({}, names())
+    end
   end)
 
   it("says that a pipe was closed, and sends no signal", function()
-    local pipe = assert(io.popen("head -c 1 >/dev/null", "w"))
-    local result, message, errno = map:export(pipe, { workers = 2 })
-    pipe:close()
-    assert.is_nil(result)
-    assert.truthy(message:find("Broken pipe", 1, true), message)
-    assert.equal(bpf.errno.EPIPE, errno)
+    for _, format in ipairs { "jsonl", "snapshot" } do
+      local pipe = assert(io.popen("head -c 1 >/dev/null", "w"))
+      local result, message, errno = map:export(pipe, { workers = 2, format = format })
+      pipe:close()
+      assert.is_nil(result)
+      assert.truthy(message:find("Broken pipe", 1, true), message)
+      assert.equal(bpf.errno.EPIPE, errno)
+    end
   end)
 
   it("ends when a function fails, or raises, or closes the file", function()
@@ -216,6 +340,13 @@ describe("an export by several threads that fails", function()
     assert.error_matches(function()
       map:export(pipe, { workers = 2, progress = function() pipe:close() end })
     end, "the file was closed")
+    for workers = 1, 2 do
+      pipe = assert(io.popen("sleep 0.4; cat >/dev/null", "w"))
+      assert.error_matches(function()
+        map:export(pipe, { workers = workers, format = "snapshot", batch_size = 256,
+          progress = function() pipe:close() end })
+      end, "the file was closed")
+    end
     assert.same({}, names())
   end)
 
@@ -248,6 +379,7 @@ describe("an export by several threads that fails", function()
         writer = row_writer }
     end
     local crew = crew_of(writer)
+    assert.error_matches(function() crew:blocks(0) end, "hand over something else")
     assert.error_matches(function() writer:close() end, "row writer is in use")
     assert.error_matches(function() crew:finish() end, "threads are running")
     assert.error_matches(function() crew:report() end, "threads are running")
@@ -266,6 +398,26 @@ describe("an export by several threads that fails", function()
       crew_of(core.row_writer(map, "csv", { { name = "x" } }))
     end, "too few columns")
     crew_of(core.row_writer(map, "jsonl")) -- left to the collector
+    collectgarbage()
+
+    local file <close> = assert(io.open(path "y.snapshot", "w"))
+    local function snapshot_writer(of)
+      return assert(snapshot.writer { map = of, fd = file })
+    end
+    writer = snapshot_writer(map)
+    crew = crew_of(writer)
+    assert.error_matches(function() crew:text(out, 0) end, "hand over something else")
+    assert.truthy(crew:blocks(1000000000) > 0)
+    writer:close()
+    assert.error_matches(function() crew:blocks(0) end, "writer is closed")
+    crew:close()
+    assert.error_matches(function() crew_of(writer) end, "writer is closed")
+    local large <close> = helper.map { value_size = 16 }
+    assert.error_matches(function() crew_of(snapshot_writer(large)) end, "entries of other sizes")
+    assert.error_matches(function() crew_of(file) end, "row_writer expected")
+    large:close()
+    file:close()
+    os.remove(path "y.snapshot")
     collectgarbage()
   end)
 end)

@@ -494,7 +494,7 @@ function map:aggregate(options) end
 ---@field restart? boolean discards the checkpoint
 ---@field drain? boolean deletes what was written and synced, if it is unchanged
 ---@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
----@field workers? integer threads that read and format (default 1)
+---@field workers? integer threads that read and format, in any format (default 1)
 ---@field batch_size? integer
 ---@field report? table filled with what the scan did
 

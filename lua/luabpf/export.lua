@@ -9,8 +9,8 @@
 -- kills and full disks cannot break: bytes are synced before a checkpoint speaks
 -- of them, and both before a drain deletes what they hold.
 --
--- With workers, threads read, judge and format ranges of buckets; what they have
--- is written here, as it comes.
+-- With workers, threads read, judge and format ranges of buckets, as text or as
+-- blocks of a snapshot; what they have is written here, as it comes.
 
 local checkpoint = require "luabpf.checkpoint"
 local common = require "luabpf.map"
@@ -75,12 +75,11 @@ local function check_combination(run, given)
   end
 end
 
--- What threads cannot do: they run no Lua, and their rows come in no order to go on from.
+-- What threads cannot do: they run no Lua, and what they have comes in no order to go on from.
 local function check_workers(run, given)
   if run.workers == 1 then return end
   local odd = given.checkpoint and "a checkpoint" or given.drain and "a drain"
     or type(given.where) == "function" and "a function as where"
-    or run.format == "snapshot" and "snapshots"
   if odd then misuse("workers do not go with %s", odd) end
 end
 
@@ -193,6 +192,11 @@ function rows_sink:add(block)
   self.place:rows(self.writer, block)
 end
 
+-- Rows that threads have: how many, 0 if none came in so many ns, false at the end.
+function rows_sink:collect(crew, ns)
+  return self.place:text(crew, ns)
+end
+
 -- Bytes so far; synced ones have a checksum.
 function rows_sink:position()
   return self.place.out:position()
@@ -235,6 +239,12 @@ end
 function snapshot_sink:add(block)
   check_open(self)
   self.place:must(self.writer:add(block))
+end
+
+-- As of rows.
+function snapshot_sink:collect(crew, ns)
+  check_open(self)
+  return self.place:must(crew:blocks(ns))
 end
 
 function snapshot_sink:position()
@@ -383,12 +393,12 @@ local function write_all(self, run, sink, mark, place, report, shown)
   end
 end
 
-local function write_by_threads(run, sink, place, report, shown)
+local function write_by_threads(run, sink, report, shown)
   local crew <close> = core.crew { query = run.query.core, params = run.packed,
     workers = run.workers, batch_size = run.batch_size, writer = sink.writer }
   local rows
   repeat
-    rows = place:text(crew, PATIENCE)
+    rows = sink:collect(crew, PATIENCE)
     report.entries = report.entries + (rows or 0)
     run.visited = crew:visited()
     shown:step(run.visited)
@@ -431,7 +441,7 @@ local function run_export(self, run, sink, mark, place, report)
   end
   if left then
     if run.by_threads then
-      write_by_threads(run, sink, place, report, shown)
+      write_by_threads(run, sink, report, shown)
     else
       write_all(self, run, sink, mark, place, report, shown)
     end
@@ -485,7 +495,7 @@ end
 --   progress: true: a line on stderr if it is a terminal; a function: called now and then with
 --   entries read, how many there are (or nil) and seconds.
 --   workers: threads that read and format, of maps with buckets; the rows' order is another each
---   time. Not with checkpoint, drain, a function as where, or snapshots (default 1).
+--   time. Not with checkpoint, drain, or a function as where (default 1).
 --   batch_size; report: a table that is filled with what the scan did.
 -- @treturn table entries and bytes (of the whole file), seconds, resumed; of drains deleted,
 --   missing, changed, and kept (the file of an earlier one); workers (those there were);

@@ -201,6 +201,31 @@ static void test_empty(void)
 	close(fd);
 }
 
+/* Blocks whose data others have summed. */
+static void test_summed(void)
+{
+	uint8_t bytes[4096], same[4096];
+	size_t size = load(small_file(), bytes, sizeof(bytes)), n;
+	struct lb_snap_writer w;
+	int fd = new_file(), err = lb_snap_begin(&w, fd, KEY, VALUE, HEADER, strlen(HEADER));
+
+	ok(lb_snap_add_block(&w, keys, values, 0, 0) == -EINVAL &&
+	   lb_snap_add_block(&w, keys, values, LB_SNAP_BLOCK / (KEY + VALUE) + 1, 0) == -EINVAL,
+	   "no block without entries, or larger than a reader takes");
+	for (uint32_t i = 0; i < N; i += PER_BLOCK) {
+		const uint8_t *k = keys + i * KEY, *v = values + i * VALUE;
+
+		err |= lb_snap_add_block(&w, k, v, PER_BLOCK,
+					 lb_snap_sum(k, PER_BLOCK * KEY, v, PER_BLOCK * VALUE));
+	}
+	err |= lb_snap_finish(&w);
+	ok(!err && lb_snap_add_block(&w, keys, values, 1, 0) == -EINVAL,
+	   "nor one in a finished file");
+	lb_snap_writer_free(&w);
+	n = load(fd, same, sizeof(same));
+	ok(n == size && memcmp(bytes, same, n) == 0, "summed by others, the same bytes");
+}
+
 static void test_large_batch(void)
 {
 	uint32_t n = 3 * LB_SNAP_BLOCK / 1000 + 1, value = 1000 - KEY;
@@ -585,6 +610,7 @@ int main(void)
 	test_crc();
 	test_round_trip();
 	test_empty();
+	test_summed();
 	test_large_batch();
 	test_cuts();
 	test_flips();
