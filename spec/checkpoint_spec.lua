@@ -5,6 +5,7 @@
 -- lose nothing.
 
 local bpf = require "luabpf"
+local checkpoint = require "luabpf.checkpoint"
 local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 local helper = require "spec.helper"
@@ -253,6 +254,102 @@ describe("an export with a checkpoint", function()
     local result, message = map:export("/dev/null", { checkpoint = path "c" })
     assert.is_nil(result)
     assert.truthy(message:find "regular file")
+  end)
+end)
+
+-- Exports to x as one does that is killed after the file has got its name.
+local function killed_at_the_end(map, options)
+  local real = checkpoint.remove
+  checkpoint.remove = function(self)
+    if exists "x" then error "killed" end
+    real(self)
+  end
+  local ok, message = pcall(map.export, map, path "x", options)
+  checkpoint.remove = real
+  assert.is_false(ok)
+  assert.truthy(message:find "killed")
+end
+
+describe("an export that is killed after its last step but one", function()
+  local clock = { columns = { "key as k", "now as n" } }
+
+  local function given(options)
+    for name, value in pairs(clock) do options[name] = value end
+    return options
+  end
+
+  it("says that it is done if the file is there", function()
+    for _, options in ipairs { given { drain = true, checkpoint = path "c" },
+      given { checkpoint = path "c", format = "csv" } } do
+      local map = filled(500)
+      killed_at_the_end(map, options)
+      assert.same({ "c", "x" }, names())
+      local file, mark = content "x", content "c"
+      local report = assert(map:export(path "x", options))
+      assert.same({ true, 500, #file }, { report.resumed, report.entries, report.bytes })
+      assert.same({ "x" }, names())
+      assert.equal(file, content "x")
+      -- Another file in its place, or one that was changed, is none of ours.
+      for _, text in ipairs { file .. "\n", "" } do
+        write("c", mark)
+        write("x", text)
+        local result, message = map:export(path "x", options)
+        assert.is_nil(result)
+        assert.truthy(message:find("part is gone", 1, true), message)
+        assert.equal(text, content "x")
+      end
+      os.remove(path "x")
+      os.remove(path "c")
+    end
+  end)
+
+  it("begins anew if the file was taken away", function()
+    for _, options in ipairs { given { drain = true }, given { drain = true, format = "snapshot" },
+      given { checkpoint = path "c" } } do
+      local map = filled(500)
+      killed_at_the_end(map, options)
+      local file = content "x"
+      os.rename(path "x", path "y")
+      map:clear()
+      map:update(7, { a = 1 })
+      if not options.drain then
+        assert.error_matches(function()
+          map:export(path "x", { checkpoint = path "c", where = function() error "stop" end })
+        end, "stop")
+        assert.same({ "y" }, names())
+        -- As it was before that.
+        killed_at_the_end(map, options)
+        os.rename(path "x", path "y")
+        file = content "y"
+      end
+      options.where = "now > 0"
+      local report = assert(map:export(path "x", options))
+      assert.same({ false, 1 }, { report.resumed, report.entries })
+      assert.equal(options.drain and 0 or 1, map:count())
+      assert.same({ "x", "y" }, names())
+      assert.equal(file, content "y")
+      -- The clock is that of the second one.
+      if options.checkpoint then
+        local before, now = file:match '"n":(%d+)', content("x"):match '"n":(%d+)'
+        assert.truthy(math.tointeger(now) > math.tointeger(before))
+      end
+      os.remove(path "x")
+      os.remove(path "y")
+    end
+  end)
+
+  it("is refused if its checkpoint is of another path or boot", function()
+    local map, options = filled(500), given { checkpoint = path "c", drain = true }
+    killed_at_the_end(map, options)
+    os.remove(path "x")
+    local result, message = map:export(path "y", options)
+    assert.is_nil(result)
+    assert.truthy(message:find("y.drain.part is gone", 1, true), message)
+    local line = content("c"):match("^[^\n]+"):gsub('"boot_id":"', '%00')
+    write("c", ("%s\n%08x\n"):format(line, core.crc32c(line)))
+    result, message = map:export(path "x", options)
+    assert.is_nil(result)
+    assert.truthy(message:find("before the machine was started", 1, true), message)
   end)
 end)
 

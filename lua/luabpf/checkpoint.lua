@@ -12,6 +12,7 @@
 
 local core = require "luabpf.core"
 local json = require "luabpf.json"
+local outlet = require "luabpf.outlet"
 
 local checkpoint = {}
 checkpoint.__index = checkpoint
@@ -90,13 +91,24 @@ local function compare(self, identity)
   end
 end
 
+-- Whether a record is of an export that had come to its end, and the file has been taken away
+-- since. "finished" is saved before the part gets its final name, so one of the two is there until
+-- then. After a power failure a name may be gone that nobody took away.
+local function is_over(record, target)
+  return record.phase == "finished" and record.target == target
+    and record.identity.boot_id == core.boot_id() and not core.file_status(target)
+    and not core.file_status(outlet.part_of(target, record.identity.drain))
+end
+
 --- What the checkpoint says, if there is one. Raises an error object if it is of something else.
--- @treturn table|nil offset, crc, inode, device, entries, ..., cursor; phase
+-- @treturn table|nil offset, crc, inode, device, entries, ..., cursor; phase. nil too where it is
+--   of an export that is over: what it was of does not matter any more
 function checkpoint:load()
   self.text = read_text(self)
   if not self.text then return nil end
   local record = parse(self.text)
   if not record then self:refuse("it is no checkpoint, or damaged", core.errno.EBADMSG) end
+  if is_over(record, self.place.path) then return nil end
   self.clocks = record.clocks
   compare(self, record.identity)
   record.cursor = record.cursor and unhex(record.cursor)
@@ -104,11 +116,13 @@ function checkpoint:load()
 end
 
 --- The clocks of the run that a checkpoint is of, whatever else it is: for parameters of its query.
--- @treturn table|nil now, boottime
-function checkpoint.clocks_of(path)
+-- @tparam string path
+-- @tparam string target where the run writes
+-- @treturn table|nil now, boottime; nil too of one that is over
+function checkpoint.clocks_of(path, target)
   local text = read_text { path = path }
   local record = text and parse(text)
-  return record and record.clocks
+  return record and not is_over(record, target) and record.clocks or nil
 end
 
 -- Whether the file under that name is the one a record is of.

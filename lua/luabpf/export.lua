@@ -146,7 +146,8 @@ local function prepare_queries(self, run)
   elseif given.columns then
     run.columns = run.query
   end
-  local clocks = run.checkpoint and not given.restart and checkpoint.clocks_of(run.checkpoint)
+  local clocks = run.checkpoint and not given.restart
+    and checkpoint.clocks_of(run.checkpoint, run.target)
   run.clocks = clocks or { now = core.now(), boottime = core.boottime() }
   if run.query then run.packed = pack_params(run, run.query, run.columns) end
   if run.columns then run.packed_columns = pack_params(run, run.columns, run.query) end
@@ -315,7 +316,8 @@ end
 -- A record of the part as it is.
 local function new_record(place)
   local status = core.file_status(place.part) or {}
-  return { phase = "running", offset = 0, crc = 0, inode = status.inode, device = status.device }
+  return { phase = "running", target = place.path, offset = 0, crc = 0, inode = status.inode,
+    device = status.device }
 end
 
 local function begin_anew(run, sink, mark, place)
@@ -325,6 +327,8 @@ local function begin_anew(run, sink, mark, place)
     check_drained(place)
     mark:save(new_record(place))
   elseif place.is_file then
+    -- One of an export that is over says nothing of the new part.
+    if mark then mark:remove() end
     place:must(place.out:seek(0, 0))
   end
   sink:begin()

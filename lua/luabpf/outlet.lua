@@ -31,8 +31,12 @@ end
 
 --- The name of the part beside a file. That of a drain is another one: what it holds is nowhere
 -- else any more.
+function outlet.part_of(path, drain)
+  return path .. (drain and ".drain.part" or ".part")
+end
+
 function outlet:part_path(drain)
-  return self.path .. (drain and ".drain.part" or ".part")
+  return outlet.part_of(self.path, drain)
 end
 
 local function open_file(self, given)
