@@ -27,9 +27,6 @@ local EASY_ROWS <const> = 16 << 20
 -- What part of a map is thought to match.
 local MATCHING <const> = 0.1
 
--- Between looks at whether the user wants to interrupt; ns.
-local PATIENCE <const> = 50000000
-
 local ENGINES = { "kernel", "batch", "walk" }
 
 local OPTIONS = { params = "table", engine = "string", exact = "boolean", memory = true,
@@ -318,7 +315,7 @@ function engine.by_threads(query, run, report, agg)
   if run.workers == 1 or not possible then return false end
   local crew <close> = core.crew { query = query.core, params = run.packed, agg = agg,
     workers = run.workers, batch_size = run.batch_size }
-  while not crew:wait(PATIENCE) do end
+  while not crew:wait(common.PATIENCE) do end
   report.visited, report.matched, report.workers = crew:finish()
   report.complete = true
   return true

@@ -32,8 +32,6 @@ local FORMATS <const> = { "jsonl", "csv", "snapshot" }
 local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
   progress = true, batch_size = true, report = "table", checkpoint = "string",
   checkpoint_interval = true, restart = "boolean", drain = "boolean", workers = "number" }
--- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
-local PATIENCE <const> = 50000000
 
 -- ---- options ---------------------------------------------------------------------
 
@@ -402,7 +400,7 @@ local function write_by_threads(run, sink, report, shown)
     workers = run.workers, batch_size = run.batch_size, writer = sink.writer }
   local rows
   repeat
-    rows = sink:collect(crew, PATIENCE)
+    rows = sink:collect(crew, common.PATIENCE)
     report.entries = report.entries + (rows or 0)
     run.visited = crew:visited()
     shown:step(run.visited)

@@ -17,6 +17,9 @@ local raw_info = map.info
 local defaults = { batch_size = 4096, memory = 64 << 20, budget = 250000000,
   checkpoint_interval = 1000000000 }
 
+-- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
+local PATIENCE <const> = 50000000
+
 local function kind_of(self)
   return core.maptypes[raw_info(self).type]
 end
@@ -288,4 +291,4 @@ function map:describe()
 end
 
 return { defaults = defaults, info = raw_info, caught = caught, throw = throw,
-  unsupported = unsupported, kind_of = kind_of, label = label }
+  unsupported = unsupported, kind_of = kind_of, label = label, PATIENCE = PATIENCE }

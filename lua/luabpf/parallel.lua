@@ -11,9 +11,6 @@ local transfer = require "luabpf.transfer"
 
 local map = core.classes["luabpf.map"]
 
--- Between looks at whether the user wants to interrupt; ns.
-local PATIENCE <const> = 50000000
-
 local OPTIONS = { workers = "number", map = "function", reduce = "function", initial = true,
   where = true, params = "table", batch_size = true }
 
@@ -55,7 +52,7 @@ end
 local function feed(self, workers, batch_size)
   for batch in map.batches(self, batch_size) do
     local pushed = false
-    while pushed == false do pushed = workers:push(batch, PATIENCE) end
+    while pushed == false do pushed = workers:push(batch, common.PATIENCE) end
     if pushed == nil then break end
   end
   workers:finish()
@@ -112,7 +109,7 @@ function map:parallel(given)
   local workers <close> = assert(core.workers { jobs = texts, path = package.path,
     cpath = package.cpath })
   if queued then feed(self, workers, job.batch_size) end
-  while not workers:wait(PATIENCE) do end
+  while not workers:wait(common.PATIENCE) do end
   local results = workers:results()
   first_error(results)
   local report = { workers = #texts, batches = 0, entries = 0, matched = 0 }
