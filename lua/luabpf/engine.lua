@@ -141,11 +141,7 @@ local REPORT_ORDER <const> = { "engine", "why", "visited", "matched", "deleted",
 local report_meta = { __name = "luabpf.report" }
 
 function report_meta:__tostring()
-  local rows = {}
-  for _, name in ipairs(REPORT_ORDER) do
-    if self[name] ~= nil then rows[#rows + 1] = { name, tostring(self[name]) } end
-  end
-  return show.pairs(rows)
+  return show.fields(REPORT_ORDER, self)
 end
 
 --- The report of a run that is about to begin; it prints as a table.

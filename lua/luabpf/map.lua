@@ -231,13 +231,7 @@ local INFO_ORDER = { "id", "name", "type", "key_size", "value_size", "max_entrie
   "memlock", "frozen", "pin", "btf_id" }
 
 local function info_text(info)
-  local rows = {}
-  for _, name in ipairs(INFO_ORDER) do
-    local value = info[name]
-    if type(value) == "table" then value = table.concat(value, " ") end
-    if value ~= nil and value ~= "" then rows[#rows + 1] = { name, tostring(value) } end
-  end
-  return show.pairs(rows)
+  return show.fields(INFO_ORDER, info)
 end
 
 --- All that the kernel tells about the map: the fields of struct bpf_map_info by their names, and

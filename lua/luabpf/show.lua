@@ -55,6 +55,19 @@ function show.pairs(rows)
   return table.concat(lines, "\n")
 end
 
+--- Those fields of a table that there are, a pair a line; lists in one line.
+-- @tparam table names in their order
+-- @tparam table record
+function show.fields(names, record)
+  local rows = {}
+  for _, name in ipairs(names) do
+    local value = record[name]
+    if type(value) == "table" then value = table.concat(value, " ") end
+    if value ~= nil and value ~= "" then rows[#rows + 1] = { name, tostring(value) } end
+  end
+  return show.pairs(rows)
+end
+
 --- Bytes as hexadecimal digits.
 function show.hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))

@@ -198,15 +198,9 @@ local HEADER_ORDER = { "name", "type", "id", "key_size", "value_size", "max_entr
   "ncpu", "entries", "blocks", "bytes", "date", "kernel", "boot_id", "where", "columns", "damage" }
 
 local function header_text(header)
-  local rows = {}
-  for _, name in ipairs(HEADER_ORDER) do
-    local value = header[name]
-    if name == "date" then value = os.date("!%Y-%m-%d %H:%M:%S UTC", header.time) end
-    if name == "damage" and value then value = ("in %d places"):format(#value) end
-    if type(value) == "table" then value = table.concat(value, " ") end
-    if value ~= nil and value ~= "" then rows[#rows + 1] = { name, tostring(value) } end
-  end
-  return show.pairs(rows)
+  local shown = { date = os.date("!%Y-%m-%d %H:%M:%S UTC", header.time) }
+  if header.damage then shown.damage = ("in %d places"):format(#header.damage) end
+  return show.fields(HEADER_ORDER, setmetatable(shown, { __index = header }))
 end
 
 --- What the snapshot is of.
