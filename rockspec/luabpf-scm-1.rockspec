@@ -42,6 +42,7 @@ build = {
       ["luabpf.core"] = "luabpf/core.so",
     },
     lua = {
+      ["luabpf.address"] = "lua/luabpf/address.lua",
       ["luabpf.asm"] = "lua/luabpf/asm.lua",
       ["luabpf.bench"] = "lua/luabpf/bench.lua",
       ["luabpf.checkpoint"] = "lua/luabpf/checkpoint.lua",

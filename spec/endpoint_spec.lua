@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- luabpf.endpoint: addresses and endpoints as people write them.
+-- luabpf.address and luabpf.endpoint: addresses and endpoints as people write them.
 
+local address = require "luabpf.address"
 local endpoint = require "luabpf.endpoint"
 
 local function hex(bytes)
@@ -22,14 +23,15 @@ describe("an address", function()
       .. ("00"):rep(8) .. "01020304", ["1:2:3:4:5:6:1.2.3.4"] = "00010002000300040005000601020304",
   }
   for text, bytes in pairs(good) do
-    it("has 16 bytes: " .. text, function() assert.equal(bytes, hex(endpoint.bytes(text))) end)
+    it("has 16 bytes: " .. text, function() assert.equal(bytes, hex(address.ip(text))) end)
   end
 
   local bad = { "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", "a.b.c.d", ":",
     ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::", "g::", ":1:2:3:4:5:6:7",
-    "1:2:3:4:5:6:7:", "1:2:3:4::5:6:7:8", "1.2.3.4::", "::1.2.3.4:5", "::1.2.3", "fe80::1%lo" }
+    "1:2:3:4:5:6:7:", "1:2:3:4::5:6:7:8", "1.2.3.4::", "::1.2.3.4:5", "::1.2.3", "fe80::1%lo",
+    "1.2.3.4:1:2:3:4:1.2.3.4" }
   for _, text in ipairs(bad) do
-    it(("is none: %q"):format(text), function() assert.is_nil(endpoint.bytes(text)) end)
+    it(("is none: %q"):format(text), function() assert.is_nil(address.ip(text)) end)
   end
 end)
 
@@ -48,8 +50,8 @@ describe("an endpoint", function()
   local bad = { "", ":", "x", "10.0.0.1:", "10.0.0.1:65536", "[::1]:", "[]:80", "[::1", "80" }
   for _, text in ipairs(bad) do
     it(("is none: %q"):format(text), function()
-      local address, port = endpoint.parse(text)
-      assert.is_nil(address)
+      local host, port = endpoint.parse(text)
+      assert.is_nil(host)
       assert.is_nil(port)
     end)
   end
@@ -61,7 +63,7 @@ describe("an endpoint", function()
 
   it("sorts by its bytes, then by port", function()
     local function after(x, y, x_port, y_port)
-      return endpoint.after(endpoint.bytes(x), x_port or 1, endpoint.bytes(y), y_port or 1)
+      return endpoint.after(address.ip(x), x_port or 1, address.ip(y), y_port or 1)
     end
     assert.is_true(after("10.0.0.2", "10.0.0.1"))
     assert.is_false(after("10.0.0.1", "10.0.0.2"))

@@ -8,6 +8,7 @@
 -- has them the way people read them, initiator first; conntrack.lua lists its
 -- fields.
 
+local address = require "luabpf.address"
 local bpf = require "luabpf"
 local endpoint = require "luabpf.endpoint"
 local show = require "luabpf.show"
@@ -43,7 +44,7 @@ end
 
 local function address_of(conn, field, what)
   local text = conn[field]
-  local bytes = type(text) == "string" and endpoint.bytes(text)
+  local bytes = type(text) == "string" and address.ip(text)
   if not bytes then
     error(("%s.%s: IP address expected, got %s"):format(what, field,
       type(text) == "string" and ("%q"):format(text) or type(text)), 5)

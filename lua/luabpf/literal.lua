@@ -7,6 +7,7 @@
 -- A string beside a field becomes a pattern over the bytes of the field (see
 -- literal.pattern), so that the compiler knows nothing of addresses or text.
 
+local address = require "luabpf.address"
 local word = require "luabpf.word"
 
 local literal = {}
@@ -127,60 +128,14 @@ end
 
 -- ---- addresses ---------------------------------------------------------------
 
-local MAPPED <const> = ("\0"):rep(10) .. "\xff\xff"
-
-local function ipv4(text)
-  local parts = { text:match("^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$") }
-  for i, part in ipairs(parts) do
-    if tonumber(part) > 255 or part:find("^0.") then return nil end
-    parts[i] = tonumber(part)
-  end
-  return parts[1] and string.char(table.unpack(parts))
-end
-
--- The groups on one side of "::", packed; the last may be an IPv4 address.
-local function groups(text)
-  local packed = {}
-  if text:find("^:") or text:find(":$") or text:find("::", 1, true) then return nil end
-  for group, colon in text:gmatch("([^:]+)(:?)") do
-    local tail = colon == "" and ipv4(group)
-    if not tail and not group:match("^%x%x?%x?%x?$") then return nil end
-    packed[#packed + 1] = tail or string.pack(">I2", tonumber(group, 16))
-  end
-  return table.concat(packed)
-end
-
-local function ipv6(text)
-  local left, right = text:match("^(.-)::(.*)$")
-  if not left then
-    local all = groups(text)
-    return all and #all == 16 and all or nil
-  end
-  local head, tail = groups(left), groups(right)
-  local gap = head and tail and not left:find(".", 1, true) and 16 - #head - #tail
-  return gap and gap >= 2 and head .. ("\0"):rep(gap) .. tail or nil
-end
-
-local function ip(text)
-  local v4 = ipv4(text)
-  return v4 and MAPPED .. v4 or ipv6(text)
-end
-
-local function mac(text)
-  if not text:find("^%x%x[:-]%x%x[:-]%x%x[:-]%x%x[:-]%x%x[:-]%x%x$") then return nil end
-  local bytes = {}
-  for byte in text:gmatch("%x%x") do bytes[#bytes + 1] = string.char(tonumber(byte, 16)) end
-  return table.concat(bytes)
-end
-
 -- How the kinds of address are read, and what messages call them.
 local addresses = {
-  ipv4 = { read = ipv4, what = "an IPv4 address" },
-  ipv6 = { read = ipv6, what = "an IPv6 address" },
-  ip = { read = ip, what = "an IP address" },
-  mac = { read = mac, what = "a MAC address" },
-  prefix4 = { read = ipv4, what = "an IPv4 prefix" },
-  prefix6 = { read = ipv6, what = "an IPv6 prefix" },
+  ipv4 = { read = address.ipv4, what = "an IPv4 address" },
+  ipv6 = { read = address.ipv6, what = "an IPv6 address" },
+  ip = { read = address.ip, what = "an IP address" },
+  mac = { read = address.mac, what = "a MAC address" },
+  prefix4 = { read = address.ipv4, what = "an IPv4 prefix" },
+  prefix6 = { read = address.ipv6, what = "an IPv6 prefix" },
 }
 
 -- n bits set, then zeros, in size bytes.
@@ -202,13 +157,13 @@ end
 -- "10.0.0.0/8" to the address with the bits past the length zeroed, the mask, and the length.
 local function prefix(kind, text)
   local front, length = text:match("^([^/]*)/(%d%d?%d?)$")
-  local address = addresses[kind].read(front or text)
-  if not address then return nil end
-  local n = length and tonumber(length) or 8 * #address
-  if length and kind == "ip" and ipv4(front) then n = n + 96 end
-  if n > 8 * #address then return nil end
-  local bits = mask(n, #address)
-  return both(address, bits), bits, n
+  local bytes = addresses[kind].read(front or text)
+  if not bytes then return nil end
+  local n = length and tonumber(length) or 8 * #bytes
+  if length and kind == "ip" and address.ipv4(front) then n = n + 96 end
+  if n > 8 * #bytes then return nil end
+  local bits = mask(n, #bytes)
+  return both(bytes, bits), bits, n
 end
 
 -- ---- patterns ----------------------------------------------------------------
