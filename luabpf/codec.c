@@ -729,7 +729,7 @@ static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint
 	uint8_t local[LOCAL];
 	int top = lua_gettop(L);
 
-	if (!type) {
+	if (!type || (type->kind == LB_STRUCT && lua_type(L, idx) == LUA_TSTRING)) {
 		memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
 		return;
 	}
