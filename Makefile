@@ -14,7 +14,7 @@
 #   make tsan     those of threads under ThreadSanitizer
 #   make test-kernels        specs on Debian's Linux 6.1, emulated; ARGS=spec/map_spec.lua,
 #                            KERNELS='6.1 6.12'
-#   make test-kernels-short  two minutes of it
+#   make test-kernels-short  a minute of it
 #   make clean
 #
 # All but the first and the last set up what they need (scripts/setup). V=1 shows the

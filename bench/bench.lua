@@ -10,6 +10,7 @@
 --   --all        all tables (tables.lua), which takes about a quarter of an hour
 --   --cpu        time of the CPU instead of the clock's, for busy machines
 --   --json       one JSON document instead of lines
+--   --entries N  of the map, 100 to 1000000; --runs N: of each side
 --   PATTERN      only the figures and tables whose name has this Lua pattern
 --
 -- Both sides of a figure (figures.lua) take turns, C first; each side's time is
@@ -140,12 +141,23 @@ end
 
 local FLAGS = { ["--json"] = "json", ["--cpu"] = "cpu", ["--all"] = "all" }
 
+-- The comment that this file begins with.
+local function print_help()
+  for text in io.lines(arg[0]) do
+    if not text:find "^%-%-" then break end
+    if not text:find "SPDX" then print((text:gsub("^%-%- ?", ""))) end
+  end
+end
+
 local function arguments(list)
   local options = { entries = 1000000, runs = 5 }
   local i = 1
   while list[i] do
     local word = list[i]
-    if word == "--quick" then
+    if word == "--help" or word == "-h" then
+      print_help()
+      os.exit(true)
+    elseif word == "--quick" then
       options.entries, options.runs, options.quick = 100000, 3, true
     elseif FLAGS[word] then
       options[FLAGS[word]] = true

@@ -109,6 +109,13 @@ describe("bench", function()
     assert.matches("the C baseline failed at 'fill'", output)
   end)
 
+  it("says what it takes", function()
+    local output, status = bench(build, "--help")
+    assert.equal(0, status)
+    assert.matches("bench%.lua %[%-%-quick", output)
+    assert.not_matches("SPDX", output)
+  end)
+
   it("refuses options it does not know", function()
     local output, status = bench(build, "--fast")
     assert.equal(1, status)
