@@ -212,12 +212,32 @@ describe("an export", function()
       { where = function(_, value) return value.b == 3 end },
       { where = "value.b == 3", columns = "key" },
       { where = function(_, value) return value.b == 3 end, columns = "key" },
+      { where = function(_, value) return value.b == 3 end, columns = "key + 10 * $n as key",
+        params = { n = 7 } },
     } do
       local text, report = text_of(map, options)
       assert.equal(100, report.entries)
       assert.equal(100, #lines_of(text))
       for _, line in ipairs(lines_of(text)) do assert.equal(3, json.decode(line).key % 10) end
     end
+  end)
+
+  it("has parameters in columns beside a function as where, and says where they go", function()
+    local map = filled(100)
+    local options = { where = function(key) return key == 5 end, columns = "key + $n as key",
+      params = { n = 7 } }
+    assert.equal('{"key":12}\n', (text_of(map, options)))
+    options.drain = true
+    assert.equal('{"key":12}\n', (text_of(map, options)))
+    assert.equal(99, map:count())
+    for message, params in pairs { ["params.m: no such parameter"] = { n = 1, m = 2 },
+      ["params.n: missing"] = {} } do
+      options.params = params
+      assert.error_matches(function() map:export(path "x", options) end, message)
+    end
+    options.params, options.columns = { n = 7 }, nil
+    assert.error_matches(function() map:export(path "x", options) end,
+      "^export: params go with text$")
   end)
 
   it("takes its format from the path, if it is not told", function()

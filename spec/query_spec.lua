@@ -91,6 +91,23 @@ describe("count", function()
       "count: params go with text")
   end)
 
+  it("has parameters in columns, groups and sums beside a function as where", function()
+    local map = filled(50)
+    local function where(_, value) return value.stamp == 7 end
+    each(function(engine)
+      local function given(parts)
+        parts.where, parts.params, parts.engine = where, { n = 100 }, engine
+        return parts
+      end
+      for row in map:select(given { columns = "value.stamp + $n as k" }) do
+        assert.equal(107, row.k)
+      end
+      assert.equal(107, map:aggregate(given { select = "sum(value.stamp + $n) as k" })[1].k)
+      assert.equal(107, map:aggregate(given { group = "value.stamp + $n as k" })[1].k)
+      assert.error_matches(function() map:select(given {}) end, "select: params go with text")
+    end)
+  end)
+
   it("without a condition gives the number of entries, of large maps by the kernel", function()
     local map = filled(50)
     assert.equal(50, map:count())

@@ -167,6 +167,10 @@ describe("a snapshot", function()
     assert.equal(30, #some)
     assert.equal("value.bytes <= $most", some:header().where)
     local by_function <close> = map:snapshot { where = function(key) return key.port > 90 end }
+    local columns <close> = map:snapshot { where = function(key) return key.port == 90 end,
+      columns = "key.port + $n as n", params = { n = 7 } }
+    for _, value in columns:entries() do assert.equal(97, value.n) end
+    assert.equal(1, #columns)
     assert.equal(10, #by_function)
     assert.equal(10, (by_function:count("key.port > 90")))
   end)

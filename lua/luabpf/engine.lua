@@ -327,7 +327,9 @@ function engine.prepare(self, kind, run, parts, level)
   prepare.source(self)
   if type(parts.where) == "function" then
     run.filter, parts.where = parts.where, nil
-    if run.params then error(("%s: params go with text"):format(run.what), level) end
+    if run.params and not (parts.columns or parts.group or parts.select or parts.sort) then
+      error(("%s: params go with text"):format(run.what), level)
+    end
     if run.workers > 1 then
       error(("%s: workers go with text; map:parallel takes functions"):format(run.what), level)
     end

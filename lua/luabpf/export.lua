@@ -128,7 +128,7 @@ local function prepare_queries(self, run)
   local given, where = run.given, run.given.where
   if type(where) == "function" then
     run.filter, where = where, nil
-    if given.params then error("export: params go with text", 3) end
+    if given.params and not given.columns then error("export: params go with text", 3) end
   end
   where = prepare.text(where, "export", 4)
   run.where = where

@@ -142,7 +142,7 @@ function map:snapshot(given)
   local where, query = given.where, nil
   if type(where) == "function" then
     run.filter, where = where, nil
-    if given.params then error("snapshot: params go with text", 2) end
+    if given.params and not given.columns then error("snapshot: params go with text", 2) end
   end
   where = prepare.text(where, "snapshot", 3)
   if where or given.columns or given.params then
