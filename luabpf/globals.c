@@ -6,7 +6,8 @@
  * loading the sections are mapped into memory, shared with the programs:
  * reading and writing a variable touches nothing but its own bytes, and
  * scalars are read and written whole. The mappings stand for themselves, so
- * the proxy outlives the object.
+ * the proxy outlives the object. How it prints is for lua/luabpf/globals.lua to say,
+ * which puts __tostring into core.globals_meta.
  */
 #include "object.h"
 
@@ -15,8 +16,6 @@
 #include "map.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -302,44 +301,25 @@ static int globals_pairs(lua_State *L)
 	return 3;
 }
 
-/* Replaces the value at the top by what a reader sees: tables by their type, u64 as unsigned. */
-static void to_text(lua_State *L, const struct lb_type *type)
-{
-	char digits[24];
-
-	if (lua_istable(L, -1)) {
-		lua_pushfstring(L, "{ %s }", type->name);
-	} else if (lua_isinteger(L, -1) && type && type->size == 8 && !type->is_signed) {
-		snprintf(digits, sizeof(digits), "%" PRIu64, (uint64_t)lua_tointeger(L, -1));
-		lua_pushstring(L, digits);
-	} else {
-		luaL_tolstring(L, -1, NULL);
-	}
-	lua_remove(L, -2);
-}
-
-/* "name = 30000", a line each. */
-static int globals_tostring(lua_State *L)
+/* core.global_variables(globals): a list of { name =, constant =, layout = or nil }, in order. */
+static int variables(lua_State *L)
 {
 	struct globals *g = to_globals(L);
-	luaL_Buffer b;
 
 	lua_settop(L, 1);
 	lua_getiuservalue(L, 1, NAMES);
-	luaL_buffinit(L, &b);
+	lua_getiuservalue(L, 1, LAYOUTS);
+	lua_createtable(L, (int)g->nvariables, 0);
 	for (uint32_t i = 0; i < g->nvariables; i++) {
-		const struct variable *v = &g->variables[i];
-
-		if (i)
-			luaL_addchar(&b, '\n');
+		lua_createtable(L, 0, 3);
 		lua_rawgeti(L, 2, i + 1);
-		luaL_addvalue(&b);
-		luaL_addstring(&b, v->kind == LB_SEC_DATA ? " = " : " (constant) = ");
-		push_value(L, g, v);
-		to_text(L, v->shape.type);
-		luaL_addvalue(&b);
+		lua_setfield(L, -2, "name");
+		lua_pushboolean(L, g->variables[i].kind != LB_SEC_DATA);
+		lua_setfield(L, -2, "constant");
+		lua_rawgeti(L, 3, i + 1);
+		lua_setfield(L, -2, "layout");
+		lua_rawseti(L, 4, i + 1);
 	}
-	luaL_pushresult(&b);
 	return 1;
 }
 
@@ -363,7 +343,6 @@ static const luaL_Reg meta[] = {
 	{ "__index", globals_index },
 	{ "__newindex", globals_newindex },
 	{ "__pairs", globals_pairs },
-	{ "__tostring", globals_tostring },
 	{ NULL, NULL },
 };
 
@@ -371,5 +350,7 @@ void lb_open_globals(lua_State *L)
 {
 	luaL_newmetatable(L, LB_GLOBALS);
 	luaL_setfuncs(L, meta, 0);
-	lua_pop(L, 1);
+	lua_setfield(L, -2, "globals_meta");
+	lua_pushcfunction(L, variables);
+	lua_setfield(L, -2, "global_variables");
 }

@@ -58,6 +58,7 @@ build = {
       ["luabpf.expr"] = "lua/luabpf/expr.lua",
       ["luabpf.features"] = "lua/luabpf/features.lua",
       ["luabpf.fields"] = "lua/luabpf/fields.lua",
+      ["luabpf.globals"] = "lua/luabpf/globals.lua",
       ["luabpf.import"] = "lua/luabpf/import.lua",
       ["luabpf.init"] = "lua/luabpf/init.lua",
       ["luabpf.iter"] = "lua/luabpf/iter.lua",

@@ -326,6 +326,14 @@ describe("global variables", function()
     assert.truthy(text:find("\nsmall_signed = -30000\n", 1, true))
     assert.truthy(text:find("\nlarge = 18364758544493064720\n", 1, true))
     assert.truthy(text:find("\nstep (constant) = 2\n", 1, true))
+    assert.truthy(text:find("\nlist = { u32[3] }\n", 1, true), text)
+    assert.truthy(text:find("\ncolour = GREEN\n", 1, true), text)
+  end)
+
+  it("are printed a line each, with nothing that a terminal obeys", function()
+    local object <close> = load { globals = { label = "a\27[2J\nb\xff" } }
+    assert.truthy(("\n" .. tostring(object.globals) .. "\n"):find(
+      "\nlabel = \"a\\27[2J\\nb\\255\"\n", 1, true), tostring(object.globals))
   end)
 
   it("outlive the object", function()

@@ -41,6 +41,7 @@ methods_later(core.classes["luabpf.map"], "luabpf.import", { "import" })
 methods_later(core.classes["luabpf.map"], "luabpf.snapshot", { "snapshot" })
 methods_later(core.classes["luabpf.map"], "luabpf.parallel", { "parallel" })
 methods_later(core.classes["luabpf.snapshot"], "luabpf.export", { "export" })
+core.globals_meta.__tostring = later("luabpf.globals", "text")
 
 local bpf = {
   _VERSION = "luabpf scm",

@@ -173,7 +173,8 @@ end
 
 -- ---- descriptions --------------------------------------------------------------
 
-local function type_text(desc)
+--- A type as C writes it.
+function show.type(desc)
   local suffix = ""
   while desc.kind == "array" do
     suffix, desc = suffix .. "[" .. desc.n .. "]", desc.elem
@@ -189,7 +190,7 @@ local function add_fields(rows, path, desc, base)
       add_fields(rows, name, field.type, at)
     else
       local bits = field.bits and (" : %d"):format(field.bits) or ""
-      rows[#rows + 1] = { name, type_text(field.type) .. bits, at, field.type.size }
+      rows[#rows + 1] = { name, show.type(field.type) .. bits, at, field.type.size }
     end
   end
 end
@@ -203,7 +204,7 @@ function show.layout(path, desc, size)
   if desc and desc.fields then
     add_fields(rows, path, desc, 0)
   else
-    rows[1] = { path, desc and type_text(desc) or "bytes", 0, size }
+    rows[1] = { path, desc and show.type(desc) or "bytes", 0, size }
   end
   return show.table({ "field", "type", "offset", "size" }, rows)
 end
