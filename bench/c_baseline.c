@@ -686,41 +686,32 @@ static void task_restore(void)
 
 /* ---- commands ---------------------------------------------------------- */
 
-static void give(const void *data, size_t size)
-{
-	printf("ok %zu\n", size);
-	fwrite(data, 1, size, stdout);
-	putchar('\n');
-}
+static const struct {
+	const char *name;
+	const struct entries *keys, *values;	/* one of them */
+} gifts[] = {
+	{ "wanted keys", .keys = &wanted },
+	{ "first keys", .keys = &first },
+	{ "present keys", .keys = &present },
+	{ "present values", .values = &present },
+	{ "written keys", .keys = &written },
+	{ "written values", .values = &written },
+};
 
-static void give_wanted_keys(void)
+static void give(void)
 {
-	give(wanted.keys, wanted.n * sizeof(*wanted.keys));
-}
+	for (size_t i = 0; i < sizeof(gifts) / sizeof(*gifts); i++) {
+		const struct entries *k = gifts[i].keys, *v = gifts[i].values;
+		size_t size = k ? k->n * sizeof(*k->keys) : v->n * sizeof(*v->values);
 
-static void give_first_keys(void)
-{
-	give(first.keys, first.n * sizeof(*first.keys));
-}
-
-static void give_present_keys(void)
-{
-	give(present.keys, present.n * sizeof(*present.keys));
-}
-
-static void give_present_values(void)
-{
-	give(present.values, present.n * sizeof(*present.values));
-}
-
-static void give_written_keys(void)
-{
-	give(written.keys, written.n * sizeof(*written.keys));
-}
-
-static void give_written_values(void)
-{
-	give(written.values, written.n * sizeof(*written.values));
+		if (strcmp(argument, gifts[i].name) != 0)
+			continue;
+		printf("ok %zu\n", size);
+		fwrite(k ? (const void *)k->keys : v->values, 1, size, stdout);
+		putchar('\n');
+		return;
+	}
+	die("nothing to give: '%s'", argument);
 }
 
 static const struct {
@@ -743,12 +734,7 @@ static const struct {
 	{ "dump", task_dump },
 	{ "load", task_load },
 	{ "clear", task_clear },
-	{ "give wanted keys", give_wanted_keys },
-	{ "give first keys", give_first_keys },
-	{ "give present keys", give_present_keys },
-	{ "give present values", give_present_values },
-	{ "give written keys", give_written_keys },
-	{ "give written values", give_written_values },
+	{ "give", give },
 };
 
 /* Whether line is that command, followed by nothing or by its argument. */
