@@ -194,7 +194,7 @@ run-asan: build-test
 # alone, by the dynamic linker: a shell (dash) crashes with it.
 LD_SO = $(firstword $(wildcard /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1))
 LUA_TSAN = $(LD_SO) --preload $$($(CC) -print-file-name=libtsan.so) $$(command -v $(LUA))
-THREAD_SPECS = spec/parallel_spec.lua spec/parallel_export_spec.lua
+THREAD_SPECS = spec/parallel_spec.lua spec/parallel_export_spec.lua spec/parallel_import_spec.lua
 
 tsan:
 	@$(SETUP) asan

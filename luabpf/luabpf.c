@@ -191,6 +191,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_crew(L);
 	lb_open_output(L);
 	lb_open_input(L);
+	lb_open_store(L);
 	lb_open_object(L);
 	lb_open_snapshot(L);
 	return 1;

@@ -81,6 +81,7 @@ void lb_open_map(lua_State *L);
 void lb_open_bulk(lua_State *L);
 void lb_open_batch(lua_State *L);
 void lb_open_input(lua_State *L);
+void lb_open_store(lua_State *L);
 void lb_open_output(lua_State *L);
 void lb_open_object(lua_State *L);
 void lb_open_snapshot(lua_State *L);

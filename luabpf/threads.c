@@ -151,12 +151,32 @@ struct lb_parcel *lb_workers_take(struct lb_workers *p)
 	struct lb_parcel *parcel = NULL;
 
 	pthread_mutex_lock(&p->mutex);
+	p->waiting++;
+	if (!p->first)
+		pthread_cond_broadcast(&p->changed);
 	while (!p->first && !p->finished && !p->cancelled)
 		pthread_cond_wait(&p->changed, &p->mutex);
+	p->waiting--;
 	if (!p->cancelled && p->first)
 		parcel = pull(p);
 	pthread_mutex_unlock(&p->mutex);
 	return parcel;
+}
+
+bool lb_workers_idle(struct lb_workers *p, uint64_t ns)
+{
+	struct timespec until = after(ns);
+	bool in_time = true, idle;
+
+	pthread_mutex_lock(&p->mutex);
+	for (;;) {
+		idle = p->cancelled || (!p->first && p->waiting == p->running);
+		if (idle || !in_time)
+			break;
+		in_time = pthread_cond_timedwait(&p->changed, &p->mutex, &until) == 0;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return idle;
 }
 
 struct lb_parcel *lb_workers_collect(struct lb_workers *p, uint64_t ns, bool *ended)

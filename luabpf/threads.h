@@ -7,6 +7,7 @@
  *	lb_workers_push(p, &block, ns)	a block for any of them; waits for room
  *	lb_workers_finish(p)		no more blocks come
  *	lb_workers_collect(p, ns, &ended)	where workers push: what one of them has
+ *	lb_workers_idle(p, ns)		true once what was pushed has been worked on
  *	lb_workers_wait(p, ns)		true once all have ended
  *	lb_workers_stop(p)			cancels, joins, frees; may be called twice
  *
@@ -48,6 +49,7 @@ struct lb_workers {
 	pthread_t threads[LB_MAX_WORKERS];
 	uint32_t n;			/* threads that were started; not for them */
 	uint32_t running;
+	uint32_t waiting;		/* of those: for a block */
 	uint32_t queued, most;		/* parcels that wait, and that may */
 	struct lb_parcel *first, *last;
 	bool finished, cancelled, ready;
@@ -67,6 +69,11 @@ struct lb_parcel *lb_workers_take(struct lb_workers *p);
  * many ns, and with *ended set where none will.
  */
 struct lb_parcel *lb_workers_collect(struct lb_workers *p, uint64_t ns, bool *ended);
+/*
+ * True when the queue is empty and all workers wait for more in lb_workers_take, or after a
+ * cancel; false after so many ns.
+ */
+bool lb_workers_idle(struct lb_workers *p, uint64_t ns);
 void lb_workers_finish(struct lb_workers *p);
 void lb_workers_cancel(struct lb_workers *p);
 bool lb_workers_cancelled(struct lb_workers *p);

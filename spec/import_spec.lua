@@ -72,10 +72,12 @@ local function there_and_back(map)
     local file = path("x." .. format)
     local exported, message = map:export(file)
     assert(exported, message)
-    map:clear()
-    local report = assert(map:import(file))
-    assert.equal(exported.entries, report.inserted + report.updated)
-    assert.same(before, contents(map))
+    for workers = 1, 2 do
+      map:clear()
+      local report = assert(map:import(file, { workers = workers }))
+      assert.equal(exported.entries, report.inserted + report.updated)
+      assert.same(before, contents(map))
+    end
   end
 end
 

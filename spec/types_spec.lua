@@ -13,6 +13,7 @@ local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,
   ["luabpf.snapshot_writer"] = true, ["luabpf.snapshot_cursor"] = true,
   ["luabpf.snapshot_diff"] = true,
   ["luabpf.decoder"] = true, ["luabpf.workers"] = true, ["luabpf.crew"] = true,
+  ["luabpf.store"] = true,
   ["luabpf.row_writer"] = true, ["luabpf.row_reader"] = true, ["luabpf.output"] = true }
 
 -- The functions that the file declares: names by table ("bpf", "map", ...).

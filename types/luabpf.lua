@@ -525,6 +525,7 @@ function map:export(target, options) end
 ---@field checkpoint? string a file that remembers how far it has come: the same call goes on there
 ---@field restart? boolean discards the checkpoint
 ---@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
+---@field workers? integer threads that store (default 1)
 ---@field batch_size? integer
 
 ---@class luabpf.import_report
@@ -533,6 +534,7 @@ function map:export(target, options) end
 ---@field skipped integer
 ---@field seconds number
 ---@field resumed boolean
+---@field workers? integer threads there were, if that was asked for
 
 ---Stores the entries of a file in the map.
 ---@param source string|file*|luabpf.snapshot a path, "-", an open file, or a snapshot

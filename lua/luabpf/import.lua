@@ -5,7 +5,9 @@
 -- users can rely on.
 --
 -- A source gives batches and says where it is in its file; batches are stored
--- whole, in order, and a checkpoint follows each of them.
+-- whole, in order, and a checkpoint follows each of them. With workers, threads
+-- store what is read here, those of the same key in order; a checkpoint waits for
+-- all of them.
 
 local checkpoint = require "luabpf.checkpoint"
 local common = require "luabpf.map"
@@ -21,9 +23,14 @@ local MAGIC <const> = "\x89LBS"
 local FORMATS <const> = { "jsonl", "csv", "snapshot" }
 local MODES <const> = { "any", "noexist", "exist" }
 local OPTIONS <const> = { format = "string", mode = "string", dry_run = "boolean",
-  checkpoint = "string", restart = "boolean", progress = true, batch_size = true }
+  checkpoint = "string", restart = "boolean", progress = true, batch_size = true,
+  workers = "number" }
 -- Entries of one batch, at most: what one call of the kernel takes.
 local MOST_BATCH <const> = 65536
+-- With workers, a checkpoint comes after so many batches, if not earlier.
+local SAVE_AFTER <const> = 16
+-- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
+local PATIENCE <const> = 50000000
 
 -- ---- errors ----------------------------------------------------------------------
 
@@ -211,8 +218,12 @@ local function new_run(source, given)
   given = options.check("import", given, OPTIONS, 4)
   local run = { given = given, start = core.now(), file = source }
   run.mode = options.choice("import", "mode", given.mode, MODES, "any", 4)
+  run.workers = options.integer("import", "workers", given.workers, 1, core.max_workers, 1, 4)
+  -- Shared out, so that each worker gets as much as one alone.
   run.batch_size = options.integer("import", "batch_size", given.batch_size, 1, MOST_BATCH,
-    math.min(common.defaults.batch_size, MOST_BATCH), 4)
+    math.min(math.min(common.defaults.batch_size, MOST_BATCH) * run.workers, MOST_BATCH), 4)
+  run.interval = run.workers > 1 and options.period(common.defaults.checkpoint_interval,
+    "import: defaults.checkpoint_interval", 3) or 0
   local kind = io.type(source) or type(source)
   if kind == "userdata" then
     snapshot.check(source, "import", 4)
@@ -251,7 +262,7 @@ local function new_mark(self, run, at)
   local status = run.status
   return checkpoint.new(path, at, { map_id = prepare.facts(self).info.id, format = run.format,
     mode = run.mode, file = ("%d %d %d %d"):format(status.device, status.inode, status.size,
-      status.modified) }, 0)
+      status.modified) }, run.interval)
 end
 
 local COUNTS <const> = { "inserted", "updated", "skipped" }
@@ -261,6 +272,79 @@ local function save(mark, source, report)
   for _, name in ipairs(COUNTS) do record[name] = report[name] end
   mark:save(record)
 end
+
+local function done_in(report)
+  return report.inserted + report.updated + report.skipped
+end
+
+local function store_here(self, run, source, mark, report, shown)
+  local function total() return source:total(done_in(report)) end
+  for batch in source.next, source do
+    if run.given.dry_run then count_only(self, batch, report, run.mode)
+    else store[run.mode](self, batch, report) end
+    if mark then save(mark, source, report) end
+    shown:step(done_in(report), total)
+  end
+end
+
+-- ---- storing by threads ------------------------------------------------------------------
+
+-- Threads that store, and the report that has their counts.
+local team = {}
+team.__index = team
+
+function team.new(self, run, report)
+  local crew = setmetatable({ store = core.store(self, run.mode, run.workers), report = report,
+    before = {} }, team)
+  for i, name in ipairs(COUNTS) do crew.before[i] = report[name] end
+  report.workers = crew.store:workers()
+  return crew
+end
+
+function team:count()
+  local counts = { self.store:counts() }
+  for i, name in ipairs(COUNTS) do self.report[name] = self.before[i] + counts[i] end
+end
+
+-- Waits by a method of the store, with a look in between.
+function team:wait(method, look)
+  repeat
+    local done = self.store[method](self.store, PATIENCE)
+    self:count()
+    look()
+  until done
+end
+
+function team:__close()
+  self.store:close()
+  self:count()
+end
+
+-- What was read before a row that is wrong is stored as well.
+local function store_by_threads(self, run, source, mark, report, shown)
+  local crew <close> = team.new(self, run, report)
+  local read, batches = done_in(report), 0
+  local function total() return source:total(read) end
+  local function look() shown:step(done_in(report), total) end
+  local function is_due()
+    return mark and (batches % SAVE_AFTER == 0 or mark:is_due(source:position().offset))
+  end
+  repeat
+    local ok, batch = pcall(source.next, source)
+    if ok and batch then
+      crew.store:add(batch)
+      read, batches = read + #batch, batches + 1
+      crew:wait("pass", look)
+    end
+    if not ok or not batch or is_due() then
+      crew:wait("idle", look)
+      if mark and batch then save(mark, source, report) end
+    end
+    if not ok then error(batch, 0) end
+  until not batch
+end
+
+-- ---- the whole ---------------------------------------------------------------------------
 
 local function run_import(self, run, at, report)
   local mark = new_mark(self, run, at)
@@ -272,18 +356,12 @@ local function run_import(self, run, at, report)
     report.resumed = true
     for _, name in ipairs(COUNTS) do report[name] = record[name] end
   end
-  local done = report.inserted + report.updated + report.skipped
-  local function total() return source:total(done) end
-  local shown <close> = progress.start(at.what, run.given.progress, total, done)
-  for batch in source.next, source do
-    if run.given.dry_run then count_only(self, batch, report, run.mode)
-    else store[run.mode](self, batch, report) end
-    done = done + #batch
-    if mark then save(mark, source, report) end
-    shown:step(done, total)
-  end
+  local function total() return source:total(done_in(report)) end
+  local shown <close> = progress.start(at.what, run.given.progress, total, done_in(report))
+  local way = run.workers > 1 and not run.given.dry_run and store_by_threads or store_here
+  way(self, run, source, mark, report, shown)
   if mark then mark:remove() end
-  shown:finish(done)
+  shown:finish(done_in(report))
 end
 
 local function import(self, run, report)
@@ -306,12 +384,17 @@ end
 --   checkpoint: path of a file that remembers how far the import has come: the same call goes on
 --   there. After a kill, one batch at most is stored again. restart = true: begins anew.
 --   progress: true: a line on stderr if it is a terminal; a function: called now and then with
---   entries done, about how many there are (or nil) and seconds. batch_size.
--- @treturn table inserted, updated, skipped (by mode), seconds, resumed; nil, message, errno, and
---   the same of what was done until then
+--   entries done, about how many there are (or nil) and seconds.
+--   workers: threads that store (default 1) what this one reads; of keys that stand twice the order
+--   holds. With more than one a checkpoint comes after 16 batches or its interval, and so much may
+--   be stored again. Of maps other than hashes and arrays one thread stores; none in a dry run.
+--   batch_size: entries at a time, of all workers (default 4096 each).
+-- @treturn table inserted, updated, skipped (by mode), seconds, resumed; workers (those there
+--   were); nil, message, errno, and the same of what was done until then
 function map:import(source, given)
   core.check_map(self)
   local run = new_run(source, given)
   local report = { inserted = 0, updated = 0, skipped = 0, seconds = 0, resumed = false }
+  if run.given.workers then report.workers = 1 end
   return common.caught(report, pcall(import, self, run, report))
 end

@@ -98,8 +98,8 @@ local function add_link(w)
 end
 
 -- What makes the handles that queries and parallel work keep to themselves.
-local INTERNAL <const> = { "query", "agg", "topn", "workers", "decoder", "crew", "snapshot_cursor",
-  "snapshot_writer", "snapshot_diff" }
+local INTERNAL <const> = { "query", "agg", "topn", "workers", "decoder", "crew", "store",
+  "snapshot_cursor", "snapshot_writer", "snapshot_diff" }
 
 -- Calls f: the arguments that those of core were last called with.
 local function caught_arguments(f)
@@ -122,6 +122,7 @@ local function work(map)
   for _ in map:snapshot():entries() do end
   for _ in map:snapshot():diff(map:snapshot()) do end
   map:aggregate { group = "key", select = { "sum(value.n)" }, engine = "batch", workers = 2 }
+  assert(map:import(map:snapshot(), { workers = 2 }))
   assert(map:parallel { workers = 1, map = function(batch) return #batch end,
     reduce = function(a, b) return a + b end } == 20)
 end
