@@ -185,8 +185,12 @@ end
 local function clear(bench) bench.c:task "clear" end
 
 -- Exact: an upsert that says which entries were there.
-local function import(bench)
-  return "count=" .. assert(bench.map:import(bench.folder.path .. "/lua.snapshot")).inserted
+local function import(workers)
+  return function(bench)
+    local report = assert(bench.map:import(bench.folder.path .. "/lua.snapshot",
+      { workers = workers }))
+    return "count=" .. report.inserted
+  end
 end
 
 -- ---- other maps ------------------------------------------------------------------
@@ -360,7 +364,10 @@ return {
     base = snapshot_file "/one.snapshot", run = snapshot_file("/lua.snapshot", 2),
     finish = function(bench) remove(bench, "/one.snapshot", "/lua.snapshot") end },
   { name = "import of a snapshot against C's load", limit = 1.2,
-    task = in_folder "load /c.dump", prepare = prepare_files, between = clear, run = import,
+    task = in_folder "load /c.dump", prepare = prepare_files, between = clear,
+    run = import(1), finish = load_again },
+  { name = "two workers: import of a snapshot", limit = 1.2, unit = "faster", threads = true,
+    prepare = prepare_files, between = clear, base = import(1), run = import(2),
     finish = load_again },
   scaling("walk", walk),
   -- The default budget of a run inside the kernel ends at about 2,500,000 entries.
