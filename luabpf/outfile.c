@@ -6,11 +6,11 @@
 #include "outfile.h"
 
 #include "crc32c.h"
+#include "fdwrite.h"
 #include "sigpipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -26,29 +26,29 @@ void lb_out_begin(struct lb_outfile *o)
 
 static int write_fd(int fd, const char *p, size_t n)
 {
-	while (n > 0) {
-		ssize_t done = write(fd, p, n);
+	struct iovec v = lb_iovec(p, n);
+	uint64_t written = 0;
 
-		if (done < 0 && errno == EAGAIN) {
-			struct pollfd wait = { .fd = fd, .events = POLLOUT };
-
-			poll(&wait, 1, -1);
-		} else if (done < 0 && errno != EINTR) {
-			return -errno;
-		} else if (done > 0) {
-			p += done;
-			n -= (size_t)done;
-		}
-	}
-	return 0;
+	return lb_write_all(fd, false, &v, 1, &written);
 }
 
+static bool is_stream(int fd)
+{
+	return lseek(fd, 0, SEEK_CUR) < 0;
+}
+
+/*
+ * Behind what the FILE has gathered. To a pipe or socket past it, as it loses bytes where
+ * one that is non-blocking has no room; but the position in a file is the FILE's to know.
+ */
 static int write_stdio(FILE *f, const char *p, size_t n)
 {
+	bool stream = is_stream(fileno(f));
+
 	errno = 0;
-	if (fwrite(p, 1, n, f) == n && fflush(f) == 0)
-		return 0;
-	return errno ? -errno : -EIO;
+	if ((n > 0 && !stream && fwrite(p, 1, n, f) != n) || fflush(f) != 0)
+		return errno ? -errno : -EIO;
+	return stream ? write_fd(fileno(f), p, n) : 0;
 }
 
 static void account(struct lb_outfile *o, const char *text, size_t n)
@@ -75,7 +75,7 @@ int lb_out_flush(struct lb_outfile *o)
 {
 	int err;
 
-	if (o->used == 0 || lb_out_fetched(o))
+	if ((o->used == 0 && !o->file) || lb_out_fetched(o))
 		return 0;
 	err = hand_on(o, o->buf, o->used);
 	if (!err)

@@ -42,7 +42,7 @@ int lb_out_reserve(struct lb_outfile *o, size_t n);
 int lb_out_write(struct lb_outfile *o, const char *text, size_t n);
 /* Hands on what was gathered, and then this, past the buffer; gathers it where that is fetched. */
 int lb_out_pass(struct lb_outfile *o, const char *text, size_t n);
-/* Hands on what was gathered. Nothing to do where the caller fetches it. */
+/* Hands on what was gathered, by a FILE before too. Nothing to do where the caller fetches it. */
 int lb_out_flush(struct lb_outfile *o);
 /* Whether that is what the caller has to do with what was gathered. */
 static inline bool lb_out_fetched(const struct lb_outfile *o)

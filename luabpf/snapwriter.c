@@ -8,47 +8,16 @@
  */
 #include "snapfile.h"
 
+#include "fdwrite.h"
 #include "sigpipe.h"
 #include "snapformat.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* ---- bytes out ---------------------------------------------------------- */
-
-/* Takes what was written off the front of the vectors. */
-static void skip(struct iovec **v, int *n, size_t written)
-{
-	while (*n && written >= (*v)->iov_len) {
-		written -= (*v)->iov_len;
-		(*v)++;
-		(*n)--;
-	}
-	if (*n) {
-		(*v)->iov_base = (uint8_t *)(*v)->iov_base + written;
-		(*v)->iov_len -= written;
-	}
-}
-
-/* Writes all of it, moving *at along. */
-static int write_all(const struct lb_snap_writer *w, struct iovec *v, int n, uint64_t *at)
-{
-	skip(&v, &n, 0);
-	while (n) {
-		ssize_t got = w->seekable ? pwritev(w->fd, v, n, (off_t)*at) : writev(w->fd, v, n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		*at += (uint64_t)got;
-		skip(&v, &n, (size_t)got);
-	}
-	return 0;
-}
 
 /* Writes all of it after the position; the position moves when that is done. */
 static int write_out(struct lb_snap_writer *w, struct iovec *v, int n)
@@ -61,21 +30,13 @@ static int write_out(struct lb_snap_writer *w, struct iovec *v, int n)
 		return -EPIPE;
 	if (!w->seekable)
 		lb_sigpipe_hold(&held);
-	err = write_all(w, v, n, &at);
+	err = lb_write_all(w->fd, w->seekable, v, n, &at);
 	if (!w->seekable)
 		lb_sigpipe_release(&held, err == -EPIPE);
 	w->broken = err && !w->seekable && at != w->offset;
 	if (!err)
 		w->offset = at;
 	return err;
-}
-
-static struct iovec bytes(const void *p, size_t n)
-{
-	struct iovec v = { .iov_len = n };
-
-	memcpy(&v.iov_base, &p, sizeof(p));	/* it is only read */
-	return v;
 }
 
 /* ---- beginning ---------------------------------------------------------- */
@@ -118,7 +79,7 @@ int lb_snap_begin(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t 
 	err = make_head(w, header, header_size);
 	if (err)
 		return err;
-	v = bytes(w->head, w->head_size);
+	v = lb_iovec(w->head, w->head_size);
 	return write_out(w, &v, 1);
 }
 
@@ -217,9 +178,9 @@ int lb_snap_add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8
 		return -EINVAL;
 	memcpy(b.magic, LB_SNAP_BLOCK_MAGIC, sizeof(b.magic));
 	b.crc = htole32(LB_SNAP_CRC(&b));
-	v[0] = bytes(&b, sizeof(b));
-	v[1] = bytes(keys, key_bytes);
-	v[2] = bytes(values, value_bytes);
+	v[0] = lb_iovec(&b, sizeof(b));
+	v[1] = lb_iovec(keys, key_bytes);
+	v[2] = lb_iovec(values, value_bytes);
 	err = write_out(w, v, 3);
 	if (err)
 		return err;
@@ -263,8 +224,8 @@ int lb_snap_finish(struct lb_snap_writer *w)
 		return -EINVAL;
 	memcpy(f.magic, LB_SNAP_FOOTER_MAGIC, sizeof(f.magic));
 	f.crc = htole32(LB_SNAP_CRC(&f));
-	v[0] = bytes(w->head, w->head_size);
-	v[1] = bytes(&f, sizeof(f));
+	v[0] = lb_iovec(w->head, w->head_size);
+	v[1] = lb_iovec(&f, sizeof(f));
 	err = write_out(w, v, 2);
 	/* What was there before may have been longer. */
 	if (!err && w->seekable && ftruncate(w->fd, (off_t)w->offset) < 0)
