@@ -44,9 +44,9 @@ struct lb_snap_position {
 /* ---- writing ------------------------------------------------------------ */
 
 /*
- * A file that is being written. Where fd can seek, a write that fails leaves
- * the position as it was and may be tried again; a pipe that took half a block
- * is broken.
+ * A file that is being written. Where fd can seek, what fails leaves the position
+ * as it was and may be tried again; a pipe that took some of it is broken, and so is
+ * a file that was opened for appending.
  */
 struct lb_snap_writer {
 	int fd;				/* the caller's */
@@ -59,7 +59,10 @@ struct lb_snap_writer {
 	uint32_t chain;			/* CRC of the headers of the blocks */
 };
 
-/* Begins a file at offset 0 of fd, and writes its head. header: UTF-8 text. */
+/*
+ * Begins a file, and writes its head: at offset 0 of fd, or where that is if it cannot seek, as
+ * one opened for appending, which is at the file's end. header: UTF-8 text.
+ */
 int lb_snap_begin(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t value_size,
 		  const char *header, size_t header_size);
 /*

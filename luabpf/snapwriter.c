@@ -13,11 +13,20 @@
 #include "snapformat.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- bytes out ---------------------------------------------------------- */
+
+/* Whether bytes go where they are told to. Source: pwrite(2), "BUGS": not where O_APPEND is set. */
+static bool can_seek(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && !(flags & O_APPEND) && lseek(fd, 0, SEEK_CUR) >= 0;
+}
 
 /* Writes all of it after the position; the position moves when that is done. */
 static int write_out(struct lb_snap_writer *w, struct iovec *v, int n)
@@ -75,7 +84,7 @@ int lb_snap_begin(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t 
 	*w = (struct lb_snap_writer){ .fd = fd, .key_size = key_size, .value_size = value_size };
 	if (!possible(key_size, value_size) || header_size > LB_SNAP_HEADER)
 		return -EINVAL;
-	w->seekable = lseek(fd, 0, SEEK_CUR) >= 0;
+	w->seekable = can_seek(fd);
 	err = make_head(w, header, header_size);
 	if (err)
 		return err;
@@ -139,7 +148,7 @@ int lb_snap_resume(struct lb_snap_writer *w, int fd, uint32_t key_size, uint32_t
 	int err;
 
 	*fault = (struct lb_snap_fault){ 0 };
-	*w = (struct lb_snap_writer){ .fd = fd, .seekable = true, .key_size = key_size,
+	*w = (struct lb_snap_writer){ .fd = fd, .seekable = can_seek(fd), .key_size = key_size,
 				      .value_size = value_size };
 	if (!possible(key_size, value_size))
 		return -EINVAL;
@@ -190,8 +199,20 @@ int lb_snap_add_block(struct lb_snap_writer *w, const uint8_t *keys, const uint8
 	return 0;
 }
 
+/* As if nothing of a batch had been added, of which some blocks were; a pipe has them. */
+static int take_back(struct lb_snap_writer *w, const struct lb_snap_writer *before, int err)
+{
+	if (w->seekable)
+		*w = *before;
+	else
+		w->broken = w->broken || w->blocks != before->blocks;
+	return err;
+}
+
 int lb_snap_add(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *values, uint32_t n)
 {
+	const struct lb_snap_writer before = *w;
+
 	if (w->finished)
 		return -EINVAL;
 	while (n) {
@@ -202,7 +223,7 @@ int lb_snap_add(struct lb_snap_writer *w, const uint8_t *keys, const uint8_t *va
 		int err = lb_snap_add_block(w, keys, values, some, sum);
 
 		if (err)
-			return err;
+			return take_back(w, &before, err);
 		keys += key_bytes;
 		values += value_bytes;
 		n -= some;

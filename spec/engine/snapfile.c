@@ -11,8 +11,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -603,6 +605,57 @@ static void test_full_disk(void)
 	close(fd);
 }
 
+/* One of two blocks, of which the second fails. */
+static void test_half_a_batch(void)
+{
+	uint32_t n = 2 * (LB_SNAP_BLOCK / (KEY + VALUE));
+	uint8_t *k = calloc(n, KEY), *v = calloc(n, VALUE);
+	struct rlimit limit, before;
+	struct lb_snap_position at;
+	struct lb_snap_writer w;
+	struct lb_snap_fault fault;
+	struct lb_snap s;
+	int fd = new_file(), err;
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = LB_SNAP_BLOCK + LB_SNAP_BLOCK / 2;
+	err = lb_snap_begin(&w, fd, KEY, VALUE, "", 0) | add(&w, 0, 5);
+	at = position(&w);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	ok(!err && lb_snap_add(&w, k, v, n) == -EFBIG && w.offset == at.offset &&
+	   w.entries == at.entries && w.blocks == at.blocks,
+	   "of a batch of several blocks, too, nothing counts if one fails");
+	setrlimit(RLIMIT_FSIZE, &before);
+	err = lb_snap_add(&w, k, v, n) | lb_snap_finish(&w);
+	ok(!err && lb_snap_open(&s, dup(fd), false, &fault) == 0 && s.entries == n + 5,
+	   "and each entry is there once after another try");
+	lb_snap_close(&s);
+	lb_snap_writer_free(&w);
+	close(fd);
+	free(k);
+	free(v);
+}
+
+static void test_appending(void)
+{
+	uint8_t bytes[4096], appended[4096];
+	size_t size = load(small_file(), bytes, sizeof(bytes));
+	struct lb_snap_writer w;
+	int fd = new_file(), err;
+
+	err = write(fd, "before", 6) != 6 || fcntl(fd, F_SETFL, O_APPEND) < 0;
+	err |= lb_snap_begin(&w, fd, KEY, VALUE, HEADER, strlen(HEADER));
+	for (uint32_t i = 0; i < N; i += PER_BLOCK)
+		err |= add(&w, i, PER_BLOCK);
+	err |= lb_snap_finish(&w);
+	lb_snap_writer_free(&w);
+	ok(!err && load(fd, appended, sizeof(appended)) == size + 6 &&
+	   memcmp(appended, "before", 6) == 0 && memcmp(appended + 6, bytes, size) == 0,
+	   "to a file opened for appending it is appended, whole");
+}
+
 int main(void)
 {
 	rnd_seed();
@@ -624,5 +677,7 @@ int main(void)
 	test_pipe();
 	test_pipe_left();
 	test_full_disk();
+	test_half_a_batch();
+	test_appending();
 	return tap_end();
 }
