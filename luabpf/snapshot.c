@@ -29,7 +29,7 @@
 #define LB_WRITER "luabpf.snapshot_writer"
 #define LB_SNAP_CURSOR "luabpf.snapshot_cursor"
 
-/* User values of snapshots and writers: the detached handle, and what errors call it. */
+/* User values of snapshots and writers: the detached handle, and what messages call it. */
 enum { HANDLE = 1, LABEL = 2, UVALUES = 2 };
 /* User values of a cursor. */
 enum { OF_SNAPSHOT = 1, OF_HANDLE = 2, CURSOR_UVALUES = 2 };
@@ -50,16 +50,23 @@ struct snap_cursor {
 	bool open, raw;
 };
 
-/* nil, "LABEL: OPERATION: what is wrong (at byte N)", errno. */
-static int failed(lua_State *L, const char *label, const char *operation, int err,
-		  const struct lb_snap_fault *fault)
+/* nil, "what is wrong (at byte N)", errno. */
+static int refused(lua_State *L, int err, const struct lb_snap_fault *fault)
 {
 	if (err != -EBADMSG || !fault->why)
-		return lb_fail(L, -err, "%s: %s", label, operation);
+		return lb_refuse(L, -err);
 	luaL_pushfail(L);
-	lua_pushfstring(L, "%s: %s: %s (at byte %I)", label, operation, fault->why,
-			(LUAI_UACINT)fault->offset);
+	lua_pushfstring(L, "%s (at byte %I)", fault->why, (LUAI_UACINT)fault->offset);
 	lua_pushinteger(L, EBADMSG);
+	return 3;
+}
+
+/* nil, "LABEL: snapshot: what is wrong (at byte N)", errno. */
+static int failed(lua_State *L, const char *label, int err, const struct lb_snap_fault *fault)
+{
+	refused(L, err, fault);
+	lua_pushfstring(L, "%s: snapshot: %s", label, lua_tostring(L, -2));
+	lua_replace(L, -3);
 	return 3;
 }
 
@@ -149,7 +156,7 @@ static int begin(lua_State *L, struct writer *w, int fd, struct lb_snap_fault *f
 	return lb_snap_begin(&w->w, fd, key, value, header, len);
 }
 
-/* core.snapshot_writer(options): a writer; nil, message, errno. fd stays the caller's. */
+/* core.snapshot_writer(options): a writer; nil, reason, errno. fd stays the caller's. */
 static int writer_new(lua_State *L)
 {
 	struct lb_snap_fault fault = { 0 };
@@ -171,7 +178,7 @@ static int writer_new(lua_State *L)
 	err = fd < 0 ? fd : begin(L, w, fd, &fault);
 	lua_settop(L, 2);
 	if (err)
-		return failed(L, label_of(L, 2), "snapshot", err, &fault);
+		return refused(L, err, &fault);
 	w->open = true;
 	return 1;
 }
@@ -206,7 +213,7 @@ static struct entries batch_at(lua_State *L, const struct writer *w, int arg)
 }
 
 /*
- * writer:add(batch or rows): appends its entries; true, or nil, message, errno.
+ * writer:add(batch or rows): appends its entries; true, or nil, reason, errno.
  * Rows without values have their columns as values.
  */
 static int writer_add(lua_State *L)
@@ -216,7 +223,7 @@ static int writer_add(lua_State *L)
 	int err = lb_snap_add(&w->w, e.keys, e.values, e.n);
 
 	if (err)
-		return lb_fail(L, -err, "%s: snapshot: write", label_of(L, 1));
+		return lb_refuse(L, -err);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -263,7 +270,7 @@ static int to_snapshot(lua_State *L, struct writer *w, struct lb_snapshot *s)
 	err = lb_snap_open(&s->s, fd, false, &fault);
 	close_writer(w);
 	if (err)
-		return failed(L, label_of(L, 1), "snapshot", err, &fault);
+		return refused(L, err, &fault);
 	s->map = w->map;
 	lua_getiuservalue(L, 1, HANDLE);
 	lua_setiuservalue(L, -2, HANDLE);
@@ -274,7 +281,7 @@ static int to_snapshot(lua_State *L, struct writer *w, struct lb_snapshot *s)
 
 /*
  * writer:finish(): writes the end, and closes the writer: the bytes of the file;
- * of one in memory, the snapshot. nil, message, errno when it may be tried again.
+ * of one in memory, the snapshot. nil, reason, errno when it may be tried again.
  */
 static int writer_finish(lua_State *L)
 {
@@ -286,7 +293,7 @@ static int writer_finish(lua_State *L)
 	s = w->memory >= 0 ? new_snapshot(L) : NULL;
 	err = lb_snap_finish(&w->w);
 	if (err)
-		return lb_fail(L, -err, "%s: snapshot: write", label_of(L, 1));
+		return lb_refuse(L, -err);
 	if (s)
 		return to_snapshot(L, w, s);
 	lua_pushinteger(L, (lua_Integer)w->w.offset);
@@ -326,7 +333,7 @@ struct lb_snapshot *lb_check_snapshot(lua_State *L, int arg)
 
 int lb_snapshot_throw(lua_State *L, int arg, int err, const struct lb_snap_fault *fault)
 {
-	failed(L, label_of(L, arg), "snapshot", err, fault);
+	failed(L, label_of(L, arg), err, fault);
 	return lb_throw(L);
 }
 
@@ -351,7 +358,7 @@ static int snapshot_open(lua_State *L)
 		lua_pushinteger(L, ESPIPE);
 		return 3;
 	}
-	return err ? failed(L, path, "snapshot", err, &fault) : 1;
+	return err ? failed(L, path, err, &fault) : 1;
 }
 
 /* core.snapshot_header(s): the header's text, and a table of sizes and counts. */

@@ -281,6 +281,36 @@ describe("an export", function()
     assert.equal("last", list[4])
   end)
 
+  it("keeps the order of a snapshot and of what is written to the file otherwise", function()
+    local map = filled(100)
+    local function write(mode, name)
+      local file = assert(io.open(path(name), mode))
+      file:write "before"
+      local report = assert(map:export(file, { format = "snapshot" }))
+      file:write "after"
+      file:close()
+      return report.bytes, content(name)
+    end
+    -- A file from its start; one that is appended to, and a pipe, as it comes.
+    local bytes, text = write("w", "x")
+    assert.same({ "\x89LBS\r\n", bytes + 5, "after" }, { text:sub(1, 6), #text, text:sub(-5) })
+    folder.write("y", ("old"):rep(10000))
+    bytes, text = write("a", "y")
+    assert.same({ ("old"):rep(10000) .. "before\x89LBS", bytes + 30011, "after" },
+      { text:sub(1, 30010), #text, text:sub(-5) })
+    folder.write("taken", text:sub(30007, -6))
+    local taken <close> = assert(bpf.snapshot(path "taken"))
+    assert.equal(100, #taken)
+    local pipe = assert(io.popen("cat >" .. path "z", "w"))
+    pipe:write "before"
+    bytes = assert(map:export(pipe, { format = "snapshot" })).bytes
+    pipe:write "after"
+    pipe:close()
+    text = content "z"
+    assert.same({ "before\x89LBS", bytes + 11, "after" },
+      { text:sub(1, 10), #text, text:sub(-5) })
+  end)
+
   it("goes to pipes and devices by name, which stay what they are", function()
     local map = filled(1000)
     assert(os.execute("mkfifo " .. path "pipe"))
@@ -383,6 +413,19 @@ describe("an export that fails", function()
     finally(function() os.execute("umount " .. folder.name) end)
     refused(path "x.jsonl", "x.jsonl.part: No space left on device", "ENOSPC")
     assert.same({}, names())
+  end)
+
+  it("says of a map without a name which it is", function()
+    local unnamed <close> = assert(bpf.create { type = "hash", max_entries = 10, key = "u32",
+      value = "u64" })
+    local taken <close> = assert(unnamed:snapshot())
+    local label = ("map %d"):format(unnamed:info().id)
+    for _, subject in ipairs { unnamed, taken } do
+      local _, message = subject:export(path "no/x")
+      assert.equal(label .. ": export: ", message:sub(1, #label + 10))
+      assert.truthy(tostring(subject):find(unnamed:info().id, 1, true))
+    end
+    assert.equal("", taken:header().name)
   end)
 
   it("says that a folder is read-only, missing, or the target itself", function()

@@ -172,7 +172,9 @@ describe("an export by several threads", function()
     local all = snapshot_of(map, {}, 1)
     local function same(name) assert_same(all, (entries_of(name))) end
     local file <close> = assert(io.open(path "file", "w"))
-    assert(map:export(file, { format = "snapshot", workers = 3 }))
+    local report = assert(map:export(file, { format = "snapshot", workers = 3 }))
+    -- What is written next comes behind it.
+    assert.equal(report.bytes, file:seek())
     same "file"
     local pipe = assert(io.popen("cat >" .. path "pipe", "w"))
     assert(map:export(pipe, { format = "snapshot", workers = 3 }))

@@ -252,9 +252,11 @@ function snapshot_sink:position()
   return offset, nil, blocks
 end
 
+-- Leaves an open file behind what it has, as rows do.
 function snapshot_sink:finish()
   check_open(self)
   self.bytes = self.place:must(self.writer:finish())
+  if self.place.handle then self.place.handle:seek("end") end
   return self.bytes
 end
 
@@ -463,7 +465,7 @@ local function give_up(run, sink, place, report)
 end
 
 local function export(self, run, report)
-  local place = outlet.new(prepare.facts(self).info.name, run.target)
+  local place = outlet.new(common.label(prepare.facts(self).info), run.target)
   if place.is_device and run.checkpoint then
     place:refuse("a checkpoint needs a regular file", core.errno.EINVAL)
   end

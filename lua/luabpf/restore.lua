@@ -6,6 +6,7 @@
 -- complete (bpffs takes no dots). Whoever finds such a part goes on with it:
 -- batches are stored in order, so one whose last entry is there was stored.
 
+local common = require "luabpf.map"
 local core = require "luabpf.core"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
@@ -195,7 +196,7 @@ function restore.create(given)
   local header = given.from:header()
   local why = obstacle(header, core.maptypes[header.type], given)
   if why then
-    return nil, ("%s: create: %s"):format(header.name, why), core.errno.ENOTSUPP
+    return nil, ("%s: create: %s"):format(common.label(header), why), core.errno.ENOTSUPP
   end
   local wanted = create_options(header, given)
   if given.pin then return create_pinned(given.pin, wanted, given.from, header) end

@@ -59,7 +59,7 @@ end
 -- The handle that says how entries of a header lie in memory. Raises for impossible headers.
 local function detached(header)
   local kind = not header.columns and core.maptypes[header.type]
-  return core.detached { type = kind and kind.id or 0, name = header.name,
+  return core.detached { type = kind and kind.id or 0, name = common.label(header),
     key_size = header.key_size, value_size = header.value_size, ncpu = header.ncpu,
     key = header.key and core.layout(header.key),
     value = header.value and core.layout(header.value) }
@@ -88,17 +88,17 @@ end
 --- Begins or continues a snapshot file: what map:snapshot and exports write through.
 -- @tparam table given
 --   map: whose entries they are. fd: a descriptor or a Lua file, which stays the caller's; a file
---   is written from its offset 0 whatever its position, a pipe as it goes. memory = true instead:
---   in memory.
+--   is written from its offset 0 whatever its position, unless it was opened for appending; a pipe
+--   as it goes. memory = true instead: in memory.
 --   where: text for the header. query: of prepare.query(map, "keyed", { columns = }), and
 --   columns = true, if values are columns.
 --   resume: { offset =, entries =, blocks = } as position() gave them before what was written until
 --   then was synced; reads all of that again, so fd must be open for reading too.
--- @treturn luabpf.snapshot_writer|nil, message, errno
---   w:add(batch or rows): true; nil, message, errno. In a file nothing is left of a failed add
+-- @treturn luabpf.snapshot_writer|nil, reason, errno
+--   w:add(batch or rows): true; nil, reason, errno. In a file nothing is left of a failed add
 --   but bytes behind position(), and it may be tried again. A large batch becomes several blocks.
 --   w:position(): offset, entries, blocks. w:finish(): the bytes of the file, or of one in memory
---   the luabpf.snapshot; nil, message, errno. Does not sync. w:close() gives up.
+--   the luabpf.snapshot; nil, reason, errno. Does not sync. w:close() gives up.
 function snapshot.writer(given)
   local header = new_header(given.map, given.query, given)
   return core.snapshot_writer { handle = detached(header), header = json.encode(header),
@@ -108,9 +108,17 @@ end
 local SNAPSHOT_OPTIONS = { where = true, params = "table", columns = true, batch_size = true,
   report = "table" }
 
+-- What a writer gave, or its nil, reason, errno as an error object.
+local function must(self, result, reason, errno)
+  if result then return result end
+  common.throw(("%s: snapshot: %s"):format(common.label(common.info(self)), reason), errno)
+end
+
 -- Writes what matches of all batches.
-local function copy(self, writer, run, query)
+local function copy(self, run, query)
   local report = { visited = 0, matched = 0 }
+  local writer <close> = must(self, snapshot.writer { map = self, memory = true,
+    where = run.filter and "a function" or run.where, query = query, columns = run.columns })
   for batch in map.batches(self, { batch_size = run.batch_size, report = run.report }) do
     report.visited = report.visited + #batch
     local block = batch
@@ -118,11 +126,9 @@ local function copy(self, writer, run, query)
     if query then block = query.core:rows(block, run.packed, run.block) end
     run.block = query and block
     report.matched = report.matched + #block
-    local ok, message, errno = writer:add(block)
-    if not ok then common.throw(message, errno) end
+    must(self, writer:add(block))
   end
-  local made, message, errno = writer:finish()
-  return made or common.throw(message, errno)
+  return must(self, writer:finish())
 end
 
 --- The entries of the map in memory, as they are now: what luabpf.snapshot offers.
@@ -136,7 +142,7 @@ end
 function map:snapshot(given)
   core.check_map(self)
   given = options.check("snapshot", given, SNAPSHOT_OPTIONS)
-  local run = { report = given.report, packed = "" }
+  local run = { report = given.report, columns = given.columns, packed = "" }
   run.batch_size = options.integer("snapshot", "batch_size", given.batch_size, 1, 0xffffffff,
     common.defaults.batch_size)
   local where, query = given.where, nil
@@ -145,15 +151,12 @@ function map:snapshot(given)
     if given.params and not given.columns then error("snapshot: params go with text", 2) end
   end
   where = prepare.text(where, "snapshot", 3)
+  run.where = where
   if where or given.columns or given.params then
     query = prepare.query(self, "keyed", { where = where, columns = given.columns })
     run.packed = prepare.params(query, given.params)
   end
-  local writer <close>, message, errno = snapshot.writer { map = self, memory = true,
-    where = run.filter and "a function" or where, query = query,
-    columns = given.columns }
-  if not writer then return nil, message, errno end
-  return common.caught(nil, pcall(copy, self, writer, run, query))
+  return common.caught(nil, pcall(copy, self, run, query))
 end
 
 -- ---- opening ---------------------------------------------------------------------
@@ -280,7 +283,7 @@ function source.facts(self)
   local key, value = core.layouts(handle)
   local _, sizes = core.snapshot_header(self)
   return {
-    info = { name = header.name, max_entries = #self, map_flags = 0,
+    info = { name = common.label(header), max_entries = #self, map_flags = 0,
       key_size = header.key_size, value_size = header.value_size },
     kind = { name = "snapshot", position = "index", batch_lookup = true,
       percpu = header.ncpu > 0 },
@@ -295,7 +298,7 @@ end
 function source.batches(self, given)
   if given.engine ~= "batch" then
     common.throw(("%s: engine %q: a snapshot is read by the batch engine"):format(
-      self:header().name, given.engine), core.errno.ENOTSUPP)
+      common.label(self:header()), given.engine), core.errno.ENOTSUPP)
   end
   return lazy_batches(core.snapshot_cursor(self, { batch_size = given.batch_size,
     raw = given.raw }))
