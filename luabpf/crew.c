@@ -169,6 +169,13 @@ int lb_crew_start(struct lb_crew *c, const struct lb_crew_spec *spec)
 	return err;
 }
 
+void lb_crew_cancel(struct lb_crew *c)
+{
+	lb_workers_cancel(&c->workers);
+	while (!lb_crew_wait(c, 1000000000))
+		;
+}
+
 int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *out)
 {
 	int err = 0;

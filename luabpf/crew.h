@@ -69,6 +69,8 @@ static inline uint64_t lb_crew_visited(const struct lb_crew *c)
 {
 	return __atomic_load_n(&c->visited, __ATOMIC_RELAXED);
 }
+/* Ends what runs, within the time of a batch; what was not collected is not. */
+void lb_crew_cancel(struct lb_crew *c);
 /* What their scans did, all in one; after all have ended. */
 struct lb_scan_stats lb_crew_stats(const struct lb_crew *c);
 /*

@@ -3,9 +3,9 @@
  * The class luabpf.crew: a query run by several threads over the batch cursor
  * (crew.h). Internal to lua/luabpf/engine.lua and export.lua.
  *
- *	crew = core.crew{ query =, params =, workers =, batch_size =, agg = or nil }
+ *	crew, threads = core.crew{ query =, params =, workers =, batch_size =, agg = or nil }
  *	crew:wait(ns)			true once all threads have ended
- *	visited, matched, threads = crew:finish()	adds their sums to agg; raises an error object
+ *	visited, matched = crew:finish()	adds their sums to agg; raises an error object
  *	crew:close()			cancels what runs
  *
  * With writer = a row writer or a snapshot writer in place of agg, the threads
@@ -15,7 +15,7 @@
  *					false at the end; nil, reason, errno of the output
  *	n = crew:blocks(ns)		the same of entries, into the snapshot writer
  *	crew:visited()			entries read so far
- *	crew:report()			what the scans did, as of a cursor
+ *	crew:report()			what the scans did, as of a cursor; ends them
  */
 #include "crew.h"
 #include "output.h"
@@ -111,7 +111,7 @@ static struct lb_row_writer *check_writer(lua_State *L, const struct lb_map *map
 	return rw;
 }
 
-/* core.crew(options) */
+/* core.crew(options): a crew, and how many threads it has. */
 static int crew_new(lua_State *L)
 {
 	struct lb_crew_spec spec = { 0 };
@@ -146,7 +146,8 @@ static int crew_new(lua_State *L)
 	if (writer)
 		writer->users++;
 	lua_settop(L, 2);
-	return 1;
+	lua_pushinteger(L, c->c.n);
+	return 2;
 }
 
 static int crew_wait(lua_State *L)
@@ -182,8 +183,7 @@ static int crew_finish(lua_State *L)
 		return failed(L, c, &r, err);
 	lua_pushinteger(L, (lua_Integer)r.visited);
 	lua_pushinteger(L, (lua_Integer)r.matched);
-	lua_pushinteger(L, c->c.n);
-	return 3;
+	return 2;
 }
 
 /* The crew at 1, which hands over parcels of that form. */
@@ -249,17 +249,18 @@ static int crew_visited(lua_State *L)
 	return 1;
 }
 
-/* crew:report(): once all threads have ended. */
+/* crew:report(): ends the threads, if some are running. */
 static int crew_report(lua_State *L)
 {
 	struct crew *c = check_crew(L);
+	bool complete = lb_crew_wait(&c->c, 0);
 	struct lb_crew_result r;
 	struct lb_scan_stats all;
 
-	if (!lb_crew_wait(&c->c, 0))
-		return luaL_error(L, "threads are running");
+	if (!complete)
+		lb_crew_cancel(&c->c);
 	all = lb_crew_stats(&c->c);
-	lb_push_scan_report(L, &all, lb_crew_end(&c->c, NULL, &r) == 0);
+	lb_push_scan_report(L, &all, complete && lb_crew_end(&c->c, NULL, &r) == 0);
 	return 1;
 }
 

@@ -309,10 +309,11 @@ end
 function engine.by_threads(query, run, report, agg)
   local possible = query.facts.threads and report.engine == "batch" and not run.filter
   if run.workers == 1 or not possible then return false end
-  local crew <close> = core.crew { query = query.core, params = run.packed, agg = agg,
+  local crew <close>, workers = core.crew { query = query.core, params = run.packed, agg = agg,
     workers = run.workers, batch_size = run.batch_size }
+  report.workers = workers
   while not crew:wait(common.PATIENCE) do end
-  report.visited, report.matched, report.workers = crew:finish()
+  report.visited, report.matched = crew:finish()
   report.complete = true
   return true
 end

@@ -398,8 +398,10 @@ local function write_all(self, run, sink, mark, place, report, shown)
 end
 
 local function write_by_threads(run, sink, report, shown)
-  local crew <close> = core.crew { query = run.query.core, params = run.packed,
+  local crew, workers = core.crew { query = run.query.core, params = run.packed,
     workers = run.workers, batch_size = run.batch_size, writer = sink.writer }
+  local _ <close> = common.closing(crew, run.given.report)
+  report.workers = workers
   local rows
   repeat
     rows = sink:collect(crew, common.PATIENCE)
@@ -407,9 +409,7 @@ local function write_by_threads(run, sink, report, shown)
     run.visited = crew:visited()
     shown:step(run.visited)
   until not rows
-  local _
-  _, _, report.workers = crew:finish()
-  for name, n in pairs(run.given.report and crew:report() or {}) do run.given.report[name] = n end
+  crew:finish()
 end
 
 local function finish(run, sink, mark, place, report)

@@ -72,7 +72,7 @@ local function open_cursor(self, what, given, drain)
     drain = drain, walk = engine == "walk" }), given.report
 end
 
--- A cursor that leaves its report where the caller wants it.
+-- A cursor, or a crew of threads, that leaves its report where the caller wants it.
 local reporting = {}
 reporting.__index = reporting
 
@@ -285,4 +285,5 @@ function map:describe()
 end
 
 return { defaults = defaults, info = raw_info, caught = caught, throw = throw,
-  unsupported = unsupported, kind_of = kind_of, label = label, PATIENCE = PATIENCE }
+  unsupported = unsupported, kind_of = kind_of, label = label, closing = closing,
+  PATIENCE = PATIENCE }
