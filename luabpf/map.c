@@ -744,6 +744,7 @@ static int map_gc(lua_State *L)
 {
 	struct lb_map *m = lb_to_map(L, 1);
 
+	m->mark = NULL;	/* or what the memory is used for next might have it */
 	close_map(m);
 	for (int i = 0; i < LB_BUILDERS; i++)
 		lb_builder_reset(L, &m->builders[i]);
