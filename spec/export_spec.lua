@@ -249,6 +249,19 @@ describe("an export", function()
     assert.same({ "a", "a.csv", "a.jsonl" }, names())
   end)
 
+  it("gives a report that prints, also of what was done before a failure", function()
+    local map = filled(3)
+    local function printed(report)
+      return (tostring(report):gsub("seconds +[%d.e-]+$", "seconds"))
+    end
+    assert.equal(("entries  3\nbytes    %d\nresumed  false\nseconds"):format(#text_of(map)),
+      printed(map:export(path "x")))
+    assert.matches("^entries  3\nbytes +%d+\ndeleted  3\nmissing  0\nchanged  0\n",
+      printed(map:export(path "y", { drain = true })))
+    local _, _, _, partial = map:export(path "no/x", { workers = 1 })
+    assert.equal("entries  0\nbytes    0\nworkers  1\nresumed  false\nseconds", printed(partial))
+  end)
+
   it("replaces a file as a whole", function()
     local map = filled(3)
     local file <close> = assert(io.open(path "x", "w"))

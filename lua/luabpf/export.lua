@@ -21,6 +21,7 @@ local options = require "luabpf.options"
 local outlet = require "luabpf.outlet"
 local prepare = require "luabpf.prepare"
 local progress = require "luabpf.progress"
+local show = require "luabpf.show"
 local snapshot = require "luabpf.snapshot"
 
 local map, snapshots = core.classes["luabpf.map"], core.classes["luabpf.snapshot"]
@@ -464,6 +465,18 @@ local function give_up(run, sink, place, report)
   place:abandon(run.checkpoint and core.file_status(run.checkpoint) ~= nil)
 end
 
+local REPORT_ORDER <const> = { "entries", "bytes", "deleted", "missing", "changed", "kept",
+  "workers", "resumed", "seconds" }
+
+local function report_text(report)
+  return show.fields(REPORT_ORDER, report)
+end
+
+-- What is done so far.
+local function new_report()
+  return show.printable({ entries = 0, bytes = 0, seconds = 0, resumed = false }, report_text)
+end
+
 local function export(self, run, report)
   local place = outlet.new(common.label(prepare.facts(self).info), run.target)
   if place.is_device and run.checkpoint then
@@ -501,9 +514,9 @@ end
 --   workers: threads that read and format, of maps with buckets; the rows' order is another each
 --   time. Not with checkpoint, drain, or a function as where (default 1).
 --   batch_size; report: a table that is filled with what the scan did.
--- @treturn table entries and bytes (of the whole file), seconds, resumed; of drains deleted,
---   missing, changed, and kept (the file of an earlier one); workers (those there were);
---   nil, message, errno, and what was done until then
+-- @treturn table which prints as one: entries and bytes (of the whole file), seconds, resumed; of
+--   drains deleted, missing, changed, and kept (the file of an earlier one); workers (those there
+--   were); nil, message, errno, and what was done until then
 function map:export(target, given)
   core.check_map(self)
   local run = new_run(target, given, OPTIONS)
@@ -511,7 +524,7 @@ function map:export(target, given)
     return common.unsupported(self, "export: drain")
   end
   prepare_queries(self, run)
-  local report = { entries = 0, bytes = 0, seconds = 0, resumed = false }
+  local report = new_report()
   if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
   if run.given.workers then report.workers = 1 end
   return common.caught(report, pcall(export, self, run, report))
@@ -531,6 +544,6 @@ function snapshots:export(target, given)
     error("export: a snapshot is exported as \"jsonl\" or \"csv\"", 2)
   end
   prepare_queries(self, run)
-  local report = { entries = 0, bytes = 0, seconds = 0, resumed = false }
+  local report = new_report()
   return common.caught(report, pcall(export, self, run, report))
 end
