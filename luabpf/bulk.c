@@ -35,7 +35,10 @@ static void mark(const struct lb_keys *in, uint32_t from, uint32_t n, enum lb_st
 		memset(in->status + from, what, n);
 }
 
-/* NO_PREALLOC maps may be short of memory for a moment; buckets may be busy. */
+/*
+ * NO_PREALLOC maps may be short of memory for a moment, and small LRU maps while others store in
+ * them (bpf_lru_list.c: their nodes are on the way to other entries); buckets may be busy.
+ */
 static bool worth_retrying(int err)
 {
 	return err == ENOMEM || err == EINTR || err == EBUSY || err == EAGAIN ||
@@ -95,8 +98,14 @@ static int update_batches(struct lb_kmap *m, const struct lb_keys *in, struct lb
 
 static int update_one(struct lb_kmap *m, const struct lb_keys *in, uint32_t i, uint64_t flags)
 {
-	return bpf_map_update_elem(m->fd, key_at(m, in, i), value_at(m, in, i),
-				   flags | lock_flag(m)) < 0 ? errno : 0;
+	for (unsigned int retries = 0;; retries++) {
+		int err = bpf_map_update_elem(m->fd, key_at(m, in, i), value_at(m, in, i),
+					      flags | lock_flag(m)) < 0 ? errno : 0;
+
+		if (!worth_retrying(err) || retries >= MAX_RETRIES)
+			return err;
+		sched_yield();
+	}
 }
 
 static int update_singly(struct lb_kmap *m, const struct lb_keys *in, enum lb_mode mode,

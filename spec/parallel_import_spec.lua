@@ -131,6 +131,17 @@ describe("an import by several threads", function()
     end
   end)
 
+  -- Each has a node of the map under way, and there are no others.
+  it("stores in LRU maps that have fewer places than there are threads", function()
+    local file = write("x", lines(1, 3000):rep(3))
+    for _, mode in ipairs(MODES) do
+      local map = helper.map { type = "lru_hash", max_entries = 1 }
+      local report = assert(map:import(file, { workers = 8, batch_size = 16, mode = mode }))
+      assert.equal(9000, report.inserted + report.updated + report.skipped)
+      map:close()
+    end
+  end)
+
   it("only counts in a dry run, and says how many threads there were", function()
     local map = helper.map { max_entries = 5000 }
     local file = write("x", lines(1, 5000))

@@ -2,9 +2,9 @@
 /*
  * What the engines make of answers that the kernel gives rarely: busy buckets,
  * memory that runs short, signals, refusals that leave the count at the
- * request. libbpf's batch calls are defined here once more, so that those of
- * the engines pass by faults[] before they reach the kernel. Case numbers are
- * those of docs/kernel-cases.md.
+ * request. libbpf's batch calls and its update are defined here once more, so
+ * that those of the engines pass by faults[] before they reach the kernel. Case
+ * numbers are those of docs/kernel-cases.md.
  */
 #include "check.h"
 
@@ -112,6 +112,18 @@ int bpf_map_delete_batch(int fd, const void *keys, __u32 *count,
 {
 	return call(BPF_MAP_DELETE_BATCH, (struct batch){ .fd = fd, .keys = plain(keys) }, count,
 		    opts);
+}
+
+int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
+{
+	union bpf_attr attr = { .map_fd = (uint32_t)fd, .key = (uintptr_t)key,
+				.value = (uintptr_t)value, .flags = flags };
+
+	if (nused < nfaults) {
+		errno = faults[nused++].err;
+		return -errno;
+	}
+	return syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }
 
 /* ---- scans ------------------------------------------------------------ */
@@ -274,6 +286,47 @@ static void passing_trouble_of_writes(void)
 	expect_none();
 }
 
+/* Single calls: upserts, and updates with a condition. */
+static void passing_trouble_of_single_writes(void)
+{
+	struct lb_kmap m;
+
+	for (size_t i = 0; i < NPASSING; i++) {
+		struct lb_tally stored = { 0 }, upserted = { 0 };
+		struct lb_keys in = given();
+
+		adopt(&m, N);
+		expect_none();
+		expect(passing[i], 0, true);
+		expect(passing[i], 0, true);
+		check(lb_bulk_update(&m, &in, LB_NOEXIST, &stored) == 0 && stored.stored == N &&
+		      count_keys(m.fd) == N && all(LB_ST_STORED),
+		      "an update with a condition goes on after \"%s\"", strerror(passing[i]));
+		expect_none();
+		expect(passing[i], 0, true);
+		check(lb_bulk_upsert(&m, &in, &upserted) == 0 && upserted.updated == N &&
+		      all(LB_ST_UPDATED), "an upsert goes on after \"%s\"", strerror(passing[i]));
+		lb_kmap_close(&m);
+	}
+	expect_none();
+}
+
+static void lasting_trouble_of_single_writes(void)
+{
+	struct lb_tally t = { 0 };
+	struct lb_keys in = given();
+	struct lb_kmap m;
+
+	adopt(&m, N);
+	expect_none();
+	for (int i = 0; i < 100; i++)
+		expect(ENOMEM, 0, true);
+	check(lb_bulk_upsert(&m, &in, &t) == -ENOMEM && t.done == 0 && nused < nfaults,
+	      "an upsert gives up where memory stays short");
+	expect_none();
+	lb_kmap_close(&m);
+}
+
 /* Refused before any work: the count is the request's. */
 static void refused_writes(void)
 {
@@ -370,6 +423,8 @@ int main(void)
 	refusals();
 	growing_without_end();
 	passing_trouble_of_writes();
+	passing_trouble_of_single_writes();
+	lasting_trouble_of_single_writes();
 	refused_writes();
 	partial_writes();
 	large_writes();
