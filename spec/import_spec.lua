@@ -470,6 +470,27 @@ describe("an import is refused", function()
     end
   end)
 
+  it("in the middle of a batch, and what was done is counted", function()
+    local map = helper.map { max_entries = 300 }
+    for i = 1, 100 do map:update(i, i) end
+    local rows = {}
+    for i = 1, 1000 do rows[i] = ('{"key":%d,"value":7}\n'):format(i) end
+    local file = write("x", table.concat(rows))
+    for _, size in ipairs { 70, 1000 } do
+      local result, _, errno, partial = map:import(file, { mode = "noexist", batch_size = size })
+      assert.is_nil(result)
+      assert.equal(bpf.errno.E2BIG, errno)
+      assert.same(size == 70 and { 200, 0, 100 } or { 0, 0, 300 }, counts(partial))
+    end
+    local array = helper.map { type = "array" }
+    for _, size in ipairs { 70, 1000 } do
+      for mode, wanted in pairs { exist = { 0, 99, 0 }, noexist = { 0, 0, 99 } } do
+        local _, _, _, partial = array:import(file, { mode = mode, batch_size = size })
+        assert.same(wanted, counts(partial))
+      end
+    end
+  end)
+
   it("of a file that is not there, and misuse raises", function()
     local map = helper.map()
     local result, message, errno = map:import(path "no")
@@ -477,6 +498,10 @@ describe("an import is refused", function()
     assert.equal(("%s: import: %s: No such file or directory"):format(map:info().name, path "no"),
       message)
     assert.equal(bpf.errno.ENOENT, errno)
+    write("c", "of another import")
+    local again = table.pack(map:import(path "no", { checkpoint = path "c", restart = true }))
+    assert.same({ message, errno }, { again[2], again[3] })
+    assert.equal("of another import", folder.content "c")
     for reason, arguments in pairs {
       ["path, open file, \"-\" or snapshot expected, got nil"] = {},
       ["path, open file, \"-\" or snapshot expected, got table"] = { {} },

@@ -240,6 +240,29 @@ describe("a checkpoint of several threads", function()
     assert.same({ 1010, 0, 0 }, counts(partial))
   end)
 
+  -- As by Ctrl-C, which may come at any moment of Lua.
+  it("speaks of nothing that was read but not stored", function()
+    local map = helper.map { max_entries = 3000 }
+    local file = write("x", (even_lines(1, 3000)))
+    local options = { workers = 2, checkpoint = path "c", batch_size = 50 }
+    local reader, n = core.classes["luabpf.row_reader"], 0
+    local next = reader.next
+    finally(function() reader.next = next end)
+    reader.next = function(...)
+      local batch = next(...)
+      n = n + 1
+      if n == 20 then error("interrupted!", 0) end
+      return batch
+    end
+    assert.error_matches(function() map:import(file, options) end, "^interrupted!$")
+    reader.next = next
+    assert.equal(950, map:count())
+    local report = assert(map:import(file, options))
+    assert.is_true(report.resumed)
+    assert.same({ 3000, 0, 0 }, counts(report))
+    assert.equal(3000, (map:count "value == key * 3"))
+  end)
+
   -- Starts an import in another process, and kills it after so many ns: the offset of its
   -- checkpoint, nil if it has none.
   local function killed(map, file, delay)

@@ -29,8 +29,6 @@ local OPTIONS <const> = { format = "string", mode = "string", dry_run = "boolean
 local MOST_BATCH <const> = 65536
 -- With workers, a checkpoint comes after so many batches, if not earlier.
 local SAVE_AFTER <const> = 16
--- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
-local PATIENCE <const> = 50000000
 
 -- ---- errors ----------------------------------------------------------------------
 
@@ -171,20 +169,27 @@ function store.any(self, batch, report)
   if not done then common.throw(message, errno) end
 end
 
+-- How many were stored, and skipped; why no more.
 local function conditional(self, batch, mode)
-  local stored, message, errno, partial = self:update_batch(batch, { mode = mode })
-  return stored or partial or 0, message, errno
+  local stored, message, errno, partial = self:update_batch(batch, { mode = mode, status = true })
+  if stored then return stored, #batch - stored end
+  if not partial then return 0, 0, message, errno end
+  local skipped = 0
+  for _, status in ipairs(partial[2]) do
+    if status == "exists" or status == "missing" then skipped = skipped + 1 end
+  end
+  return partial[1], skipped, message, errno
 end
 
 function store.noexist(self, batch, report)
-  local stored, message, errno = conditional(self, batch, "noexist")
-  add(report, stored, 0, message and 0 or #batch - stored)
+  local stored, skipped, message, errno = conditional(self, batch, "noexist")
+  add(report, stored, 0, skipped)
   if message then common.throw(message, errno) end
 end
 
 function store.exist(self, batch, report)
-  local stored, message, errno = conditional(self, batch, "exist")
-  add(report, 0, stored, message and 0 or #batch - stored)
+  local stored, skipped, message, errno = conditional(self, batch, "exist")
+  add(report, 0, stored, skipped)
   if message then common.throw(message, errno) end
 end
 
@@ -240,7 +245,9 @@ local function new_run(source, given)
   if run.format == "snapshot" and not run.snapshot and type(run.file) ~= "string" then
     misuse("a snapshot is read from a path")
   end
-  if given.checkpoint and not run.status then misuse("option 'checkpoint' goes with a path") end
+  if given.checkpoint and type(run.file) ~= "string" then
+    misuse("option 'checkpoint' goes with a path")
+  end
   if given.restart and not given.checkpoint then
     misuse("option 'restart' goes with a checkpoint")
   end
@@ -259,7 +266,7 @@ local function new_mark(self, run, at)
   local path = run.given.checkpoint
   if not path then return nil end
   if run.given.restart then os.remove(path) end
-  local status = run.status
+  local status = core.file_status(run.file) or at:refuse("it is gone", core.errno.ENOENT)
   return checkpoint.new(path, at, { map_id = prepare.facts(self).info.id, format = run.format,
     mode = run.mode, file = ("%d %d %d %d"):format(status.device, status.inode, status.size,
       status.modified) }, run.interval)
@@ -267,8 +274,7 @@ end
 
 local COUNTS <const> = { "inserted", "updated", "skipped" }
 
-local function save(mark, source, report)
-  local record = source:position()
+local function save(mark, record, report)
   for _, name in ipairs(COUNTS) do record[name] = report[name] end
   mark:save(record)
 end
@@ -282,7 +288,7 @@ local function store_here(self, run, source, mark, report, shown)
   for batch in source.next, source do
     if run.given.dry_run then count_only(self, batch, report, run.mode)
     else store[run.mode](self, batch, report) end
-    if mark then save(mark, source, report) end
+    if mark then save(mark, source:position(), report) end
     shown:step(done_in(report), total)
   end
 end
@@ -309,7 +315,7 @@ end
 -- Waits by a method of the store, with a look in between.
 function team:wait(method, look)
   repeat
-    local done = self.store[method](self.store, PATIENCE)
+    local done = self.store[method](self.store, common.PATIENCE)
     self:count()
     look()
   until done
@@ -320,25 +326,26 @@ function team:__close()
   self:count()
 end
 
--- What was read before a row that is wrong is stored as well.
+-- What was read before a row that is wrong is stored as well. After an error (it may be Ctrl-C) the
+-- source need not stand where the last batch that was added ends.
 local function store_by_threads(self, run, source, mark, report, shown)
   local crew <close> = team.new(self, run, report)
-  local read, batches = done_in(report), 0
+  local read, batches, position = done_in(report), 0, source:position()
   local function total() return source:total(read) end
   local function look() shown:step(done_in(report), total) end
   local function is_due()
-    return mark and (batches % SAVE_AFTER == 0 or mark:is_due(source:position().offset))
+    return mark and (batches % SAVE_AFTER == 0 or mark:is_due(position.offset))
   end
   repeat
     local ok, batch = pcall(source.next, source)
     if ok and batch then
       crew.store:add(batch)
-      read, batches = read + #batch, batches + 1
+      read, batches, position = read + #batch, batches + 1, source:position()
       crew:wait("pass", look)
     end
     if not ok or not batch or is_due() then
       crew:wait("idle", look)
-      if mark and batch then save(mark, source, report) end
+      if mark and batch then save(mark, position, report) end
     end
     if not ok then error(batch, 0) end
   until not batch
@@ -347,10 +354,10 @@ end
 -- ---- the whole ---------------------------------------------------------------------------
 
 local function run_import(self, run, at, report)
-  local mark = new_mark(self, run, at)
-  local record = mark and mark:load()
   local source = SOURCES[run.format].open(self, run, at)
   local _ <close> = setmetatable({}, { __close = function() source:close() end })
+  local mark = new_mark(self, run, at)
+  local record = mark and mark:load()
   if record then
     source:seek(record)
     report.resumed = true
