@@ -68,6 +68,43 @@ describe("a copy", function()
     assert.equal(print, e)
   end)
 
+  -- Another state knows nothing of them: the name would be that of nothing there.
+  it("of what scripts define as globals, and in the standard library, is one of the function",
+    function()
+    local library = package.loaded.string
+    finally(function()
+      _G.mine, _G.gone, library.mine = nil, nil, nil
+    end)
+    local function packed(value)
+      local text = transfer.pack(value, "it")
+      _G.mine, library.mine = nil, nil
+      return transfer.unpack(text)
+    end
+    function _G.mine(i) return i + 1 end -- luacheck: ignore
+    assert.equal(3, packed(_G.mine)(2))
+    function _G.mine(i) return i + 1 end -- luacheck: ignore
+    local up = _G.mine
+    assert.equal(4, packed(function(i) return up(i) end)(3))
+    function library.mine(s) return s .. "!" end
+    assert.equal("a!", packed(library.mine)("a"))
+    local bpf = require "luabpf"
+    _G.mine = bpf.now
+    assert.equal(bpf.now, packed(bpf.now))
+    _G.gone = string.gmatch("", "x")
+    assert.error_matches(function() transfer.pack(_G.gone, "it") end,
+      "^it: a function cannot be copied to another thread$")
+  end)
+
+  it("of a function that its module does not have raises", function()
+    local module = { f = function() end }
+    package.loaded["transfer.spec"] = module
+    finally(function() package.loaded["transfer.spec"] = nil end)
+    local text = transfer.pack(module.f, "it")
+    module.f = nil
+    assert.error_matches(function() transfer.unpack(text) end,
+      "^transfer.spec.f is not there: a thread loads modules anew$")
+  end)
+
   it("is refused by name where there is none", function()
     local function fails(text, value)
       local ok, message = pcall(transfer.pack, value, "it")

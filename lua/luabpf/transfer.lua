@@ -4,7 +4,8 @@
 -- strings, tables and Lua functions of these. What is shared stays shared,
 -- cycles too; functions keep their upvalues, and closures that shared one still
 -- do. The globals of the one state become those of the other; modules, and the
--- functions in them, go by name. Anything else raises, and says where it stands.
+-- functions in them, go by name; what a script defines itself is copied, also if
+-- it is a global. Anything else raises, and says where it stands.
 --
 -- The string is a run of items, a letter each and what it needs: n t f, i and d
 -- (numbers), s (text), r (an item that came before, by number), m (module), p
@@ -19,22 +20,43 @@ local transfer = {}
 local writer = {}
 writer.__index = writer
 
+-- What a fresh state has: functions of the basic library, and the other libraries. What scripts add
+-- to them is copied.
+local BASIC <const> = { "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs",
+  "load", "loadfile", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset",
+  "require", "select", "setmetatable", "tonumber", "tostring", "type", "warn", "xpcall" }
+local LIBRARIES <const> = { "coroutine", "debug", "io", "math", "os", "package", "string", "table",
+  "utf8" }
+
+local function name_function(known, module, name, value)
+  if type(name) == "string" and type(value) == "function" and not known[value] then
+    known[value] = string.pack("<c1s4s4", "p", module, name)
+  end
+end
+
+local function is_c(value)
+  return type(value) == "function" and debug.getinfo(value, "S").what == "C"
+end
+
 -- Modules and their functions: value to what stands for it.
 local function known_values()
   local known = { [_G] = "g" }
-  for name, module in pairs(package.loaded) do
-    if type(module) == "table" and module ~= _G then
-      known[module] = string.pack("<c1s4", "m", name)
-      for key, value in pairs(module) do
-        if type(value) == "function" and type(key) == "string" and not known[value] then
-          known[value] = string.pack("<c1s4s4", "p", name, key)
-        end
+  for _, name in ipairs(BASIC) do
+    if is_c(_G[name]) then name_function(known, "_G", name, _G[name]) end
+  end
+  for _, library in ipairs(LIBRARIES) do
+    local module = package.loaded[library]
+    if type(module) == "table" then
+      known[module] = string.pack("<c1s4", "m", library)
+      for name, value in pairs(module) do
+        if is_c(value) then name_function(known, library, name, value) end
       end
     end
   end
-  for key, value in pairs(_G) do
-    if type(value) == "function" and type(key) == "string" then
-      known[value] = string.pack("<c1s4s4", "p", "_G", key)
+  for module_name, module in pairs(package.loaded) do
+    if type(module) == "table" and not known[module] then
+      known[module] = string.pack("<c1s4", "m", module_name)
+      for name, value in pairs(module) do name_function(known, module_name, name, value) end
     end
   end
   return known
@@ -44,9 +66,32 @@ function writer:put(text)
   self.out[#self.out + 1] = text
 end
 
-local function refuse(_, value, path)
-  error(("%s: a %s cannot be copied to another thread"):format(path,
-    type(value) == "userdata" and (getmetatable(value) or {}).__name or type(value)), 0)
+local function key_step() return ": a key" end
+
+local function item_step(key)
+  if type(key) == "string" and key:find("^[%a_][%w_]*$") then return "." .. key end
+  return ("[%s]"):format(type(key) == "string" and ("%q"):format(key) or tostring(key))
+end
+
+local function upvalue_step(name) return (": upvalue '%s'"):format(name) end
+
+-- Says where in the value it stands.
+function writer:refuse(what)
+  local place = { self.what }
+  for i = 1, self.depth do place[i + 1] = self.kinds[i](self.steps[i]) end
+  error(("%s: a %s cannot be copied to another thread"):format(table.concat(place), what), 0)
+end
+
+local function refuse(self, value)
+  self:refuse(type(value) == "userdata" and (debug.getmetatable(value) or {}).__name or type(value))
+end
+
+-- Puts what is one step further inside.
+function writer:inside(kind, step, value)
+  local depth = self.depth + 1
+  self.depth, self.kinds[depth], self.steps[depth] = depth, kind, step
+  self:value(value)
+  self.depth = depth - 1
 end
 
 -- True if the value came before, which is then put.
@@ -61,25 +106,18 @@ function writer:seen(value)
   return false
 end
 
-local function step_text(key)
-  if type(key) == "string" and key:find("^[%a_][%w_]*$") then return "." .. key end
-  return ("[%s]"):format(type(key) == "string" and ("%q"):format(key) or tostring(key))
-end
-
-function writer:table(value, path)
+function writer:table(value)
   if self:seen(value) then return end
-  if getmetatable(value) ~= nil then
-    error(path .. ": a table with a metatable cannot be copied to another thread", 0)
-  end
+  if getmetatable(value) ~= nil then self:refuse "table with a metatable" end
   self:put("T")
   for key, item in next, value do
-    self:value(key, path .. ": a key")
-    self:value(item, path .. step_text(key))
+    self:inside(key_step, key, key)
+    self:inside(item_step, key, item)
   end
   self:put("e")
 end
 
-function writer:upvalue(fn, i, name, value, path)
+function writer:upvalue(fn, i, name, value)
   local id = debug.upvalueid(fn, i)
   local number = self.upvalues[id]
   if number then return self:put(string.pack("<c1I4", "u", number)) end
@@ -87,17 +125,17 @@ function writer:upvalue(fn, i, name, value, path)
   self.upvalues[id] = self.upvalue_count
   self:put("v")
   if name == "_ENV" then return self:put("g") end
-  self:value(value, ("%s: upvalue '%s'"):format(path, name))
+  self:inside(upvalue_step, name, value)
 end
 
-function writer:lua_function(value, path)
-  if debug.getinfo(value, "S").what == "C" then refuse(self, value, path) end
+function writer:lua_function(value)
+  if is_c(value) then refuse(self, value) end
   if self:seen(value) then return end
   self:put(string.pack("<c1s4", "F", string.dump(value)))
   for i = 1, math.huge do
     local name, upvalue = debug.getupvalue(value, i)
     if not name then break end
-    self:upvalue(value, i, name, upvalue, path)
+    self:upvalue(value, i, name, upvalue)
   end
   self:put("e")
 end
@@ -114,20 +152,21 @@ local puts = {
   ["function"] = writer.lua_function,
 }
 
-function writer:value(value, path)
+function writer:value(value)
   local stands_for = value ~= nil and self.known[value]
   if stands_for then return self:put(stands_for) end
   local put = puts[type(value)] or refuse
-  put(self, value, path)
+  put(self, value)
 end
 
 --- The value as a string.
 -- @param value
--- @tparam string path what it is called in errors
-function transfer.pack(value, path)
+-- @tparam string what it is called in errors
+function transfer.pack(value, what)
   local self = setmetatable({ out = {}, numbers = {}, count = 0, upvalues = {},
-    upvalue_count = 0, known = known_values() }, writer)
-  self:value(value, path)
+    upvalue_count = 0, known = known_values(), what = what, depth = 0, kinds = {}, steps = {} },
+    writer)
+  self:value(value)
   return table.concat(self.out)
 end
 
@@ -165,7 +204,11 @@ function takes.m(self) return require((self:take("s4"))) end
 
 function takes.p(self)
   local module, name = self:take("s4s4")
-  return (module == "_G" and _G or require(module))[name]
+  local value = (module == "_G" and _G or require(module))[name]
+  if value == nil then
+    error(("%s.%s is not there: a thread loads modules anew"):format(module, name), 0)
+  end
+  return value
 end
 
 function takes.T(self)
