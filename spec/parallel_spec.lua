@@ -66,6 +66,33 @@ describe("parallel", function()
     assert.same({}, (map:parallel { map = function() end }))
   end)
 
+  it("gives what reduce comes to, nil and false too", function()
+    local map = filled(helper.types[1], 1000)
+    local function run(map_one, reduce)
+      local result = table.pack(map:parallel { workers = 3, batch_size = 50, map = map_one,
+        reduce = reduce, initial = "none" })
+      assert.equal(2, result.n)
+      return result[1]
+    end
+    assert.is_nil(run(function() return 1 end, function() return nil end))
+    assert.is_false(run(function() return 1 end, function() return false end))
+    assert.is_false(run(function() return false end, function(a, b) return a or b end))
+  end)
+
+  it("takes the CPUs that are online, and no more workers than there may be", function()
+    local map = filled(helper.types[1], 10)
+    local real = core.cpus
+    finally(function() core.cpus = real end)
+    local function nothing() end
+    local _, report = map:parallel { map = nothing }
+    local _, online = real()
+    assert.equal(math.min(online, 16), report.workers) -- of 16 buckets
+    local many = helper.map { type = "array", max_entries = 1 }
+    core.cpus = function() return 1000, 1000 end
+    _, report = many:parallel { map = nothing }
+    assert.equal(256, report.workers)
+  end)
+
   it("filters by text and by function", function()
     local map = filled(helper.types[1], 2000)
     local limit = 50
@@ -139,6 +166,9 @@ describe("parallel", function()
     assert.error_matches(function() map:parallel { map = nothing, workers = 257 } end, "workers")
     assert.error_matches(function()
       map:parallel { map = nothing, where = nothing, params = { a = 1 } }
+    end, "params go with text")
+    assert.error_matches(function()
+      map:parallel { map = nothing, params = { a = 1 } }
     end, "params go with text")
     assert.error_matches(function() map:parallel { map = nothing, where = 5 } end,
       "parallel: where: text, .*got number")

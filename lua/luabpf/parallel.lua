@@ -20,8 +20,10 @@ local function new_job(self, given)
     reduce = given.reduce }
   job.batch_size = options.integer("parallel", "batch_size", given.batch_size, 1, 0xffffffff,
     common.defaults.batch_size, 4)
+  if given.params and (given.where == nil or type(given.where) == "function") then
+    error("parallel: params go with text", 3)
+  end
   if type(given.where) == "function" then
-    if given.params then error("parallel: params go with text", 3) end
     job.where = given.where
   elseif given.where ~= nil then
     job.where = prepare.text(given.where, "parallel", 4)
@@ -76,7 +78,7 @@ local function gather(results, given, report)
     report.matched = report.matched + done.matched
     table.move(done.list, 1, #done.list, #list + 1, list)
     if done.has then
-      result = has and given.reduce(result, done.result) or not has and done.result
+      if has then result = given.reduce(result, done.result) else result = done.result end
       has = true
     end
   end
@@ -90,11 +92,12 @@ end
 --   map: function(batch) called in the workers; its result counts unless nil.
 --   reduce: function(a, b) puts two results together, in the workers and here; without it the
 --   result is a list of all. initial: the result for an empty map.
---   workers: threads; default the CPUs that are online. where: text or function, and params.
---   batch_size.
+--   workers: threads; default the CPUs that are online, up to 256. where: text or function, and
+--   params of text. batch_size.
 -- Functions are copied with their upvalues: nil, booleans, numbers, strings, tables and Lua
--- functions of these; modules go by name, _ENV is the worker's own globals with bpf. Every entry
--- that is there throughout reaches exactly one worker; one deleted meanwhile may reach two.
+-- functions of these; modules go by name, _ENV is the worker's own globals with bpf: those of the
+-- script are not there, unless an upvalue holds them. Every entry that is there throughout reaches
+-- exactly one worker; one deleted meanwhile may reach two.
 -- @return the result, and a report: workers, batches, entries, matched, seconds. Raises what a
 --   worker raised, with its traceback
 function map:parallel(given)
@@ -103,7 +106,8 @@ function map:parallel(given)
   if not given.map then error("parallel: option 'map': function expected, got nil", 2) end
   core.check_map(self)
   local _, online = core.cpus()
-  local n = options.integer("parallel", "workers", given.workers, 1, core.max_workers, online)
+  local n = options.integer("parallel", "workers", given.workers, 1, core.max_workers,
+    math.min(online, core.max_workers))
   local job, facts = new_job(self, given)
   local texts, queued = texts_of(job, facts, n)
   local workers <close> = assert(core.workers { jobs = texts, path = package.path,
