@@ -97,7 +97,8 @@ end
 -- Functions are copied with their upvalues: nil, booleans, numbers, strings, tables and Lua
 -- functions of these; modules go by name, _ENV is the worker's own globals with bpf: those of the
 -- script are not there, unless an upvalue holds them. Every entry that is there throughout reaches
--- exactly one worker; one deleted meanwhile may reach two.
+-- exactly one worker; one deleted meanwhile may reach two. After an error in one of them, or here
+-- (Ctrl-C), the others end at their next batch, and this waits for that.
 -- @return the result, and a report: workers, batches, entries, matched, seconds. Raises what a
 --   worker raised, with its traceback
 function map:parallel(given)
