@@ -255,6 +255,23 @@ describe("an export with a checkpoint", function()
     assert.is_nil(result)
     assert.truthy(message:find "regular file")
   end)
+
+  it("has a file of its own, or it would replace what was exported", function()
+    local map = filled(10)
+    for target, checkpoints in pairs { x = { "x", "./x", "x.part", "x.drain.part" },
+      ["x.new"] = { "x" } } do
+      for _, name in ipairs(checkpoints) do
+        for _, drain in ipairs { false, true } do
+          assert.error_matches(function()
+            map:export(path(target), { checkpoint = path(name), drain = drain })
+          end, "^spec/.*: export: option 'checkpoint': it needs a file of its own$")
+        end
+      end
+    end
+    assert.same({}, names())
+    assert.truthy(map:export(path "x", { checkpoint = path "x.c" }))
+    assert.equal(10, map:count())
+  end)
 end)
 
 -- Exports to x as one does that is killed after the file has got its name.
