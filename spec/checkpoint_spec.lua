@@ -264,7 +264,7 @@ describe("an export with a checkpoint", function()
         for _, drain in ipairs { false, true } do
           assert.error_matches(function()
             map:export(path(target), { checkpoint = path(name), drain = drain })
-          end, "^spec/.*: export: option 'checkpoint': it needs a file of its own$")
+          end, "^export: option 'checkpoint': it needs a file of its own$")
         end
       end
     end
