@@ -75,6 +75,7 @@ build = {
       ["luabpf.prepare"] = "lua/luabpf/prepare.lua",
       ["luabpf.progress"] = "lua/luabpf/progress.lua",
       ["luabpf.query"] = "lua/luabpf/query.lua",
+      ["luabpf.rest"] = "lua/luabpf/rest.lua",
       ["luabpf.restore"] = "lua/luabpf/restore.lua",
       ["luabpf.show"] = "lua/luabpf/show.lua",
       ["luabpf.snapshot"] = "lua/luabpf/snapshot.lua",

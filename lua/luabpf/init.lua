@@ -14,34 +14,25 @@ local map = require "luabpf.map"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
 
--- What most scripts do not use is loaded by the first call: it would take most of the time and
--- memory that require takes.
-local function later(name, field)
-  return function(...)
-    local loaded = require(name)
-    return (field and loaded[field] or loaded)(...)
-  end
+-- A function of rest.lua, which the first call loads.
+local function later(name)
+  return function(...) return map.rest()[name](...) end
 end
 
--- The same of methods: the module puts them into their class.
-local function methods_later(class, name, methods)
-  for _, method in ipairs(methods) do
-    class[method] = function(...)
-      require(name)
-      return class[method](...)
+-- Methods that rest.lua has put into their class when it is loaded.
+local function methods_later(class, names)
+  for _, name in ipairs(names) do
+    class[name] = function(...)
+      map.rest()
+      return class[name](...)
     end
   end
 end
 
-methods_later(core.classes["luabpf.map"], "luabpf.query", { "select", "aggregate" })
-methods_later(core.classes["luabpf.map"], "luabpf.sweep", { "delete_where" })
-methods_later(core.classes["luabpf.map"], "luabpf.explain", { "explain" })
-methods_later(core.classes["luabpf.map"], "luabpf.export", { "export" })
-methods_later(core.classes["luabpf.map"], "luabpf.import", { "import" })
-methods_later(core.classes["luabpf.map"], "luabpf.snapshot", { "snapshot" })
-methods_later(core.classes["luabpf.map"], "luabpf.parallel", { "parallel" })
-methods_later(core.classes["luabpf.snapshot"], "luabpf.export", { "export" })
-core.globals_meta.__tostring = later("luabpf.globals", "text")
+methods_later(core.classes["luabpf.map"], { "select", "aggregate", "delete_where", "explain",
+  "export", "import", "snapshot", "parallel" })
+methods_later(core.classes["luabpf.snapshot"], { "export" })
+core.globals_meta.__tostring = later "globals_text"
 
 local bpf = {
   _VERSION = "luabpf scm",
@@ -52,10 +43,10 @@ local bpf = {
   open_link = core.open_link,
   iter = iter,
   copy = core.copy,
-  compile = later("luabpf.prepare", "compile"),
-  snapshot = later("luabpf.snapshot", "open"),
-  features = later "luabpf.features",
-  bench = later "luabpf.bench",
+  compile = later "compile",
+  snapshot = later "snapshot",
+  features = later "features",
+  bench = later "bench",
   now = core.now,
   boottime = core.boottime,
   cpus = core.cpus,
@@ -69,7 +60,7 @@ local bpf = {
 --- Creates a map: see maps.create; with from, restore.create.
 function bpf.create(given)
   if type(given) ~= "table" or given.from == nil then return maps.create(given) end
-  return require "luabpf.restore".create(given)
+  return map.rest().create(given)
 end
 
 --- A duration in nanoseconds.

@@ -20,6 +20,13 @@ local defaults = { batch_size = 4096, memory = 64 << 20, budget = 250000000,
 -- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
 local PATIENCE <const> = 50000000
 
+-- What most scripts do without, which takes most of the time and memory that loading takes.
+local loaded
+local function rest()
+  loaded = loaded or require "luabpf.rest"
+  return loaded
+end
+
 local function kind_of(self)
   return core.maptypes[raw_info(self).type]
 end
@@ -113,7 +120,7 @@ end
 -- @return an iterator of batches; raises an error object
 function map:drain(given)
   if type(given) == "table" and given.where ~= nil then
-    return require "luabpf.sweep".drain(self, given)
+    return rest().drain(self, given)
   end
   return lazy_batches(open_cursor(self, "drain", given, true))
 end
@@ -172,7 +179,7 @@ end
 -- @treturn integer and with where or options the report; nil, message, errno
 function map:count(where, given)
   if where == nil and given == nil then return count_all(self) end
-  return require "luabpf.query".count(self, where, given)
+  return rest().count(self, where, given)
 end
 
 local function clear_fixed(self, done)
@@ -286,4 +293,4 @@ end
 
 return { defaults = defaults, info = raw_info, caught = caught, throw = throw,
   unsupported = unsupported, kind_of = kind_of, label = label, closing = closing,
-  PATIENCE = PATIENCE }
+  PATIENCE = PATIENCE, rest = rest }
