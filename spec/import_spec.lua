@@ -519,6 +519,25 @@ describe("an import is refused", function()
     end
   end)
 
+  it("with the file as its own checkpoint, which stays", function()
+    local map, file = helper.map(), write("x", '{"key":1,"value":1}\n')
+    for _, name in ipairs { "x", "./x" } do
+      for _, restart in ipairs { false, true } do
+        assert.error_matches(function()
+          map:import(file, { checkpoint = path(name), restart = restart })
+        end, "^import: option 'checkpoint': it needs a file of its own$")
+        assert.equal('{"key":1,"value":1}\n', folder.content "x")
+      end
+    end
+  end)
+
+  it("names a map without a name by its number", function()
+    local map = helper.map { name = "" }
+    local _, message = map:import(path "no")
+    assert.equal(("map %d: import: %s: No such file or directory"):format(map:info().id, path "no"),
+      message)
+  end)
+
   it("and leaves no descriptor open", function()
     local map = helper.map()
     local before = helper.descriptors()

@@ -47,6 +47,26 @@ end
 
 checkpoint.hex = hex
 
+-- Whether two paths are of the same file, which need not be there.
+local function same_file(path, other)
+  local folder, name = path:match("^(.-)([^/]*)$")
+  local other_folder, other_name = other:match("^(.-)([^/]*)$")
+  if name ~= other_name then return false end
+  local a, b = core.file_status(folder .. "."), core.file_status(other_folder .. ".")
+  return a and b and a.device == b.device and a.inode == b.inode
+end
+
+--- Whether the file of a checkpoint, also while it is replaced, is one of those that the entries
+-- are in.
+function checkpoint.is_one_of(path, ...)
+  for _, ending in ipairs { "", ".new" } do
+    for _, other in ipairs { ... } do
+      if same_file(path .. ending, other) then return true end
+    end
+  end
+  return false
+end
+
 --- A checkpoint for work on that place.
 -- @tparam string path of the checkpoint
 -- @tparam table place a luabpf.outlet, or what has its refuse

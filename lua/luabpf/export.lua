@@ -62,25 +62,12 @@ local function format_of(target)
   return "jsonl"
 end
 
--- Whether two paths are of the same file, which need not be there.
-local function same_file(path, other)
-  local folder, name = path:match("^(.-)([^/]*)$")
-  local other_folder, other_name = other:match("^(.-)([^/]*)$")
-  if name ~= other_name then return false end
-  local a, b = core.file_status(folder .. "."), core.file_status(other_folder .. ".")
-  return a and b and a.device == b.device and a.inode == b.inode
-end
-
--- A checkpoint, also while it is replaced, is none of the files that the entries go to.
+-- A checkpoint is none of the files that the entries go to.
 local function check_own_file(run)
   if not run.checkpoint then return end
-  for _, ending in ipairs { "", ".new" } do
-    for _, path in ipairs { run.target, outlet.part_of(run.target, false),
-      outlet.part_of(run.target, true) } do
-      if same_file(run.checkpoint .. ending, path) then
-        misuse("option 'checkpoint': it needs a file of its own")
-      end
-    end
+  if checkpoint.is_one_of(run.checkpoint, run.target, outlet.part_of(run.target, false),
+    outlet.part_of(run.target, true)) then
+    misuse("option 'checkpoint': it needs a file of its own")
   end
 end
 

@@ -15,6 +15,7 @@ local core = require "luabpf.core"
 local options = require "luabpf.options"
 local prepare = require "luabpf.prepare"
 local progress = require "luabpf.progress"
+local show = require "luabpf.show"
 local snapshot = require "luabpf.snapshot"
 
 local map = core.classes["luabpf.map"]
@@ -248,6 +249,9 @@ local function new_run(source, given)
   if given.checkpoint and type(run.file) ~= "string" then
     misuse("option 'checkpoint' goes with a path")
   end
+  if given.checkpoint and checkpoint.is_one_of(given.checkpoint, run.file) then
+    misuse("option 'checkpoint': it needs a file of its own")
+  end
   if given.restart and not given.checkpoint then
     misuse("option 'restart' goes with a checkpoint")
   end
@@ -371,10 +375,17 @@ local function run_import(self, run, at, report)
   shown:finish(done_in(report))
 end
 
+local REPORT_ORDER <const> = { "inserted", "updated", "skipped", "workers", "resumed", "seconds" }
+
+local function report_text(report)
+  return show.fields(REPORT_ORDER, report)
+end
+
 local function import(self, run, report)
   local name = run.snapshot and tostring(run.snapshot) or type(run.file) == "string" and run.file
     or run.file == io.stdin and "standard input" or "the file handle"
-  local at = setmetatable({ what = prepare.facts(self).info.name, name = name }, place)
+  local at = setmetatable({ what = common.label(prepare.facts(self).info), name = name },
+    place)
   local ok, err = pcall(run_import, self, run, at, report)
   report.seconds = (core.now() - run.start) / 1e9
   if not ok then error(err, 0) end
@@ -396,12 +407,13 @@ end
 --   holds. With more than one a checkpoint comes after 16 batches or its interval, and so much may
 --   be stored again. Of maps other than hashes and arrays one thread stores; none in a dry run.
 --   batch_size: entries at a time, of all workers (default 4096 each).
--- @treturn table inserted, updated, skipped (by mode), seconds, resumed; workers (those there
---   were); nil, message, errno, and the same of what was done until then
+-- @treturn table, which prints as one: inserted, updated, skipped (by mode), seconds, resumed;
+--   workers (those there were); nil, message, errno, and the same of what was done until then
 function map:import(source, given)
   core.check_map(self)
   local run = new_run(source, given)
-  local report = { inserted = 0, updated = 0, skipped = 0, seconds = 0, resumed = false }
+  local report = show.printable({ inserted = 0, updated = 0, skipped = 0, seconds = 0,
+    resumed = false }, report_text)
   if run.given.workers then report.workers = 1 end
   return common.caught(report, pcall(import, self, run, report))
 end
