@@ -184,4 +184,13 @@ end
 
 helper.name()
 
+--- What a map holds: raw values by raw keys; of per-CPU maps the values joined.
+function helper.contents(map)
+  local all = {}
+  for key, value in map:entries { raw = true } do
+    all[key] = type(value) == "table" and table.concat(value, "|") or value
+  end
+  return all
+end
+
 return helper

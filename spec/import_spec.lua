@@ -8,16 +8,7 @@ local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 local helper = require "spec.helper"
 
-local path, write = folder.path, folder.write
-
--- Raw value by raw key.
-local function contents(map)
-  local all = {}
-  for key, value in map:entries { raw = true } do
-    all[key] = type(value) == "table" and table.concat(value, "|") or value
-  end
-  return all
-end
+local path, write, contents = folder.path, folder.write, helper.contents
 
 local function counts(report)
   return { report.inserted, report.updated, report.skipped }

@@ -13,14 +13,7 @@ local path, write = folder.path, folder.write
 
 local MODES <const> = { "any", "noexist", "exist" }
 
--- Raw value by raw key.
-local function contents(map)
-  local all = {}
-  for key, value in map:entries { raw = true } do
-    all[key] = type(value) == "table" and table.concat(value, "|") or value
-  end
-  return all
-end
+local contents = helper.contents
 
 local function counts(report)
   return { report.inserted, report.updated, report.skipped }

@@ -94,10 +94,27 @@ local function closing(cursor, report)
   return report and setmetatable({ cursor = cursor, report = report }, reporting) or cursor
 end
 
-local function lazy_batches(cursor, report)
+-- The batches of a cursor of any class, and its entries as views; with what is closed at the end.
+local function batches_of(cursor, closed)
   return iter.lazy(function()
     for batch in cursor.next, cursor do coroutine.yield(batch) end
-  end, closing(cursor, report))
+  end, closed)
+end
+
+local function views_of(cursor, closed)
+  local step
+  local function advance()
+    while true do
+      if step then
+        local key, value = step()
+        if key ~= nil then return key, value end
+      end
+      local batch = cursor:next()
+      if not batch then return nil end
+      step = batch:views()
+    end
+  end
+  return advance, nil, nil, closed
 end
 
 --- Reads the map a batch at a time: one system call per step, memory for one batch.
@@ -108,7 +125,8 @@ end
 --   report: a table that is filled with what the scan did when the loop ends.
 -- @return an iterator of batches, each valid until the next; raises an error object
 function map:batches(given)
-  return lazy_batches(open_cursor(self, "batches", given))
+  local cursor, report = open_cursor(self, "batches", given)
+  return batches_of(cursor, closing(cursor, report))
 end
 
 --- Reads and deletes a batch at a time: hands over and removes all entries, or with where those
@@ -122,7 +140,8 @@ function map:drain(given)
   if type(given) == "table" and given.where ~= nil then
     return rest().drain(self, given)
   end
-  return lazy_batches(open_cursor(self, "drain", given, true))
+  local cursor, report = open_cursor(self, "drain", given, true)
+  return batches_of(cursor, closing(cursor, report))
 end
 
 --- Iterates over key and value, decoded; pairs(map) is the same. Options as for batches.
@@ -138,19 +157,7 @@ end
 -- @return an iterator; raises an error object
 function map:views(given)
   local cursor, report = open_cursor(self, "views", given)
-  local step
-  local function advance()
-    while true do
-      if step then
-        local key, value = step()
-        if key ~= nil then return key, value end
-      end
-      local batch = cursor:next()
-      if not batch then return nil end
-      step = batch:views()
-    end
-  end
-  return advance, nil, nil, closing(cursor, report)
+  return views_of(cursor, closing(cursor, report))
 end
 
 -- ---- counting and clearing -----------------------------------------------------
@@ -293,4 +300,4 @@ end
 
 return { defaults = defaults, info = raw_info, caught = caught, throw = throw,
   unsupported = unsupported, kind_of = kind_of, label = label, closing = closing,
-  PATIENCE = PATIENCE, rest = rest }
+  batches_of = batches_of, views_of = views_of, PATIENCE = PATIENCE, rest = rest }

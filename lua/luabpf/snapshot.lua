@@ -10,7 +10,6 @@
 local common = require "luabpf.map"
 local core = require "luabpf.core"
 local engine = require "luabpf.engine"
-local iter = require "luabpf.iter"
 local json = require "luabpf.json"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
@@ -235,18 +234,13 @@ local function open_cursor(self, what, given)
       common.defaults.batch_size, 4) })
 end
 
-local function lazy_batches(cursor)
-  return iter.lazy(function()
-    for batch in cursor.next, cursor do coroutine.yield(batch) end
-  end, cursor)
-end
-
 --- Reads the snapshot a batch at a time.
 -- @tparam[opt] integer|table given the batch size (at most; a batch does not go past a block), or
 --   batch_size, raw
 -- @return an iterator of batches, each valid until the next; raises an error object
 function class:batches(given)
-  return lazy_batches(open_cursor(self, "batches", given))
+  local cursor = open_cursor(self, "batches", given)
+  return common.batches_of(cursor, cursor)
 end
 
 --- Iterates over key and value, decoded. Options as for batches.
@@ -259,18 +253,7 @@ end
 -- @return an iterator; raises an error object
 function class:views(given)
   local cursor = open_cursor(self, "views", given)
-  local step
-  return function()
-    while true do
-      if step then
-        local key, value = step()
-        if key ~= nil then return key, value end
-      end
-      local batch = cursor:next()
-      if not batch then return nil end
-      step = batch:views()
-    end
-  end, nil, nil, cursor
+  return common.views_of(cursor, cursor)
 end
 
 -- ---- queries ---------------------------------------------------------------------
@@ -300,8 +283,8 @@ function source.batches(self, given)
     common.throw(("%s: engine %q: a snapshot is read by the batch engine"):format(
       common.label(self:header()), given.engine), core.errno.ENOTSUPP)
   end
-  return lazy_batches(core.snapshot_cursor(self, { batch_size = given.batch_size,
-    raw = given.raw }))
+  local cursor = core.snapshot_cursor(self, { batch_size = given.batch_size, raw = given.raw })
+  return common.batches_of(cursor, cursor)
 end
 
 prepare.add_source("luabpf.snapshot", source)
