@@ -49,10 +49,11 @@ describe("require \"luabpf\"", function()
     end)
   end
 
-  it("loads nothing that reading a map does without", function()
+  it("loads nothing that reading a map and queries do without", function()
     local late = output_of(START .. [[
 for key, value in map:entries() do assert(key == value) end
-for _, name in ipairs { "compile", "engine", "export", "import", "snapshot", "parallel" } do
+assert(map:count "value > 4" == 6 and map:delete_where("value > 4").deleted == 6)
+for _, name in ipairs { "rest", "explain", "export", "import", "snapshot", "parallel", "json" } do
   if package.loaded["luabpf." .. name] then io.write(name, " ") end
 end]])
     assert.equal("", late)

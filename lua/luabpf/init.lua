@@ -13,24 +13,33 @@ local iter = require "luabpf.iter"
 local map = require "luabpf.map"
 local maps = require "luabpf.maps"
 local options = require "luabpf.options"
+local prepare = require "luabpf.prepare"
+require "luabpf.query"
+require "luabpf.sweep"
+
+local loaded
+local function rest()
+  loaded = loaded or require "luabpf.rest"
+  return loaded
+end
 
 -- A function of rest.lua, which the first call loads.
 local function later(name)
-  return function(...) return map.rest()[name](...) end
+  return function(...) return rest()[name](...) end
 end
 
 -- Methods that rest.lua has put into their class when it is loaded.
 local function methods_later(class, names)
   for _, name in ipairs(names) do
     class[name] = function(...)
-      map.rest()
+      rest()
       return class[name](...)
     end
   end
 end
 
-methods_later(core.classes["luabpf.map"], { "select", "aggregate", "delete_where", "explain",
-  "export", "import", "snapshot", "parallel" })
+methods_later(core.classes["luabpf.map"], { "explain", "export", "import", "snapshot",
+  "parallel" })
 methods_later(core.classes["luabpf.snapshot"], { "export" })
 core.globals_meta.__tostring = later "globals_text"
 
@@ -43,7 +52,7 @@ local bpf = {
   open_link = core.open_link,
   iter = iter,
   copy = core.copy,
-  compile = later "compile",
+  compile = prepare.compile,
   snapshot = later "snapshot",
   features = later "features",
   bench = later "bench",
@@ -60,7 +69,7 @@ local bpf = {
 --- Creates a map: see maps.create; with from, restore.create.
 function bpf.create(given)
   if type(given) ~= "table" or given.from == nil then return maps.create(given) end
-  return map.rest().create(given)
+  return rest().create(given)
 end
 
 --- A duration in nanoseconds.

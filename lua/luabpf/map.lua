@@ -20,13 +20,6 @@ local defaults = { batch_size = 4096, memory = 64 << 20, budget = 250000000,
 -- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
 local PATIENCE <const> = 50000000
 
--- What most scripts do without, which takes most of the time and memory that loading takes.
-local loaded
-local function rest()
-  loaded = loaded or require "luabpf.rest"
-  return loaded
-end
-
 local function kind_of(self)
   return core.maptypes[raw_info(self).type]
 end
@@ -129,17 +122,8 @@ function map:batches(given)
   return batches_of(cursor, closing(cursor, report))
 end
 
---- Reads and deletes a batch at a time: hands over and removes all entries, or with where those
--- that match, each judged again immediately before it is deleted and handed over as it was then.
--- All of them: hash types, Linux 5.6; queues and stacks.
--- @tparam[opt] integer|table given the batch size, or a table: batch_size, raw, report;
---   where: text, compiled expression or function; with it also params, limit, engine ("batch",
---   "walk")
--- @return an iterator of batches; raises an error object
-function map:drain(given)
-  if type(given) == "table" and given.where ~= nil then
-    return rest().drain(self, given)
-  end
+-- map:drain without where.
+local function drain_all(self, given)
   local cursor, report = open_cursor(self, "drain", given, true)
   return batches_of(cursor, closing(cursor, report))
 end
@@ -171,22 +155,12 @@ end
 -- A walk over a map of fewer is done before a program is loaded that asks the kernel.
 local SMALL <const> = 65536
 
+-- map:count without where.
 local function count_all(self)
   if kind_of(self).fixed then return #self end
   local n = #self > SMALL and core.element_count(self)
   if n then return n end
   return caught(nil, pcall(count_entries, self))
-end
-
---- How many entries match; without where, how many there are: an array always has max_entries.
--- Large maps are not walked for that where the kernel counts their entries itself (Linux 6.6).
--- @tparam[opt] string|function|luabpf.expression where
--- @tparam[opt] table given params, engine, exact, memory, budget, batch_size, report; workers:
---   threads that the batch engine may use
--- @treturn integer and with where or options the report; nil, message, errno
-function map:count(where, given)
-  if where == nil and given == nil then return count_all(self) end
-  return rest().count(self, where, given)
 end
 
 local function clear_fixed(self, done)
@@ -199,7 +173,7 @@ local function clear_fixed(self, done)
 end
 
 local function clear_draining(self, done)
-  for batch in map.drain(self) do done.n = done.n + #batch end
+  for batch in drain_all(self) do done.n = done.n + #batch end
 end
 
 local function clear_deleting(self, done)
@@ -300,4 +274,5 @@ end
 
 return { defaults = defaults, info = raw_info, caught = caught, throw = throw,
   unsupported = unsupported, kind_of = kind_of, label = label, closing = closing,
-  batches_of = batches_of, views_of = views_of, PATIENCE = PATIENCE, rest = rest }
+  batches_of = batches_of, views_of = views_of, PATIENCE = PATIENCE, count_all = count_all,
+  drain_all = drain_all }

@@ -126,7 +126,8 @@ end
 -- @tparam integer level whom the error for anything else blames, as in error() here
 function prepare.text(where, what, level)
   if where == nil or type(where) == "string" then return where end
-  if getmetatable(where) == compiled then return where.text end
+  local meta = getmetatable(where)
+  if type(meta) == "table" and meta.__name == compiled.__name then return where.text end
   error(("%s: where: text, compiled expression or function expected, got %s"):format(what,
     type(where)), level)
 end

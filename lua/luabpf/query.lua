@@ -48,6 +48,17 @@ function queries.count(self, where, given)
   return common.caught(nil, pcall(count_where, self, query, plan, run, report))
 end
 
+--- How many entries match; without where, how many there are: an array always has max_entries.
+-- Large maps are not walked for that where the kernel counts their entries itself (Linux 6.6).
+-- @tparam[opt] string|function|luabpf.expression where
+-- @tparam[opt] table given params, engine, exact, memory, budget, batch_size, report; workers:
+--   threads that the batch engine may use
+-- @treturn integer and with where or options the report; nil, message, errno
+function map:count(where, given)
+  if where == nil and given == nil then return common.count_all(self) end
+  return queries.count(self, where, given)
+end
+
 -- ---- blocks of rows -------------------------------------------------------------
 
 local function once(block)

@@ -231,10 +231,15 @@ local function drain_where(self, query, run, report)
   report.complete = true
 end
 
-local sweeps = {}
-
---- map:drain with where.
-function sweeps.drain(self, given)
+--- Reads and deletes a batch at a time: hands over and removes all entries, or with where those
+-- that match, each judged again immediately before it is deleted and handed over as it was then.
+-- All of them: hash types, Linux 5.6; queues and stacks.
+-- @tparam[opt] integer|table given the batch size, or a table: batch_size, raw, report;
+--   where: text, compiled expression or function; with it also params, limit, engine ("batch",
+--   "walk")
+-- @return an iterator of batches; raises an error object
+function map:drain(given)
+  if type(given) ~= "table" or given.where == nil then return common.drain_all(self, given) end
   local run = engine.run("drain", given, DRAIN_OPTIONS)
   core.check_map(self)
   if not common.kind_of(self).can_delete then
@@ -250,5 +255,3 @@ function sweeps.drain(self, given)
     if run.limit ~= 0 then drain_where(self, query, run, report) end
   end, { close = function() engine.finish(query, run, report) end })
 end
-
-return sweeps
