@@ -4,6 +4,7 @@
 -- of query, and nothing is run. What estimates are made of is in cost_spec.lua.
 
 local bpf = require "luabpf"
+local core = require "luabpf.core"
 local helper = require "spec.helper"
 
 local function filled(given)
@@ -47,6 +48,20 @@ end
 
 describe("explain", function()
   after_each(helper.close_all)
+
+  it("expects what the map holds now, and what this run does to it", function()
+    local map = filled { max_entries = 100000 }
+    local counted = core.element_count(map)
+    assert.equal(counted and 1000 or 100000, map:explain({ where = "value > 1" }).entries)
+    map:update(5000, 5000)
+    assert.equal(counted and 1001 or 100000, map:explain({ where = "value > 1" }).entries)
+    assert.equal(1, map:delete_where("value > 1000", { dry_run = true }).matched)
+    local plan = map:explain { where = "value > 1000", delete = true }
+    assert.is_true(plan.size.deletes)
+    plan.size.entries = 7
+    assert.same(plan.entries, map:explain({ where = "value > 1000", delete = true }).size.entries)
+    assert.falsy(map:explain({ where = "value > 1000" }).size.deletes)
+  end)
 
   for _, query in ipairs(QUERIES) do
     local name, run, options = table.unpack(query)

@@ -66,17 +66,20 @@ local function expected_entries(self, facts)
   return core.element_count(self) or most
 end
 
+local function by_cursor(query)
+  return query.facts.kind.batch_lookup and "batch" or "walk"
+end
+
 -- What a run is expected to work on, for cost.lua.
-local function size_of(self, query, run)
+local function new_size(query, run, entries, deletes)
   local facts = query.facts
-  local entries = expected_entries(self, facts)
   local all = not query.where and not run.filter
   local matches = all and entries or math.floor(entries * MATCHING)
   local size = {
     entries = entries, entry_bytes = facts.entry_bytes, max_entries = facts.info.max_entries,
     hashed = facts.kind.position == "bucket", ncpu = facts.env.ncpu,
     matches = matches, rows = 0, row_bytes = 0, tables = 0,
-    deletes = run.deletes and not run.dry_run, unallocated = facts.info.map_flags & 1 ~= 0,
+    deletes = deletes, unallocated = facts.info.map_flags & 1 ~= 0,
     sums = #query.shared.percpu, workers = run.workers,
   }
   if run.filter then -- a Lua function: whole entries, all of them
@@ -86,6 +89,22 @@ local function size_of(self, query, run)
     if query.decoder and not query.items then size.tables = matches end
   end
   return size
+end
+
+-- The same, with what each engine takes; kept with the query, as most runs are like the last.
+local function expectation(self, query, run)
+  local entries = expected_entries(self, query.facts)
+  local deletes, by_function = run.deletes and not run.dry_run, run.filter ~= nil
+  local last = query.expectation
+  if last and last.by_function == by_function and last.size.entries == entries
+    and last.size.deletes == deletes and last.size.workers == run.workers then
+    return last
+  end
+  local size, cursor = new_size(query, run, entries, deletes), by_cursor(query)
+  query.expectation = { by_function = by_function, size = size, cursor = cursor,
+    rows = cost.rows(size), by_kernel = cost.run("kernel", size),
+    by_cursor = cost.run(cursor, size) }
+  return query.expectation
 end
 
 -- Why the kernel engine cannot do it, as far as is known beforehand, and an errno for it.
@@ -101,22 +120,19 @@ local function kernel_obstacle(query, run)
   return facts.refused or query.refused, facts.errno or query.errno
 end
 
-local function by_cursor(query)
-  return query.facts.kind.batch_lookup and "batch" or "walk"
-end
-
 --- The engine that a run takes, why, and what each would cost.
--- @treturn table engine, why, estimates (engine to ns), size
+-- @treturn table engine, why, estimates (engine to ns), size (which is not the caller's)
 function engine.choose(self, query, run)
-  local size = size_of(self, query, run)
-  local plan = { size = size, estimates = {}, cursor = by_cursor(query) }
+  local expected = expectation(self, query, run)
+  local size = expected.size
+  local plan = { size = size, estimates = {}, cursor = expected.cursor }
   local load = (run.filter and query.facts or query).loaded and 0 or cost.load
   -- What the cursor finds is deleted by a program too. One that deletes for a Lua function is
   -- needed in any engine.
   local loads = size.deletes and not run.filter and not query.decided
-  plan.estimates[plan.cursor] = cost.run(plan.cursor, size) + (loads and cost.load or 0)
+  plan.estimates[plan.cursor] = expected.by_cursor + (loads and cost.load or 0)
   local obstacle, errno = kernel_obstacle(query, run)
-  if not obstacle then plan.estimates.kernel = cost.run("kernel", size) + load end
+  if not obstacle then plan.estimates.kernel = expected.by_kernel + load end
   if run.engine then
     plan.engine, plan.why = run.engine, "it was asked for"
     if run.engine == "kernel" then plan.obstacle, plan.errno = obstacle, errno end
@@ -125,7 +141,7 @@ function engine.choose(self, query, run)
   elseif plan.estimates.kernel - load > run.budget then
     plan.engine = plan.cursor
     plan.why = "a run inside the kernel would take longer than the budget allows"
-  elseif cost.rows(size) > run.memory then
+  elseif expected.rows > run.memory then
     plan.engine, plan.why = plan.cursor, "the rows would not fit in the memory allowed"
   elseif plan.estimates.kernel > plan.estimates[plan.cursor] then
     plan.engine, plan.why = plan.cursor, "it is cheaper"

@@ -52,11 +52,12 @@ function map:explain(given)
   local query, plan = engine.prepare(self, kind, run, { where = given.where,
     columns = given.columns, group = given.group, select = given.select, sort = given.sort,
     plain = kind == "aggregate" and type(given.where) ~= "function" }, 3)
-  local fragments = {}
+  local fragments, size = {}, {}
+  for name, value in pairs(plan.size) do size[name] = value end
   for i, part in ipairs(query.listings) do
     fragments[i] = { name = part[1], listing = compile.listing(part[2]) }
   end
   return show.printable({ engine = plan.engine, why = plan.why, estimates = plan.estimates,
-    entries = plan.size.entries, row_bytes = query.row_bytes, size = plan.size,
+    entries = size.entries, row_bytes = query.row_bytes, size = size,
     fragments = fragments }, plan_text)
 end
