@@ -729,7 +729,7 @@ static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint
 	uint8_t local[LOCAL];
 	int top = lua_gettop(L);
 
-	if (!type || (type->kind == LB_STRUCT && lua_type(L, idx) == LUA_TSTRING)) {
+	if (!type) {
 		memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
 		return;
 	}
@@ -776,9 +776,20 @@ static void encode_cpus(lua_State *L, int idx, const struct lb_shape *shape, uin
 	}
 }
 
+/* Whether a string is the bytes themselves, of what is often passed on as it came. */
+static bool takes_binary(const struct lb_shape *shape)
+{
+	return !shape->ncpu && shape->stride == shape->size &&
+	       (!shape->type || shape->type->kind == LB_STRUCT);
+}
+
 void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out,
 	       const struct lb_path *path)
 {
+	if (lua_type(L, idx) == LUA_TSTRING && takes_binary(shape)) {
+		memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
+		return;
+	}
 	idx = lua_absindex(L, idx);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	memset(out, 0, shape->stride);

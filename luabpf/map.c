@@ -71,6 +71,9 @@ static struct lb_map *new_handle(lua_State *L)
 	memset(m, 0, sizeof(*m));
 	m->mark = &mark;
 	m->k.fd = -1;
+	lua_pushliteral(L, "raw");
+	m->raw = lua_topointer(L, -1);
+	lua_pop(L, 1);
 	luaL_setmetatable(L, LB_MAP);
 	return m;
 }
@@ -802,16 +805,18 @@ static uint64_t lock_flag(const struct lb_map *m)
 }
 
 /* The option raw of the options at idx, if there are any. */
-static bool opt_raw(lua_State *L, int idx)
+static bool opt_raw(lua_State *L, const struct lb_map *m, int idx)
 {
 	static const char *const names[] = { "raw", NULL };
 	bool raw = false;
 
-	if (lua_isnoneornil(L, idx))
+	if (!lua_istable(L, idx)) {
+		if (!lua_isnoneornil(L, idx))
+			luaL_checktype(L, idx, LUA_TTABLE);
 		return false;
-	luaL_checktype(L, idx, LUA_TTABLE);
+	}
 	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
-		if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "raw") != 0)
+		if (lua_topointer(L, -2) != m->raw)
 			lb_check_options(L, idx, names);	/* says what is wrong */
 		raw = lua_toboolean(L, -1);
 	}
@@ -844,7 +849,7 @@ static uint8_t *key_and_value(lua_State *L, const struct lb_map *m, uint8_t *loc
 static int map_lookup(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, 3);
+	bool raw = opt_raw(L, m, 3);
 	uint8_t local[LOCAL], *key, *value;
 
 	if (!can(L, m, LB_CAN_LOOKUP, "lookup"))
@@ -925,7 +930,7 @@ Looks up and deletes in one step. @function map:take @param key @tparam[opt] tab
 static int map_take(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, 3);
+	bool raw = opt_raw(L, m, 3);
 	uint8_t local[LOCAL], *key, *value;
 
 	if (!can(L, m, LB_CAN_TAKE, "take"))
@@ -944,7 +949,7 @@ static int map_take(lua_State *L)
 static int map_next(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, 3);
+	bool raw = opt_raw(L, m, 3);
 	size_t room = ((size_t)m->key.size + 7) & ~(size_t)7;
 	uint8_t local[LOCAL], *key = lb_scratch(L, room * 2, local, LOCAL);
 	bool first = lua_isnoneornil(L, 2);
@@ -988,7 +993,7 @@ static int map_push(lua_State *L)
 static int pop_or_peek(lua_State *L, bool pop)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, 2);
+	bool raw = opt_raw(L, m, 2);
 	uint8_t local[LOCAL], *value = lb_scratch(L, m->value.stride, local, LOCAL);
 	int rc;
 
@@ -1083,6 +1088,8 @@ static const luaL_Reg functions[] = {
 
 void lb_open_map(lua_State *L)
 {
+	lua_pushliteral(L, "raw");
+	luaL_ref(L, LUA_REGISTRYINDEX);	/* stays the one that handles know */
 	lb_newclass(L, LB_MAP, methods, meta);
 	luaL_setfuncs(L, functions, 0);
 	push_maptypes(L);
