@@ -464,6 +464,26 @@ static void task_one(void)
 	answer("bytes=%" PRIu64, bytes);
 }
 
+/* The same in a map of ten plain numbers, whose id is the argument. */
+static void task_numbers(void)
+{
+	int map = bpf_map_get_fd_by_id((uint32_t)strtoul(argument, NULL, 10));
+	uint64_t sum = 0, v;
+
+	if (map < 0)
+		die("map id %s: %s", argument, strerror(errno));
+	start();
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint32_t key = i % FIRST;
+
+		if (bpf_map_lookup_elem(map, &key, &v))
+			die("lookup_elem: %s", strerror(errno));
+		sum += v;
+	}
+	answer("sum=%" PRIu64, sum);
+	close(map);
+}
+
 static void task_update(void)
 {
 	start();
@@ -729,6 +749,7 @@ static const struct {
 	{ "upsert", task_upsert },
 	{ "next", task_next },
 	{ "one", task_one },
+	{ "numbers", task_numbers },
 	{ "update", task_update },
 	{ "jsonl", task_jsonl },
 	{ "dump", task_dump },

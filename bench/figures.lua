@@ -20,6 +20,7 @@
 --   threads        true: several threads work, so that only the clock tells
 --   once           true: one run is enough, or all that one waits for
 
+local bpf = require "luabpf"
 local grid = require "bench.grid"
 local harness = require "bench.harness"
 
@@ -218,6 +219,20 @@ local function lookups(name, keys_of, given, bytes_of)
     end }
 end
 
+local function ten_numbers(bench)
+  bench.numbers = assert(bpf.create { type = "hash", key = "u32", value = "u64",
+    max_entries = 10 })
+  for i = 0, 9 do assert(bench.numbers:update(i, 7 * i)) end
+end
+
+local function lookup_numbers(bench)
+  local map, all = bench.numbers, 0
+  for _ = 1, ROUNDS // 10 do
+    for i = 0, 9 do all = all + map:lookup(i) end
+  end
+  return "sum=" .. all
+end
+
 -- Nanoseconds of counting so many times by a condition.
 local function count_small(times)
   return function(bench)
@@ -372,6 +387,10 @@ return {
   scaling("walk", walk),
   -- The default budget of a run inside the kernel ends at about 2,500,000 entries.
   scaling("count and sum", sum { budget = "10s" }),
+  { name = "10 entries: lookup, numbers", limit = 1.3, prepare = ten_numbers,
+    per = function() return ROUNDS end,
+    task = function(bench) return ("numbers %d"):format(bench.numbers:info().id) end,
+    run = lookup_numbers, finish = function(bench) bench.numbers:close() end },
   lookups("binary strings", function(bench) return bench.small_packed end, RAW, function(value)
     return (string.unpack("=i8", value, 17))
   end),
