@@ -193,4 +193,9 @@ function helper.contents(map)
   return all
 end
 
+--- What an import did: inserted, updated, skipped.
+function helper.import_counts(report)
+  return { report.inserted, report.updated, report.skipped }
+end
+
 return helper

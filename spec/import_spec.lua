@@ -8,11 +8,8 @@ local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 local helper = require "spec.helper"
 
-local path, write, contents = folder.path, folder.write, helper.contents
-
-local function counts(report)
-  return { report.inserted, report.updated, report.skipped }
-end
+local path, write = folder.path, folder.write
+local contents, counts = helper.contents, helper.import_counts
 
 before_each(function()
   folder.make()

@@ -84,6 +84,15 @@ local function size_of(name)
   return core.file_status(path(name)).size
 end
 
+-- 5000 entries with a text each.
+local function named()
+  local map = helper.map { max_entries = 5000, value = { "u64 a", "char name[20]", "u32 b" } }
+  local keys, values = {}, {}
+  for i = 1, 5000 do keys[i], values[i] = i, { a = i, name = "n" .. i, b = i % 10 } end
+  map:update_batch(keys, values)
+  return map
+end
+
 before_each(function()
   folder.make()
 end)
@@ -149,10 +158,7 @@ describe("an export by several threads", function()
   end)
 
   it("is a snapshot of what matches, and of columns of several words", function()
-    local map = helper.map { max_entries = 5000, value = { "u64 a", "char name[20]", "u32 b" } }
-    local keys, values = {}, {}
-    for i = 1, 5000 do keys[i], values[i] = i, { a = i, name = "n" .. i, b = i % 10 } end
-    map:update_batch(keys, values)
+    local map = named()
     for _, options in ipairs {
       { where = "value.b == $b", params = { b = 3 } },
       { where = bpf.compile("value.b == 3", map) },
@@ -188,10 +194,7 @@ describe("an export by several threads", function()
   end)
 
   it("is of what matches, with parameters, and of columns of several words", function()
-    local map = helper.map { max_entries = 5000, value = { "u64 a", "char name[20]", "u32 b" } }
-    local keys, values = {}, {}
-    for i = 1, 5000 do keys[i], values[i] = i, { a = i, name = "n" .. i, b = i % 10 } end
-    map:update_batch(keys, values)
+    local map = named()
     for _, options in ipairs {
       { where = "value.b == $b", params = { b = 3 } },
       { where = bpf.compile("value.b == 3", map), format = "csv" },

@@ -13,11 +13,7 @@ local path, write = folder.path, folder.write
 
 local MODES <const> = { "any", "noexist", "exist" }
 
-local contents = helper.contents
-
-local function counts(report)
-  return { report.inserted, report.updated, report.skipped }
-end
+local contents, counts = helper.contents, helper.import_counts
 
 -- JSON lines of the keys from first to last.
 local function lines(first, last, value)

@@ -47,12 +47,6 @@ local function check_target(target)
   misuse("path, open file, function or \"-\" expected, got %s", kind)
 end
 
-local function check_progress(shown)
-  if shown ~= nil and type(shown) ~= "boolean" and type(shown) ~= "function" then
-    misuse("option 'progress': boolean or function expected, got %s", type(shown))
-  end
-end
-
 -- The format that a name stands for.
 local function format_of(target)
   local ending = type(target) == "string" and target:match("%.(%w+)$")
@@ -105,7 +99,7 @@ local function new_run(target, given, known)
   if given.drain and type(target) == "string" and target ~= "-" then
     run.checkpoint = given.checkpoint or target .. ".ckpt"
   end
-  check_progress(given.progress)
+  progress.check("export", given.progress, 4)
   check_combination(run, given)
   check_own_file(run)
   check_workers(run, given)

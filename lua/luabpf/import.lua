@@ -258,10 +258,7 @@ local function new_run(source, given)
   if given.dry_run and given.checkpoint then
     misuse("options 'dry_run' and 'checkpoint' exclude each other")
   end
-  local shown = given.progress
-  if shown ~= nil and type(shown) ~= "boolean" and type(shown) ~= "function" then
-    misuse("option 'progress': boolean or function expected, got %s", type(shown))
-  end
+  progress.check("import", given.progress, 4)
   return run
 end
 

@@ -40,6 +40,14 @@ end
 
 progress.line = line
 
+--- Raises unless an option is what progress.start takes as wanted; level is as of error here.
+function progress.check(what, wanted, level)
+  if wanted ~= nil and type(wanted) ~= "boolean" and type(wanted) ~= "function" then
+    error(("%s: option 'progress': boolean or function expected, got %s"):format(what,
+      type(wanted)), level)
+  end
+end
+
 --- Progress of work that begins now.
 -- @tparam string what stands before the numbers
 -- @param wanted nil or false: none; true: on a terminal; a function: called with entries done,
