@@ -231,8 +231,10 @@ void lb_push_member(lua_State *L, const struct lb_member *m, const void *base)
 
 static void push_one(lua_State *L, const struct lb_shape *shape, const void *p, bool raw)
 {
-	if (raw || !shape->type)
+	if (raw || !shape->type || shape->type->kind == LB_BYTES)
 		lua_pushlstring(L, p, shape->size);
+	else if (shape->type->kind == LB_INT)
+		lua_pushinteger(L, (lua_Integer)lb_load_int(p, shape->type));
 	else if (shape->builder && lb_builder_ready(L, shape->builder, shape->type, NULL))
 		lb_builder_push(L, shape->builder, p, NULL);
 	else
@@ -667,18 +669,17 @@ static void encode_type(const struct encoder *e, int idx, const struct lb_type *
 
 /* ---- encoding whole keys and values ----------------------------------- */
 
-/* Stores the value on top of the stack if it is an integer that fits in an integer member. */
-static bool encode_plain(lua_State *L, const struct lb_member *m, uint8_t *out)
+/* Stores the value at idx if it is an integer that fits, and the type one of integers. */
+static bool encode_plain(lua_State *L, int idx, const struct lb_type *type, uint8_t *out)
 {
-	const struct lb_type *type = m->type;
 	int64_t v;
 
-	if (type->kind != LB_INT || m->bits || !lua_isinteger(L, -1))
+	if (type->kind != LB_INT || !lua_isinteger(L, idx))
 		return false;
-	v = lua_tointeger(L, -1);
+	v = lua_tointeger(L, idx);
 	if (!fits(v, 8 * type->size, type->is_signed))
 		return false;
-	lb_store_int(out + m->offset, type, (uint64_t)v);
+	lb_store_int(out, type, (uint64_t)v);
 	return true;
 }
 
@@ -694,16 +695,18 @@ static bool encode_known(const struct encoder *e, int idx, const struct lb_type 
 
 	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
 		const void *name = lua_topointer(L, -2);
+		const struct lb_member *m;
 		uint32_t tried = 0;
 
 		for (; tried < type->nmembers && names[at] != name; tried++)
 			at = at + 1 < type->nmembers ? at + 1 : 0;
 		if (tried == type->nmembers)
 			return false;
-		if (!encode_plain(L, &type->members[at], out)) {
-			const struct lb_path here = { path, type->members[at].name, 0 };
+		m = &type->members[at];
+		if (m->bits || !encode_plain(L, -1, m->type, out + m->offset)) {
+			const struct lb_path here = { path, m->name, 0 };
 
-			encode_member(e, lua_gettop(L), &type->members[at], out, &here);
+			encode_member(e, lua_gettop(L), m, out, &here);
 		}
 	}
 	return true;
@@ -776,20 +779,27 @@ static void encode_cpus(lua_State *L, int idx, const struct lb_shape *shape, uin
 	}
 }
 
-/* Whether a string is the bytes themselves, of what is often passed on as it came. */
-static bool takes_binary(const struct lb_shape *shape)
+/* What most keys and values are: integers, and binary strings. */
+static bool encode_simple(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out,
+			  const struct lb_path *path)
 {
-	return !shape->ncpu && shape->stride == shape->size &&
-	       (!shape->type || shape->type->kind == LB_STRUCT);
+	const struct lb_type *type = shape->type;
+
+	if (shape->ncpu || shape->stride != shape->size)
+		return false;
+	if (type && type->kind != LB_STRUCT && type->kind != LB_BYTES)
+		return encode_plain(L, idx, type, out);
+	if (lua_type(L, idx) != LUA_TSTRING)
+		return false;
+	memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
+	return true;
 }
 
 void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out,
 	       const struct lb_path *path)
 {
-	if (lua_type(L, idx) == LUA_TSTRING && takes_binary(shape)) {
-		memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
+	if (encode_simple(L, idx, shape, out, path))
 		return;
-	}
 	idx = lua_absindex(L, idx);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	memset(out, 0, shape->stride);

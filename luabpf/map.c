@@ -248,6 +248,12 @@ static int handle_fd(lua_State *L, int idx)
 	return -1;
 }
 
+/* Whether a number can be something else than the value itself: a descriptor, or an index. */
+static bool numbers_are_special(const struct lb_map *m, const struct lb_shape *shape)
+{
+	return !shape->type || (shape == &m->value && lb_can(&m->k, LB_FD_VALUES));
+}
+
 static bool encode_special(lua_State *L, const struct lb_map *m, const struct lb_shape *shape,
 			   int idx, void *out)
 {
@@ -284,7 +290,9 @@ static bool encode_index(lua_State *L, const struct lb_map *m, const struct lb_s
 void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *shape, int idx,
 		   void *out, const struct lb_path *path)
 {
-	if (lua_type(L, idx) == LUA_TUSERDATA || lua_type(L, idx) == LUA_TNUMBER) {
+	int type = lua_type(L, idx);
+
+	if (type == LUA_TUSERDATA || (type == LUA_TNUMBER && numbers_are_special(m, shape))) {
 		if (encode_special(L, m, shape, idx, out) || encode_index(L, m, shape, idx, out))
 			return;
 	}
@@ -810,11 +818,9 @@ static bool opt_raw(lua_State *L, const struct lb_map *m, int idx)
 	static const char *const names[] = { "raw", NULL };
 	bool raw = false;
 
-	if (!lua_istable(L, idx)) {
-		if (!lua_isnoneornil(L, idx))
-			luaL_checktype(L, idx, LUA_TTABLE);
+	if (lua_gettop(L) < idx || lua_isnil(L, idx))
 		return false;
-	}
+	luaL_checktype(L, idx, LUA_TTABLE);
 	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
 		if (lua_topointer(L, -2) != m->raw)
 			lb_check_options(L, idx, names);	/* says what is wrong */
