@@ -54,7 +54,7 @@ local QUERIES <const> = {
 -- does not do it.
 local function measure(map, shape, query, engine, cpu)
   local times = {}
-  for i = 0, 3 do
+  for i = 0, 5 do
     local result, ns, cpu_ns = harness.timed(query.run, map, { engine = engine, budget = ALL })
     if not result then return nil end
     if i > 0 then times[i] = cpu and cpu_ns or ns end

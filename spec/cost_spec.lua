@@ -39,6 +39,17 @@ describe("the cost model", function()
     end)
   end
 
+  it("asks more for an entry of a table that no cache holds, but not of an array", function()
+    for _, engine in ipairs { "kernel", "batch" } do
+      local function entry(n, hashed)
+        return cost.run(engine, size { entries = n, max_entries = n, hashed = hashed, rows = 0,
+          tables = 0, matches = 0, ncpu = 0, sums = 0 }) / n
+      end
+      assert(entry(8000000, true) > 1.2 * entry(100000, true), engine)
+      assert(math.abs(entry(8000000, false) - entry(100000, false)) < 1, engine)
+    end
+  end)
+
   it("divides the work of the batch engine by its workers", function()
     assert.equal(cost.run("batch", size()) // 4, cost.run("batch", size { workers = 4 }))
     assert.equal(cost.run("kernel", size()), cost.run("kernel", size { workers = 4 }))

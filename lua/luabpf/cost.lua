@@ -6,19 +6,20 @@
 --
 -- A run in an engine is made of terms, each so many times something that has a
 -- price: calls; entries and their bytes, in the kernel those of arrays (index)
--- apart; empty buckets passed; values of CPUs read for sums; rows copied out,
--- their bytes, rows handed to Lua as tables; entries deleted.
+-- apart; on top, entries that caches do not hold (far); empty buckets passed;
+-- values of CPUs read for sums; rows copied out, their bytes, rows handed to Lua
+-- as tables; entries deleted. Prices lie between what quiet and busy runs took.
 
 local cost = {}
 
 --- The prices by engine; ns. bench/fit.lua prints what they are on a machine.
 cost.prices = {
-  kernel = { call = 5000, entry = 110, index = 15, byte = 0.09, bucket = 15, cpu = 75,
-    delete = 150, delete_unallocated = 350, row = 12, row_byte = 0.1, table = 150 },
-  batch = { call = 8000, entry = 330, byte = 0.17, bucket = 1.1, cpu = 62, delete = 560, row = 10,
-    row_byte = 0.1, table = 200 },
-  walk = { call = 0, entry = 2600, byte = 0, bucket = 5, cpu = 62, delete = 10000, row = 10,
-    row_byte = 0.1, table = 200 },
+  kernel = { call = 4000, entry = 88, far = 83, index = 14, byte = 0.045, bucket = 20, cpu = 64,
+    delete = 165, delete_unallocated = 580, row = 16, row_byte = 0.1, table = 90 },
+  batch = { call = 8000, entry = 275, far = 210, byte = 0.18, bucket = 2.7, cpu = 62, delete = 600,
+    row = 10, row_byte = 0.1, table = 370 },
+  walk = { call = 0, entry = 2950, far = 0, byte = 0, bucket = 4, cpu = 62, delete = 3500, row = 10,
+    row_byte = 0.1, table = 350 },
 }
 
 --- What loading a program takes; ns.
@@ -28,6 +29,9 @@ cost.load = 400000
 local MOST_BUCKETS <const> = 1 << 32
 -- Entries of a batch.
 local BATCH <const> = 4096
+-- What a hash table keeps for an entry beside key and value (kernel/bpf/hashtab.c, struct
+-- htab_elem, and its bucket), and what of it a processor's last cache holds, about; bytes.
+local OVERHEAD <const>, CACHE <const> = 64, 32 << 20
 
 -- Empty buckets of a hash table, whose number is a power of two. Other types have none to pass
 -- over.
@@ -38,9 +42,18 @@ local function empty_buckets(size)
   return math.max(n - size.entries, 0)
 end
 
+-- Entries of a hash table that are read from memory: as many as if the cache were as good for any
+-- size. An array's come in order, ahead of their use.
+local function far_entries(size)
+  if not size.hashed then return 0 end
+  local bytes = size.entries * (size.entry_bytes + OVERHEAD)
+  return size.entries * bytes / (bytes + CACHE)
+end
+
 -- What is the same in all engines.
 local function common_terms(size)
   return { entry = size.entries, byte = size.entries * size.entry_bytes,
+    far = far_entries(size),
     bucket = empty_buckets(size), row = size.rows, row_byte = size.rows * size.row_bytes,
     table = size.tables, delete = size.deletes and size.matches or 0 }
 end
