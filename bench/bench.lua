@@ -14,7 +14,8 @@
 --   PATTERN      only the figures and tables whose name has this Lua pattern
 --
 -- Both sides of a figure (figures.lua) take turns, C first; each side's time is
--- the median of its runs. Every result is compared with the other side's: a
+-- the median of its runs, of which there are up to three times as many where
+-- they lie more than a tenth apart. Every result is compared with the other side's: a
 -- wrong one ends the benchmark with exit status 1. Times decide nothing: a
 -- figure beyond its limit prints MISS.
 
@@ -65,18 +66,37 @@ local values = {
   added = function(ours, base) return ours - base end,
 }
 
+-- On a machine with other work: a side's times that lie further apart, as a part of their median,
+-- are worth more turns, up to so many times the number.
+local WIDE <const>, MORE <const> = 0.1, 3
+
+local function settled(lists)
+  for _, list in ipairs(lists) do
+    if select(2, harness.median(list)) > WIDE then return false end
+  end
+  return true
+end
+
+-- Takes turns: the times of both sides.
+local function take_turns(bench, figure)
+  local base_times, times = {}, {}
+  local least = figure.once and 1 or bench.runs
+  local most = figure.once and 1 or MORE * least
+  repeat
+    turn(bench, figure, base_times, times, bench.cpu and not figure.threads)
+  until #times == most or #times >= least and settled { base_times, times }
+  return base_times, times
+end
+
 -- Fills in the times of both sides, per entry.
 local function measure_turns(bench, figure, result)
-  local base_times, times = {}, {}
-  for _ = 1, figure.once and 1 or bench.runs do
-    turn(bench, figure, base_times, times, bench.cpu and not figure.threads)
-  end
+  local base_times, times = take_turns(bench, figure)
   local n = figure.per and figure.per(bench) or bench.entries
   local base_n = figure.base_per and figure.base_per(bench) or n
   local base, ours
   base, result.base_spread = harness.median(base_times)
   ours, result.spread = harness.median(times)
-  result.base, result.ours = base / base_n, ours / n
+  result.base, result.ours, result.runs = base / base_n, ours / n, #times
   result.against = figure.base and "before" or "C"
   return values[result.unit](result.ours, result.base)
 end
@@ -106,8 +126,8 @@ end
 -- ---- printing -----------------------------------------------------------------
 
 local function both(f, base, ours)
-  return ("%s %.0f ns ±%.0f%%, %s %.0f ns ±%.0f%%"):format(base, f.base, f.base_spread * 50, ours,
-    f.ours, f.spread * 50)
+  return ("%s %.0f ns ±%.0f%%, %s %.0f ns ±%.0f%%, %d runs"):format(base, f.base,
+    f.base_spread * 50, ours, f.ours, f.spread * 50, f.runs)
 end
 
 local words = {

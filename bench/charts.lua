@@ -239,7 +239,8 @@ figures mean for maps and fleets that are larger than this machine.
 
 %s
 
-The figures are medians of %d runs. Each is compared with a program in C over libbpf
+The figures are medians of %d runs, or of up to three times as many where runs lie more than a
+tenth apart. Each is compared with a program in C over libbpf
 (`bench/c_baseline.c`) that does the same work on the same map, or with another way of luabpf; both
 sides take turns, so that what disturbs one disturbs the other. Trust the ratios more than the
 nanoseconds: on a machine with other work the latter differ by half from run to run, and figures
