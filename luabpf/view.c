@@ -27,6 +27,8 @@ struct view {
 	/* Of a root. */
 	bool active;
 	uint32_t index;
+	/* By field, the string that is its name as lua_topointer gives it: Lua has one for equal texts. */
+	const void *names[];
 };
 
 static const char view_magic;
@@ -41,7 +43,7 @@ static struct view *self(lua_State *L)
 {
 	struct view *v = lua_touserdata(L, 1);
 
-	if (!v || lua_rawlen(L, 1) != sizeof(*v) || v->magic != &view_magic)
+	if (!v || lua_rawlen(L, 1) < sizeof(*v) || v->magic != &view_magic)
 		luaL_typeerror(L, 1, LB_VIEW);
 	return v;
 }
@@ -60,9 +62,10 @@ static const uint8_t *address(lua_State *L, const struct view *v)
 
 static struct view *new_view(lua_State *L, const struct lb_batch *b, const struct lb_type *type)
 {
-	struct view *v = lua_newuserdatauv(L, sizeof(*v), UVALUES);
+	size_t size = sizeof(struct view) + type->nmembers * sizeof(void *);
+	struct view *v = lua_newuserdatauv(L, size, UVALUES);
 
-	memset(v, 0, sizeof(*v));
+	memset(v, 0, size);
 	v->magic = &view_magic;
 	v->batch = b;
 	v->root = v;
@@ -74,13 +77,17 @@ static struct view *new_view(lua_State *L, const struct lb_batch *b, const struc
 	return v;
 }
 
-/* Gives the view at the top the table of its fields: name -> number, from 1. */
-static void set_names(lua_State *L, const struct lb_type *t)
+/* Gives the view at the top the table of its fields, name -> number, from 1, which keeps names. */
+static void set_names(lua_State *L, struct view *v)
 {
+	const struct lb_type *t = v->type;
+
 	lua_createtable(L, 0, (int)t->nmembers);
 	for (uint32_t i = 0; i < t->nmembers; i++) {
+		lua_pushstring(L, t->members[i].name);
+		v->names[i] = lua_topointer(L, -1);
 		lua_pushinteger(L, (lua_Integer)i + 1);
-		lua_setfield(L, -2, t->members[i].name);
+		lua_rawset(L, -3);
 	}
 	lua_setiuservalue(L, -2, NAMES);
 }
@@ -105,7 +112,7 @@ static void push_inner(lua_State *L, const struct view *outer, const struct lb_t
 	v->offset = outer->offset + offset;
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, OWNER);
-	set_names(L, type);
+	set_names(L, v);
 	lua_pushvalue(L, 2);
 	lua_pushvalue(L, -2);
 	lua_rawset(L, -4);
@@ -154,22 +161,39 @@ static int index_cpu(lua_State *L, const struct view *v)
 	return 1;
 }
 
-static int view_index(lua_State *L)
+/* The field that the name at index 2 is of: long names are several strings for equal texts. */
+static const struct lb_member *find_member(lua_State *L, const struct view *v)
 {
-	struct view *v = self(L);
 	lua_Integer i;
 
-	lua_settop(L, 2);
-	if (v->ncpu)
-		return index_cpu(L, v);
 	lua_getiuservalue(L, 1, NAMES);
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, -2) != LUA_TNUMBER)
-		return luaL_error(L, "no field '%s' in %s", luaL_tolstring(L, 2, NULL),
-				  v->is_value ? "value" : "key");
+		luaL_error(L, "no field '%s' in %s", luaL_tolstring(L, 2, NULL),
+			   v->is_value ? "value" : "key");
 	i = lua_tointeger(L, -1);
 	lua_settop(L, 2);
-	push_member(L, v, &v->type->members[i - 1]);
+	return &v->type->members[i - 1];
+}
+
+static int view_index(lua_State *L)
+{
+	struct view *v = self(L);
+	const void *name = lua_topointer(L, 2);
+	uint32_t i = 0;
+
+	if (v->ncpu) {
+		lua_settop(L, 2);
+		return index_cpu(L, v);
+	}
+	while (i < v->type->nmembers && v->names[i] != name)
+		i++;
+	if (i < v->type->nmembers) {
+		push_member(L, v, &v->type->members[i]);
+	} else {
+		lua_settop(L, 2);
+		push_member(L, v, find_member(L, v));
+	}
 	return 1;
 }
 
@@ -343,67 +367,77 @@ static void push_root(lua_State *L, int arg, bool is_value)
 	v->size = shape->stride;
 	lua_pushvalue(L, arg);
 	lua_setiuservalue(L, -2, OWNER);
-	set_names(L, layout->root);
+	set_names(L, v);
 	lua_insert(L, -2);
 	lua_setiuservalue(L, -2, LAYOUT);
 }
 
+/* Where a loop is; the views are NULL where plain values take their place. */
+struct place {
+	uint32_t i;	/* of the entry that comes next */
+	struct view *key, *value;
+};
+
 /* Upvalues of the loop. */
-enum { BATCH = 1, KEY, VALUE, INDEX, NUPVALUES = INDEX };
+enum { BATCH = 1, KEY, VALUE, PLACE, NUPVALUES = PLACE };
 
-static void move(lua_State *L, int upvalue, uint32_t i, bool active)
+static void move(struct view *v, uint32_t i, bool active)
 {
-	struct view *v = lua_touserdata(L, lua_upvalueindex(upvalue));
-
 	if (v) {
 		v->index = i;
 		v->active = active;
 	}
 }
 
-/* Pushes the view, or what there is instead of one. */
-static void push_part(lua_State *L, const struct lb_batch *b, int upvalue, uint32_t i)
+static void push_key(lua_State *L, const struct lb_batch *b, const struct view *v, uint32_t i)
 {
-	if (!lua_isnil(L, lua_upvalueindex(upvalue)))
-		lua_pushvalue(L, lua_upvalueindex(upvalue));
-	else if (upvalue == VALUE)
-		lb_batch_push_value(L, b, i);
+	if (v)
+		lua_pushvalue(L, lua_upvalueindex(KEY));
 	else if (b->map->key.size)
 		lb_batch_push_key(L, b, i);
 	else
 		lua_pushinteger(L, (lua_Integer)i + 1);
 }
 
+static void push_value(lua_State *L, const struct lb_batch *b, const struct view *v, uint32_t i)
+{
+	if (v)
+		lua_pushvalue(L, lua_upvalueindex(VALUE));
+	else
+		lb_batch_push_value(L, b, i);
+}
+
 static int views_step(lua_State *L)
 {
 	const struct lb_batch *b = lua_touserdata(L, lua_upvalueindex(BATCH));
-	lua_Integer i = lua_tointeger(L, lua_upvalueindex(INDEX));
-	bool more;
+	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
+	uint32_t i = at->i;
 
 	if (!lb_batch_valid(b))
 		return luaL_error(L, "the batch is stale: its iterator moved on or was closed");
-	while (i < b->n && !lb_batch_has(b, (uint32_t)i))
+	while (i < b->n && !lb_batch_has(b, i))
 		i++;
-	more = i < b->n;
-	move(L, KEY, (uint32_t)i, more);
-	move(L, VALUE, (uint32_t)i, more);
-	if (!more)
+	move(at->key, i, i < b->n);
+	move(at->value, i, i < b->n);
+	if (i >= b->n)
 		return 0;
-	lua_pushinteger(L, i + 1);
-	lua_replace(L, lua_upvalueindex(INDEX));
+	at->i = i + 1;
 	lb_batch_hold(b);
-	push_part(L, b, KEY, (uint32_t)i);
-	push_part(L, b, VALUE, (uint32_t)i);
+	push_key(L, b, at->key, i);
+	push_value(L, b, at->value, i);
 	lb_batch_release(b);
 	return 2;
 }
 
 int lb_views(lua_State *L, int arg)
 {
+	struct place *at;
+
 	lua_pushvalue(L, arg);
 	push_root(L, arg, false);
 	push_root(L, arg, true);
-	lua_pushinteger(L, 0);
+	at = lua_newuserdatauv(L, sizeof(*at), 0);
+	*at = (struct place){ .key = lua_touserdata(L, -3), .value = lua_touserdata(L, -2) };
 	lua_pushcclosure(L, views_step, NUPVALUES);
 	return 1;
 }

@@ -334,6 +334,19 @@ describe("views", function()
     assert.equal("luabpf.view (stale)", tostring(first_key))
   end)
 
+  it("find fields by any string that is their name, short or long", function()
+    local long = ("n"):rep(60)
+    local map = helper.map { value = { "u32 a", "u32 " .. long, "u32 b" } }
+    map:update(1, { a = 10, [long] = 20, b = 30 })
+    for _, value in map:views() do
+      assert.equal(10, value[("A"):lower()])
+      assert.equal(20, value[("n"):rep(30) .. ("n"):rep(30)])
+      assert.equal(30, value["b"])
+      assert.error_matches(function() return value[long .. "n"] end, "no field 'n+' in value")
+      assert.error_matches(function() return value[7] end, "no field '7' in value")
+    end
+  end)
+
   it("refuse unknown fields and writing", function()
     for key, value in structs():views() do
       assert.error_matches(function() return value.byts end, "no field 'byts' in value")
