@@ -67,8 +67,8 @@ local values = {
 }
 
 -- On a machine with other work: a side's times that lie further apart, as a part of their median,
--- are worth more turns, up to so many times the number.
-local WIDE <const>, MORE <const> = 0.1, 3
+-- are worth more turns, up to so many times the number, and for so long (ns).
+local WIDE <const>, MORE <const>, LONG <const> = 0.1, 3, 20000000000
 
 local function settled(lists)
   for _, list in ipairs(lists) do
@@ -82,9 +82,11 @@ local function take_turns(bench, figure)
   local base_times, times = {}, {}
   local least = figure.once and 1 or bench.runs
   local most = figure.once and 1 or MORE * least
+  local began = bpf.now()
   repeat
     turn(bench, figure, base_times, times, bench.cpu and not figure.threads)
-  until #times == most or #times >= least and settled { base_times, times }
+  until #times == most
+    or #times >= least and (bpf.now() - began > LONG or settled { base_times, times })
   return base_times, times
 end
 
@@ -126,8 +128,8 @@ end
 -- ---- printing -----------------------------------------------------------------
 
 local function both(f, base, ours)
-  return ("%s %.0f ns ±%.0f%%, %s %.0f ns ±%.0f%%, %d runs"):format(base, f.base,
-    f.base_spread * 50, ours, f.ours, f.spread * 50, f.runs)
+  return ("%s %.0f ns ±%.0f%%, %s %.0f ns ±%.0f%%, %d run%s"):format(base, f.base,
+    f.base_spread * 50, ours, f.ours, f.spread * 50, f.runs, f.runs == 1 and "" or "s")
 end
 
 local words = {

@@ -255,6 +255,11 @@ need CPUs that nobody else uses.
 
 %s
 
+Two lines tell what tables cost rather than luabpf, and are beyond their limits wherever Lua makes
+tables as slowly as here: what decoding adds, of which the line after it says how much tables made
+by Lua's own constructors add, and a lookup whose key and value are tables, which is as dear as
+packing and unpacking by hand. Keys and values that are numbers or binary strings need none.
+
 ## Reading a map
 
 ![By batch size](charts/sizes.svg)

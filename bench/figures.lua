@@ -203,10 +203,16 @@ local function small(bench)
 end
 
 -- The same map as bytes: keys and values are binary strings.
-local function small_bytes(bench)
-  bench.small = bench:context(10)
+local function open_bytes(bench)
   bench.small_map = assert(bpf.open { path = bench.small.pin, key = "bytes[16]",
     value = "bytes[32]" })
+end
+
+local function close_bytes(bench) bench.small_map:close() end
+
+local function small_bytes(bench)
+  bench.small = bench:context(10)
+  open_bytes(bench)
   bench.small_keys = {}
   for key in bench.small.c:give("first keys"):gmatch(("."):rep(16)) do
     table.insert(bench.small_keys, key)
@@ -229,6 +235,30 @@ local function lookups(name, figure, map_of, bytes_of)
   return figure
 end
 
+-- The bytes of the first keys' values, summed up; lookup(key) gives the value as a table.
+local function sum_small(bench, lookup)
+  local keys, bytes = bench.small_keys, 0
+  for _ = 1, ROUNDS // #keys do
+    for i = 1, #keys do bytes = bytes + lookup(keys[i]).bytes end
+  end
+  return "bytes=" .. bytes
+end
+
+-- As one would do it who has binary strings only.
+local function lookup_by_hand(bench)
+  local map, pack, unpack = bench.small_map, string.pack, string.unpack
+  return sum_small(bench, function(key)
+    local last_seen, packets, bytes, flags = unpack("=i8i8i8i8", map:lookup(pack("=I4I4I2I2I4",
+      key.src_addr, key.dst_addr, key.src_port, key.dst_port, key.protocol)))
+    return { last_seen = last_seen, packets = packets, bytes = bytes, flags = flags }
+  end)
+end
+
+local function lookup_tables(bench)
+  local map = bench.small.map
+  return sum_small(bench, function(key) return map:lookup(key) end)
+end
+
 local function ten_numbers(bench)
   bench.numbers = assert(bpf.create { type = "hash", key = "u32", value = "u64",
     max_entries = 10 })
@@ -243,11 +273,14 @@ local function lookup_numbers(bench)
   return "sum=" .. all
 end
 
--- Nanoseconds of counting so many times by a condition.
+-- Nanoseconds of counting so many times by a condition that has not been used before.
 local function count_small(times)
+  local least = 0
   return function(bench)
+    least = least + 1
+    local condition = "value.bytes >= " .. least
     local _, ns, cpu_ns = harness.timed(function()
-      for _ = 1, times do bench.small.map:count "value.bytes > 0" end
+      for _ = 1, times do bench.small.map:count(condition) end
     end)
     return (bench.cpu and cpu_ns or ns) / times
   end
@@ -401,16 +434,18 @@ return {
     per = function() return ROUNDS end,
     task = function(bench) return ("numbers %d"):format(bench.numbers:info().id) end,
     run = lookup_numbers, finish = function(bench) bench.numbers:close() end },
-  lookups("binary strings", { prepare = small_bytes,
-    finish = function(bench) bench.small_map:close() end },
+  lookups("binary strings", { prepare = small_bytes, finish = close_bytes },
     function(bench) return bench.small_map end,
     function(value) return (string.unpack("=i8", value, 17)) end),
   lookups("tables", { prepare = small }, function(bench) return bench.small.map end,
     function(value) return value.bytes end),
+  { name = "10 entries: lookup, tables, against packing by hand", limit = 1.1,
+    prepare = function(bench) small(bench); open_bytes(bench) end, finish = close_bytes,
+    per = function() return ROUNDS end, base = lookup_by_hand, run = lookup_tables },
   { name = "10 entries: first count of a condition", limit = 5000000, unit = "ns", prepare = small,
-    once = true, measure = count_small(1) },
+    measure = count_small(1) },
   { name = "10 entries: later count of a condition", limit = 30000, unit = "ns",
-    prepare = small, measure = count_small(100) },
+    prepare = small, measure = count_small(500) },
   { name = "explain: estimates, the one that is farthest off", limit = 2, unit = "factor",
     once = true, measure = worst_estimate },
 }
