@@ -256,6 +256,23 @@ describe("an export with a checkpoint", function()
     assert.truthy(message:find "regular file")
   end)
 
+  it("is refused before anything is done where it cannot be written", function()
+    local map = filled(10)
+    assert(os.execute(("mkdir '%s'"):format(path "d")))
+    assert(map:export(path "from"))
+    for name, reason in pairs { d = "d: it is no regular file",
+      ["none/c"] = "none/c: No such file or directory" } do
+      for _, call in ipairs { function(options) return map:export(path "x", options) end,
+        function(options) return map:import(path "from", options) end } do
+        local result, message = call { checkpoint = path(name) }
+        assert.is_nil(result)
+        assert.equal(reason, message:sub(-#reason))
+      end
+    end
+    assert.same({ "d", "from" }, names())
+    assert(os.execute(("rmdir '%s'"):format(path "d")))
+  end)
+
   it("has a file of its own, or it would replace what was exported", function()
     local map = filled(10)
     for target, checkpoints in pairs { x = { "x", "./x", "x.part", "x.drain.part" },

@@ -120,12 +120,31 @@ local function is_over(record, target)
     and not core.file_status(outlet.part_of(target, record.identity.drain))
 end
 
---- What the checkpoint says, if there is one. Raises an error object if it is of something else.
+-- Raises an error object where no checkpoint can be written: better now than after an hour. What is
+-- tried is a file beside it, which another process that works on the same one does not touch.
+local function try(self)
+  local place, status, name = self.place, core.file_status(self.path), self.path .. ".try"
+  local file, message, errno = io.open(name, "ab")
+  if file then
+    file:close()
+    os.remove(name)
+    if not status or status.kind == "file" then return end
+    message, errno = "it is no regular file", core.errno.EINVAL
+  end
+  place.name = self.path
+  place:refuse(message:gsub("^.*: ", ""), errno)
+end
+
+--- What the checkpoint says, if there is one. Raises an error object if it is of something else,
+-- and if there is none and cannot be.
 -- @treturn table|nil offset, crc, inode, device, entries, ..., cursor; phase. nil too where it is
 --   of an export that is over: what it was of does not matter any more
 function checkpoint:load()
   self.text = read_text(self)
-  if not self.text then return nil end
+  if not self.text then
+    try(self)
+    return nil
+  end
   local record = parse(self.text)
   if not record then self:refuse("it is no checkpoint, or damaged", core.errno.EBADMSG) end
   if is_over(record, self.place.path) then return nil end
