@@ -134,6 +134,20 @@ describe("open", function()
     map:unpin()
   end)
 
+  it("takes options after a path, name or id", function()
+    local path = helper.pin()
+    local map = helper.map { pin = path, key_size = 4, value_size = 8 }
+    local info = map:info()
+    map:update(("k"):rep(4), ("v"):rep(8))
+    for _, which in ipairs { path, info.name, info.id } do
+      local again <close> = assert(bpf.open(which, { key = "char[4]", value = "char[8]",
+        readonly = true }))
+      assert.equal("vvvvvvvv", again:lookup "kkkk")
+      assert.equal(bpf.errno.EPERM, select(3, again:update("a", "b")))
+    end
+    map:unpin()
+  end)
+
   it("keeps a pinned map after its handle", function()
     local path = helper.pin()
     do
@@ -182,6 +196,9 @@ describe("open", function()
     assert.error_matches(function() bpf.open { id = 1, fd = 2 } end, "one of path, name, id and fd")
     assert.error_matches(function() bpf.open { pth = "x" } end, "unknown option 'pth'")
     assert.error_matches(function() bpf.open { id = -1 } end, "option 'id'")
+    assert.error_matches(function() bpf.open("x", { path = "/y" }) end, "unknown option 'path'")
+    assert.error_matches(function() bpf.open("x", 7) end, "table of options expected")
+    assert.error_matches(function() bpf.open({ id = 1 }, { readonly = true }) end, "one table")
     assert.error_matches(function() bpf.open { fd = 1, readonly = true } end, "readonly goes with")
     assert.error_matches(function() bpf.open(true) end, "pin path, name, id or table expected")
   end)

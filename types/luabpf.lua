@@ -45,10 +45,11 @@ local bpf = {}
 ---Opens a map: a pin's path, a map's name (no slash) or id, or options. By name and id it
 ---needs CAP_SYS_ADMIN.
 ---@param what string|integer|luabpf.open_options
+---@param more? luabpf.open_options after a path, name or id: readonly, key, value
 ---@return luabpf.map? map
 ---@return string? message
 ---@return integer? errno
-function bpf.open(what) end
+function bpf.open(what, more) end
 
 ---@class luabpf.create_options
 ---@field type string "hash", "lru_hash", "array", "percpu_hash", ...

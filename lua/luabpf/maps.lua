@@ -182,6 +182,7 @@ end
 
 local OPEN_OPTIONS = { path = "string", name = "string", id = "number", fd = "number",
   readonly = "boolean", key = true, value = true }
+local MORE_OPTIONS = { readonly = "boolean", key = true, value = true }
 
 local function open_name(name, readonly)
   local list, message, errno = core.maps()
@@ -223,19 +224,26 @@ local function typed(given, known, size, what)
   return made
 end
 
+-- What a string or a number names.
+local function way_of(which)
+  if type(which) == "string" then return which:find("/", 1, true) and "path" or "name" end
+  if math.type(which) then return "id" end
+  error(("open: pin path, name, id or table expected, got %s"):format(type(which)), 3)
+end
+
 --- Opens a map that exists.
 -- @tparam string|integer|table which a pin path (it has a slash), a name, an id; or a table:
 --   path, name, id or fd (a descriptor, which stays the caller's); readonly: for reading only;
 --   key, value: layouts; over BTF they change the types of the fields they name.
+-- @tparam[opt] table more after a path, name or id: readonly, key, value
 -- @treturn luabpf.map|nil, message, errno. By name or id: needs CAP_SYS_ADMIN.
-function maps.open(which)
+function maps.open(which, more)
   local given = which
-  if type(which) == "string" then
-    given = which:find("/", 1, true) and { path = which } or { name = which }
-  elseif math.type(which) then
-    given = { id = which }
-  elseif type(which) ~= "table" then
-    error(("open: pin path, name, id or table expected, got %s"):format(type(which)), 2)
+  if type(which) ~= "table" then
+    given = { [way_of(which)] = which }
+    for name, value in pairs(options.check("open", more, MORE_OPTIONS)) do given[name] = value end
+  elseif more ~= nil then
+    error("open: options go into the one table that is given", 2)
   end
   given = options.check("open", given, OPEN_OPTIONS)
   local map, message, errno = open_source(given)
