@@ -3,7 +3,22 @@
 -- A sweeper: takes what is idle out of the table of a tracker that was started
 -- with a pin, again and again.
 --
---   lua5.4 sweep.lua PIN [IDLE [EVERY [ROUNDS]]]     lua5.4 sweep.lua /sys/fs/bpf/conns 5m 30s
+--   lua5.4 sweep.lua [PIN [IDLE [EVERY [ROUNDS]]]]   lua5.4 sweep.lua /sys/fs/bpf/conns 5m 30s
+
+local USAGE <const> = [=[
+lua5.4 sweep.lua [PIN [IDLE [EVERY [ROUNDS]]]]
+
+Deletes idle connections from the table of a tracker that was started with a pin.
+
+  PIN     where the tracker is pinned (/sys/fs/bpf/conns)
+  IDLE    how long a connection may be silent (5m)
+  EVERY   the time between two sweeps (30s)
+  ROUNDS  how many sweeps (until it is interrupted)]=]
+
+if arg[1] == "--help" or arg[1] == "-h" then
+  print(USAGE)
+  os.exit()
+end
 
 local bpf = require "luabpf"
 local conntrack = require "luabpf.conntrack"

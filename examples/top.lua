@@ -6,6 +6,20 @@
 --
 -- Without a PIN it starts a tracker of its own, on the whole machine.
 
+local USAGE <const> = [=[
+lua5.4 top.lua [PIN [EVERY [ROUNDS]]]
+
+Shows the connections that sent the most since the last look, and bytes a second.
+
+  PIN     where a tracker is pinned; without one a tracker is started, on the whole machine
+  EVERY   the time between two looks (2s)
+  ROUNDS  how many looks (until it is interrupted)]=]
+
+if arg[1] == "--help" or arg[1] == "-h" then
+  print(USAGE)
+  os.exit()
+end
+
 local bpf = require "luabpf"
 local conntrack = require "luabpf.conntrack"
 local show = require "luabpf.show"

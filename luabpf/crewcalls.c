@@ -138,7 +138,7 @@ static int crew_new(lua_State *L)
 		spec.batch_size = LB_MAX_CALL;
 	err = lb_crew_start(&c->c, &spec);
 	if (err) {
-		lb_map_fail(L, c->map, "scan", -err);
+		lb_map_fail(L, c->map, err == -EAGAIN ? "scan: threads" : "scan", -err);
 		return lb_throw(L);
 	}
 	c->open = true;

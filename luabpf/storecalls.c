@@ -76,7 +76,7 @@ static int store_new(lua_State *L)
 	spec.value = m->value.type;
 	err = lb_store_start(&st->s, &spec);
 	if (err) {
-		lb_map_fail(L, m, "import", -err);
+		lb_map_fail(L, m, err == -EAGAIN ? "import: threads" : "import", -err);
 		return lb_throw(L);
 	}
 	st->open = true;

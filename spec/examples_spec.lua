@@ -90,6 +90,17 @@ describe("the scripts for a pinned tracker", function()
     cgroup:close()
   end)
 
+  it("say how they are used", function()
+    for _, name in ipairs { "sweep.lua", "top.lua" } do
+      local text, ok = run(name, "--help")
+      assert.is_true(ok, text)
+      assert.equal("lua5.4 " .. name .. " [PIN", text:sub(1, #name + 12))
+      for _, argument in ipairs { "PIN", "EVERY", "ROUNDS" } do
+        assert.matches("\n  " .. argument .. " +%l", text)
+      end
+    end
+  end)
+
   it("sweep.lua deletes what is idle", function()
     local now, list = bpf.now(), {}
     for i = 1, 10 do
