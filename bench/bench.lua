@@ -14,8 +14,10 @@
 --   PATTERN      only the figures and tables whose name has this Lua pattern
 --
 -- Both sides of a figure (figures.lua) take turns, C first; each side's time is
--- the median of its runs, of which there are up to three times as many where
--- they lie more than a tenth apart. Every result is compared with the other side's: a
+-- the median of its runs. A loop of plain Lua is timed before and after each: on
+-- a machine with other work there are up to three times as many turns, and the
+-- runs are those of the turns in which that loop was slowed down least. Every
+-- result is compared with the other side's: a
 -- wrong one ends the benchmark with exit status 1. Times decide nothing: a
 -- figure beyond its limit prints MISS.
 
@@ -48,16 +50,18 @@ local function run_base(bench, figure)
   return c:task(type(task) == "function" and task(bench) or task)
 end
 
--- One turn of each side; the map is as before afterwards.
-local function turn(bench, figure, base_times, times, cpu)
+-- One turn of each side, and the machine's slowest pace meanwhile; the map is as before afterwards.
+local function turn(bench, figure, cpu)
   local between = figure.between or function() end
+  local pace = harness.pace()
   local expected, base_ns, base_cpu = run_base(bench, figure)
   between(bench)
+  pace = math.max(pace, (harness.pace()))
   local result, ns, cpu_ns = harness.timed(figure.run, bench)
   between(bench)
-  base_times[#base_times + 1] = cpu and base_cpu or base_ns
-  times[#times + 1] = cpu and cpu_ns or ns
   compare(figure, result, expected)
+  return { base = cpu and base_cpu or base_ns, ours = cpu and cpu_ns or ns,
+    pace = math.max(pace, (harness.pace())) }
 end
 
 local values = {
@@ -66,39 +70,43 @@ local values = {
   added = function(ours, base) return ours - base end,
 }
 
--- On a machine with other work: a side's times that lie further apart, as a part of their median,
--- are worth more turns, up to so many times the number, and for so long (ns).
-local WIDE <const>, MORE <const>, LONG <const> = 0.1, 3, 20000000000
+-- Turns count while the machine's pace is so near its best. Until there are enough of them more are
+-- taken, up to so many times the number, and for so long (ns).
+local QUIET <const>, MORE <const>, LONG <const> = 1.2, 3, 45000000000
 
-local function settled(lists)
-  for _, list in ipairs(lists) do
-    if select(2, harness.median(list)) > WIDE then return false end
+-- How many turns no other work disturbed, as far as one can tell.
+local function quiet(turns)
+  local n, _, best = 0, harness.pace()
+  for _, one in ipairs(turns) do
+    if one.pace <= QUIET * best then n = n + 1 end
   end
-  return true
+  return n
 end
 
--- Takes turns: the times of both sides.
+-- Takes turns: the times of both sides in those that were disturbed least, and how many it took.
 local function take_turns(bench, figure)
-  local base_times, times = {}, {}
+  local turns, began = {}, bpf.now()
   local least = figure.once and 1 or bench.runs
   local most = figure.once and 1 or MORE * least
-  local began = bpf.now()
   repeat
-    turn(bench, figure, base_times, times, bench.cpu and not figure.threads)
-  until #times == most
-    or #times >= least and (bpf.now() - began > LONG or settled { base_times, times })
-  return base_times, times
+    turns[#turns + 1] = turn(bench, figure, bench.cpu and not figure.threads)
+  until #turns == most or quiet(turns) >= least
+    or #turns >= least and bpf.now() - began > LONG
+  table.sort(turns, function(a, b) return a.pace < b.pace end)
+  local base_times, times = {}, {}
+  for i = 1, least do base_times[i], times[i] = turns[i].base, turns[i].ours end
+  return base_times, times, #turns
 end
 
 -- Fills in the times of both sides, per entry.
 local function measure_turns(bench, figure, result)
-  local base_times, times = take_turns(bench, figure)
+  local base_times, times, turns = take_turns(bench, figure)
   local n = figure.per and figure.per(bench) or bench.entries
   local base_n = figure.base_per and figure.base_per(bench) or n
   local base, ours
   base, result.base_spread = harness.median(base_times)
   ours, result.spread = harness.median(times)
-  result.base, result.ours, result.runs = base / base_n, ours / n, #times
+  result.base, result.ours, result.turns = base / base_n, ours / n, turns
   result.against = figure.base and "before" or "C"
   return values[result.unit](result.ours, result.base)
 end
@@ -128,8 +136,8 @@ end
 -- ---- printing -----------------------------------------------------------------
 
 local function both(f, base, ours)
-  return ("%s %.0f ns ±%.0f%%, %s %.0f ns ±%.0f%%, %d run%s"):format(base, f.base,
-    f.base_spread * 50, ours, f.ours, f.spread * 50, f.runs, f.runs == 1 and "" or "s")
+  return ("%s %.0f ns ±%.0f%%, %s %.0f ns ±%.0f%%, %d turn%s"):format(base, f.base,
+    f.base_spread * 50, ours, f.ours, f.spread * 50, f.turns, f.turns == 1 and "" or "s")
 end
 
 local words = {
