@@ -243,10 +243,11 @@ The figures are medians of %d runs. Each is compared with a program in C over li
 (`bench/c_baseline.c`) that does the same work on the same map, or with another way of luabpf; both
 sides take turns, so that what disturbs one disturbs the other. A loop of plain Lua is timed before
 and after each side: where it is slowed down by other work, up to three times as many turns are
-taken, and those count in which it was slowed down least, whatever the two sides took. Trust the ratios more than the
-nanoseconds: on a machine with other work the latter differ by half from run to run, and figures
-close to their limit then pass once and miss once. Several threads are measured by the clock, and
-need CPUs that nobody else uses.
+taken, and those count in which it was slowed down least, whatever the two sides took.
+
+Trust the ratios more than the nanoseconds: on a machine with other work the latter differ by half
+from run to run, and figures close to their limit then pass once and miss once. Several threads are
+measured by the clock, and need CPUs that nobody else uses.
 
 ## What luabpf is held to
 
