@@ -162,22 +162,6 @@ const char *lb_kind_name(enum lb_kind kind)
 
 /* ---- raw access ------------------------------------------------------- */
 
-void lb_store_int(void *p, const struct lb_type *type, uint64_t v)
-{
-	if (type->big)
-		v = htobe64(v << (64 - 8 * type->size));
-	switch (type->size) {	/* as in lb_load_int */
-	case 4:
-		memcpy(p, &v, 4);
-		break;
-	case 8:
-		memcpy(p, &v, 8);
-		break;
-	default:
-		memcpy(p, &v, type->size);
-	}
-}
-
 uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed)
 {
 	const uint8_t *first = (const uint8_t *)p + bit / 8;

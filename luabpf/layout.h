@@ -143,7 +143,25 @@ static inline uint64_t lb_load_int(const void *p, const struct lb_type *type)
 	return v;
 }
 
-void lb_store_int(void *p, const struct lb_type *type, uint64_t v);
+static inline void lb_store_int(void *p, const struct lb_type *type, uint64_t v)
+{
+	if (type->big)
+		v = htobe64(v << (64 - 8 * type->size));
+	switch (type->size) {
+	case 2:
+		memcpy(p, &v, 2);
+		break;
+	case 4:
+		memcpy(p, &v, 4);
+		break;
+	case 8:
+		memcpy(p, &v, 8);
+		break;
+	default:
+		memcpy(p, &v, type->size);
+	}
+}
+
 uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed);
 void lb_store_bits(void *p, uint32_t bit, uint32_t bits, uint64_t v);
 
