@@ -242,20 +242,27 @@ void lb_out_close(struct lb_outfile *o)
 
 /* ---- names ------------------------------------------------------------------------- */
 
+/* The folder of a name, malloc'd; NULL: out of memory. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
 /* Makes the folder of a name remember it. A folder that cannot be synced is none of ours. */
 static void sync_folder(const char *path)
 {
-	char *copy = strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
-	int fd;
+	char *folder = folder_of(path);
+	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	if (slash)
-		slash[slash == copy] = '\0';
-	fd = copy ? open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (fd >= 0) {
 		fsync(fd);
 		close(fd);
 	}
-	free(copy);
+	free(folder);
 }
 
 int lb_out_rename(const char *from, const char *to)
@@ -266,13 +273,47 @@ int lb_out_rename(const char *from, const char *to)
 	return 0;
 }
 
+/* The name of what is written before it takes a file's place. */
+static int name_beside(char *beside, size_t room, const char *path)
+{
+	return (size_t)snprintf(beside, room, "%s.new", path) < room ? 0 : -ENAMETOOLONG;
+}
+
+/* 0 for a regular file, or for none where one could be. */
+static int check_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOENT && *path ? 0 : -errno;
+	return S_ISREG(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+}
+
+int lb_out_can_replace(const char *path)
+{
+	char beside[4096], *folder;
+	int err = name_beside(beside, sizeof(beside), path);
+
+	if (!err)
+		err = check_file(path);
+	if (!err)
+		err = check_file(beside);
+	if (err)
+		return err;
+	folder = folder_of(path);
+	err = !folder ? -ENOMEM
+	      : faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+	free(folder);
+	return err;
+}
+
 int lb_out_replace(const char *path, const char *text, size_t n)
 {
 	char beside[4096];
-	int fd, err;
+	int fd, err = name_beside(beside, sizeof(beside), path);
 
-	if ((size_t)snprintf(beside, sizeof(beside), "%s.new", path) >= sizeof(beside))
-		return -ENAMETOOLONG;
+	if (err)
+		return err;
 	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -errno;

@@ -66,5 +66,7 @@ void lb_out_close(struct lb_outfile *o);
 int lb_out_rename(const char *from, const char *to);
 /* Puts text into a file under that name as a whole, whatever happens meanwhile. */
 int lb_out_replace(const char *path, const char *text, size_t n);
+/* 0 if it could be replaced, or made, as far as one can tell without writing; else -errno. */
+int lb_out_can_replace(const char *path);
 
 #endif

@@ -15,7 +15,8 @@
  *	next = out:rows(w, batch or rows, from)		until the buffer is full, if it is taken
  *	out:flush() out:sync() out:seek(offset, crc) out:position() out:take() out:fd() out:close()
  *
- *	core.rename(from, to) core.replace_file(path, text) core.file_status(path) core.crc32c(text)
+ *	core.rename(from, to) core.replace_file(path, text) core.can_replace(path)
+ *	core.file_status(path) core.crc32c(text)
  *
  * What the system refuses gives nil, reason, errno.
  */
@@ -382,6 +383,12 @@ static int file_replace(lua_State *L)
 	return done(L, lb_out_replace(luaL_checkstring(L, 1), text, n));
 }
 
+/* core.can_replace(path): true, or why replace_file could not. Writes nothing. */
+static int file_can_replace(lua_State *L)
+{
+	return done(L, lb_out_can_replace(luaL_checkstring(L, 1)));
+}
+
 /*
  * core.file_status(path): { kind = "file", "folder" or "device", size, device,
  * inode, modified (ns) }
@@ -450,6 +457,7 @@ static const luaL_Reg functions[] = {
 	{ "output", output_new },
 	{ "rename", file_rename },
 	{ "replace_file", file_replace },
+	{ "can_replace", file_can_replace },
 	{ "file_status", file_status },
 	{ "crc32c", text_sum },
 	{ NULL, NULL },

@@ -27,7 +27,7 @@ struct view {
 	/* Of a root. */
 	bool active;
 	uint32_t index;
-	/* By field, the string that is its name as lua_topointer gives it: Lua has one for equal texts. */
+	/* By field, its name as lua_topointer gives it: one string for equal texts, if they are short. */
 	const void *names[];
 };
 

@@ -260,17 +260,22 @@ describe("an export with a checkpoint", function()
     local map = filled(10)
     assert(os.execute(("mkdir '%s'"):format(path "d")))
     assert(map:export(path "from"))
-    for name, reason in pairs { d = "d: it is no regular file",
-      ["none/c"] = "none/c: No such file or directory" } do
+    assert(os.execute(("mkdir '%s'"):format(path "c.new")))
+    local long = ("n"):rep(253)
+    for name, reason in pairs { d = "d: Is a directory", c = "c: Is a directory",
+      ["none/c"] = "none/c: No such file or directory", ["from/c"] = "c: Not a directory",
+      [long] = long .. ": File name too long" } do
       for _, call in ipairs { function(options) return map:export(path "x", options) end,
         function(options) return map:import(path "from", options) end } do
-        local result, message = call { checkpoint = path(name) }
+        local result, message, _, report = call { checkpoint = path(name) }
         assert.is_nil(result)
         assert.equal(reason, message:sub(-#reason))
+        assert.equal(0, report.entries or report.inserted)
       end
     end
-    assert.same({ "d", "from" }, names())
-    assert(os.execute(("rmdir '%s'"):format(path "d")))
+    assert.matches(": No such file", select(2, map:export(path "x", { checkpoint = "" })))
+    assert.same({ "c.new", "d", "from" }, names())
+    assert(os.execute(("rmdir '%s' '%s'"):format(path "d", path "c.new")))
   end)
 
   it("has a file of its own, or it would replace what was exported", function()

@@ -120,19 +120,12 @@ local function is_over(record, target)
     and not core.file_status(outlet.part_of(target, record.identity.drain))
 end
 
--- Raises an error object where no checkpoint can be written: better now than after an hour. What is
--- tried is a file beside it, which another process that works on the same one does not touch.
-local function try(self)
-  local place, status, name = self.place, core.file_status(self.path), self.path .. ".try"
-  local file, message, errno = io.open(name, "ab")
-  if file then
-    file:close()
-    os.remove(name)
-    if not status or status.kind == "file" then return end
-    message, errno = "it is no regular file", core.errno.EINVAL
-  end
-  place.name = self.path
-  place:refuse(message:gsub("^.*: ", ""), errno)
+-- Raises an error object where no checkpoint can be written: better now than after an hour.
+local function check(self)
+  local ok, message, errno = core.can_replace(self.path)
+  if ok then return end
+  self.place.name = self.path
+  self.place:refuse(message, errno)
 end
 
 --- What the checkpoint says, if there is one. Raises an error object if it is of something else,
@@ -142,7 +135,7 @@ end
 function checkpoint:load()
   self.text = read_text(self)
   if not self.text then
-    try(self)
+    check(self)
     return nil
   end
   local record = parse(self.text)
