@@ -27,11 +27,19 @@ local function random_bytes(n)
   return table.concat(parts)
 end
 
+local paths = {}
+
 -- A name for a file that goes when the test ends. In memory: thousands are written.
 local function new_path()
   local path = "/dev/shm/" .. helper.name()
-  finally(function() os.remove(path) end)
+  paths[#paths + 1] = path
   return path
+end
+
+local function clean_up()
+  helper.close_all()
+  for _, path in ipairs(paths) do os.remove(path) end
+  paths = {}
 end
 
 -- The map's entries, in a file, by blocks of batch_size.
@@ -107,7 +115,7 @@ local function save_percpu(path, ncpu, packed)
 end
 
 describe("a snapshot", function()
-  after_each(helper.close_all)
+  after_each(clean_up)
 
   for _, kind in ipairs(helper.types) do
     it("of a map of type " .. (kind.label or kind.type) .. " has its entries", function()
@@ -280,7 +288,7 @@ describe("a snapshot", function()
 end)
 
 describe("queries of a snapshot", function()
-  after_each(helper.close_all)
+  after_each(clean_up)
 
   local CONDITIONS <const> = { "value.bytes > 50000", "key.addr in '10.0.0.0/28'",
     "value.change < -20 and value.small ~= 3", "value.inner.list[1] == 7 or value.rest // 2 > 30",
@@ -351,7 +359,7 @@ describe("queries of a snapshot", function()
 end)
 
 describe("a snapshot file", function()
-  after_each(helper.close_all)
+  after_each(clean_up)
 
   it("decodes without the map, in another process", function()
     local map, path = structs(77), new_path()
@@ -433,7 +441,7 @@ describe("a snapshot file", function()
 end)
 
 describe("a damaged snapshot file", function()
-  after_each(helper.close_all)
+  after_each(clean_up)
 
   -- What is read of a file: keys to values, nil where all of it cannot be.
   local function whole(path)
@@ -564,7 +572,7 @@ describe("a damaged snapshot file", function()
 end)
 
 describe("snapshot:diff", function()
-  after_each(helper.close_all)
+  after_each(clean_up)
 
   -- The differences by key: text of the key to text of the rest.
   local function differences(new, old, given)
@@ -694,7 +702,7 @@ describe("snapshot:diff", function()
 end)
 
 describe("bpf.create{ from = snapshot }", function()
-  after_each(helper.close_all)
+  after_each(clean_up)
 
   for _, kind in ipairs(helper.types) do
     it("makes a map of type " .. (kind.label or kind.type) .. " again", function()
@@ -843,7 +851,7 @@ describe("bpf.create{ from = snapshot }", function()
 end)
 
 describe("docs/snapshot-format.md", function()
-  after_each(helper.close_all)
+  after_each(clean_up)
 
   -- CRC32C, bit by bit.
   local function crc32c(text)
