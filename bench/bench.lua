@@ -56,12 +56,12 @@ local function turn(bench, figure, cpu)
   local pace = harness.pace()
   local expected, base_ns, base_cpu = run_base(bench, figure)
   between(bench)
-  pace = math.max(pace, (harness.pace()))
+  pace = math.max(pace, harness.pace())
   local result, ns, cpu_ns = harness.timed(figure.run, bench)
   between(bench)
   compare(figure, result, expected)
   return { base = cpu and base_cpu or base_ns, ours = cpu and cpu_ns or ns,
-    pace = math.max(pace, (harness.pace())) }
+    pace = math.max(pace, harness.pace()) }
 end
 
 local values = {
@@ -76,9 +76,9 @@ local QUIET <const>, MORE <const>, LONG <const> = 1.2, 3, 45000000000
 
 -- How many turns no other work disturbed, as far as one can tell.
 local function quiet(turns)
-  local n, _, best = 0, harness.pace()
+  local n = 0
   for _, one in ipairs(turns) do
-    if one.pace <= QUIET * best then n = n + 1 end
+    if one.pace <= QUIET * harness.best_pace then n = n + 1 end
   end
   return n
 end
