@@ -12,7 +12,7 @@
 #   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make tsan     those of threads under ThreadSanitizer
-#   make test-kernels        specs on Debian's Linux 6.1, emulated; ARGS=spec/map_spec.lua,
+#   make test-kernels        specs on Debian's Linux 6.1, emulated; ARGS=spec/map/methods_spec.lua,
 #                            KERNELS='6.1 6.12'
 #   make test-kernels-short  a minute of it
 #   make clean
@@ -41,12 +41,14 @@ WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-s
 	-Wpointer-arith -Wcast-qual -Wundef -Wvla -Wformat=2 -Wnull-dereference -Wdouble-promotion \
 	$(if $(WERROR),-Werror)
 override ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) $(CFLAGS) \
-	$(LUA_CFLAGS) $(LIBBPF_CFLAGS) -MMD -MP
+	-Iluabpf $(LIBBPF_CFLAGS) -MMD -MP
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined
 SANITIZE_THREADS = -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 
-OBJ = $(patsubst luabpf/%.c,$(BUILD)/%.o,$(wildcard luabpf/*.c))
+LIB_OBJ = $(patsubst luabpf/%.c,$(BUILD)/%.o,$(wildcard luabpf/lib/*/*.c))
+BIND_OBJ = $(patsubst luabpf/%.c,$(BUILD)/%.o,$(wildcard luabpf/*.c luabpf/bind/*.c luabpf/bind/*/*.c))
+OBJ = $(LIB_OBJ) $(BIND_OBJ)
 BPF_OBJ = $(patsubst %.c,%.o,$(wildcard bpf/*.bpf.c))
 ENGINE_TESTS = $(patsubst spec/engine/%.c,$(BUILD)/engine/%,$(wildcard spec/engine/*.c))
 TRAFFIC = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
@@ -76,14 +78,18 @@ $(MODULE): $(OBJ)
 	@mkdir -p $(@D)
 	$(call MSG,LINK,$@)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBBPF_LIBS) -pthread
 
+# What is below luabpf/lib cannot include Lua's headers: it is not told where they are.
+$(BIND_OBJ): CORE_CFLAGS = $(LUA_CFLAGS)
+
 $(BUILD)/%.o: luabpf/%.c $(BUILD)/flags
-	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@mkdir -p $(@D)
+	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) $(CORE_CFLAGS) -c -o $@ $<
 
 # Another compiler or other flags: everything is built again, if the headers are there.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)/engine
-	@[ "$$(cat $@ 2>/dev/null)" = '$(CC) $(ALL_CFLAGS)' ] || \
-		{ $(SETUP) --check module && echo '$(CC) $(ALL_CFLAGS)' >$@; }
+	@[ "$$(cat $@ 2>/dev/null)" = '$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS)' ] || \
+		{ $(SETUP) --check module && echo '$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS)' >$@; }
 
 # ---- BPF objects ------------------------------------------------------------------
 
@@ -114,14 +120,14 @@ $(BUILD)/%: examples/%.c $(BUILD)/flags
 $(BUILD)/%: bench/%.c $(BUILD)/flags
 	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(LIBBPF_LIBS) -pthread
 
-# The linker takes only the objects that a test needs: an engine that needs Lua does not link.
-$(BUILD)/engine/%: spec/engine/%.c $(BUILD)/engines.a
-	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -Iluabpf -o $@ $< $(LDFLAGS) $(BUILD)/engines.a \
+# Without Lua: what is in the library stands on its own.
+$(BUILD)/engine/%: spec/engine/%.c $(BUILD)/lib.a
+	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(BUILD)/lib.a \
 		$(LIBBPF_LIBS) -pthread
 
-$(BUILD)/engines.a: $(OBJ)
+$(BUILD)/lib.a: $(LIB_OBJ)
 	@rm -f $@
-	$(call MSG,AR,$@)$(AR) rcs $@ $(OBJ)
+	$(call MSG,AR,$@)$(AR) rcs $@ $(LIB_OBJ)
 
 # ---- the targets that people type ---------------------------------------------------
 
@@ -147,7 +153,7 @@ bench:
 race:
 	@$(SETUP) test
 	$(THEN) build-test
-	$(RUN) LUABPF_RACE=long $(LUA) spec/run.lua spec/race_spec.lua
+	$(RUN) LUABPF_RACE=long $(LUA) spec/run.lua spec/query/race_spec.lua
 
 # Meant to find nothing: a failure says the seed or the text that it is found again with.
 FUZZ_SECONDS = $(or $(ARGS),600)
@@ -159,8 +165,9 @@ fuzz:
 	$(THEN) build-test
 	@SEED=$${SEED:-$$(date +%s)} $(FUZZ_LIMIT) .build/asan/engine/fuzz_interp $(FUZZ_SECONDS)
 	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \
-		$(LUA) spec/run.lua --filter='take any text' spec/expr_spec.lua
-	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) $(LUA) spec/run.lua spec/differential_spec.lua
+		$(LUA) spec/run.lua --filter='take any text' spec/expr/parse_spec.lua
+	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \
+		$(LUA) spec/run.lua spec/query/differential_spec.lua
 
 performance:
 	@$(SETUP) bench
@@ -176,7 +183,7 @@ fit:
 soak:
 	@$(SETUP) test
 	$(THEN) build-test
-	$(RUN) $(LUA) spec/soak.lua $(ARGS)
+	$(RUN) $(LUA) spec/support/soak.lua $(ARGS)
 
 # Leaks are looked for in the engine tests only: Lua leaves its memory to exit(2). Tests
 # tagged #resident measure memory, of which the sanitizers take their own share.
@@ -194,7 +201,7 @@ run-asan: build-test
 # alone, by the dynamic linker: a shell (dash) crashes with it.
 LD_SO = $(firstword $(wildcard /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1))
 LUA_TSAN = $(LD_SO) --preload $$($(CC) -print-file-name=libtsan.so) $$(command -v $(LUA))
-THREAD_SPECS = spec/parallel_spec.lua spec/parallel_export_spec.lua spec/parallel_import_spec.lua
+THREAD_SPECS = spec/parallel
 
 tsan:
 	@$(SETUP) asan
@@ -209,9 +216,10 @@ run-tsan: build-test
 # Specs of what depends on the kernel; none of them is decided by timings. What compiles,
 # parses, lays out or checks documents is the same on all kernels.
 KERNELS ?= 6.1
-KERNEL_SPECS_SHORT = smoke map maps bulk program query sweep
-KERNEL_SPECS = $(KERNEL_SPECS_SHORT) batches iter churn codec btf engine object link limits many \
-	differential privilege features conntrack conntrack_packets conntrack_doc examples
+KERNEL_SPECS_SHORT = smoke map/methods map/open map/keys object/program query/read query/sweep
+KERNEL_SPECS = $(KERNEL_SPECS_SHORT) map/batches base/iter map/churn layout/codec layout/btf \
+	engine/engine object/object object/link map/limits map/keyset query/differential privilege \
+	show/features conntrack/conntrack conntrack/conntrack_packets docs/conntrack_doc docs/examples
 KERNEL_TEST = @for kernel in $(KERNELS); do BUILD='$(BUILD)' LUA='$(LUA)' MODULE='$(MODULE)' \
 	scripts/kernel-test "$$kernel" --exclude-tags=slow
 
@@ -229,9 +237,9 @@ lint:
 	@$(SETUP) lint
 	$(THEN) all
 	@luacheck -q --no-color .
-	@LUA='$(LUA)' scripts/lint $(BUILD)
+	@LUA='$(LUA)' scripts/lint
 
 clean:
 	rm -rf .build luabpf/core.so bpf/*.bpf.o
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/engine/*.d)
+-include $(shell find $(BUILD) -maxdepth 4 -name '*.d' -not -path '*/kernels/*' 2>/dev/null)

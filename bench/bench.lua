@@ -26,8 +26,8 @@ package.path = (arg[0]:match "^(.*)/[^/]*$" or ".") .. "/../?.lua;" .. package.p
 local bpf = require "luabpf"
 local figures = require "bench.figures"
 local harness = require "bench.harness"
-local json = require "luabpf.json"
-local show = require "luabpf.show"
+local json = require "luabpf.file.json"
+local show = require "luabpf.show.show"
 local tables = require "bench.tables"
 
 local fail = harness.fail

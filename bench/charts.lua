@@ -8,7 +8,7 @@
 -- The first is the output of bench.lua --all --json. Charts are plain SVG,
 -- without a background, in colours that can be read on white and on black.
 
-local json = require "luabpf.json"
+local json = require "luabpf.file.json"
 
 local WIDTH <const> = 720
 local COLOURS <const> = { "#2f81f7", "#d29922", "#2da44e", "#bf6bd6" }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- Fits the prices of the cost model (lua/luabpf/cost.lua) to measurements.
+-- Fits the prices of the cost model (lua/luabpf/query/cost.lua) to measurements.
 --
 --   lua5.4 bench/fit.lua [--cpu] [--entries N]
 --
@@ -14,10 +14,10 @@
 
 package.path = (arg[0]:match "^(.*)/[^/]*$" or ".") .. "/../?.lua;" .. package.path
 
-local cost = require "luabpf.cost"
+local cost = require "luabpf.query.cost"
 local grid = require "bench.grid"
 local harness = require "bench.harness"
-local show = require "luabpf.show"
+local show = require "luabpf.show.show"
 
 local ROUNDS <const> = 20000
 

@@ -4,7 +4,7 @@
 -- them, and what they take. The cost model is fitted to these (fit.lua) and
 -- held to them (bench.lua).
 
-local cost = require "luabpf.cost"
+local cost = require "luabpf.query.cost"
 local harness = require "bench.harness"
 
 local grid = {}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Maps of every kind of type that BTF has, for spec/btf_spec.lua. No programs:
+ * Maps of every kind of type that BTF has, for spec/layout/btf_spec.lua. No programs:
  * what is in the maps is written by the spec.
  */
 #include <linux/bpf.h>

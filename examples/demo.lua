@@ -12,7 +12,7 @@
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 
 local bpf = require "luabpf"
-local show = require "luabpf.show"
+local show = require "luabpf.show.show"
 local traffic = require "traffic"
 
 local GENERATOR <const> = (os.getenv "LUABPF_BUILD" or ".build") .. "/traffic"

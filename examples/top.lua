@@ -22,7 +22,7 @@ end
 
 local bpf = require "luabpf"
 local conntrack = require "luabpf.conntrack"
-local show = require "luabpf.show"
+local show = require "luabpf.show.show"
 
 local LINES <const> = 15
 

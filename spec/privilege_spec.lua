@@ -109,7 +109,7 @@ describe("a process", function()
 
     -- Layouts are given: reading BTF by its id is for CAP_SYS_ADMIN.
     it("works on a map whose pin it may open", function()
-      if not require("spec.helper").kernel_has(5, 19) then
+      if not require("spec.support.helper").kernel_has(5, 19) then
         pending "needs Linux 5.19: before, the system call is closed to processes without CAP_BPF"
         return
       end

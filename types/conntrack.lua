@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: MIT
 --
 -- What luabpf.conntrack offers, for editors; docs/conntrack.md describes it.
--- spec/conntrack_spec.lua checks that no function is missing.
+-- spec/conntrack/conntrack_spec.lua checks that no function is missing.
 
 ---@class luabpf.conntrack
 local conntrack = {}

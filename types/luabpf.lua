@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: MIT
 --
 -- What luabpf offers, for editors (lua-language-server: add this folder to
--- workspace.library). spec/types_spec.lua checks that no method is missing.
+-- workspace.library). spec/docs/types_spec.lua checks that no method is missing.
 --
 -- Everywhere: absent is nil or false; the system's refusal is nil, message, errno;
 -- misuse raises. Integers are 64-bit patterns.

@@ -4,9 +4,9 @@
 -- query over it would run. It reads, and changes nothing.
 
 local core = require "luabpf.core"
-local options = require "luabpf.options"
-local show = require "luabpf.show"
-require "luabpf.explain"
+local options = require "luabpf.base.options"
+local show = require "luabpf.show.show"
+require "luabpf.query.explain"
 
 local map = core.classes["luabpf.map"]
 

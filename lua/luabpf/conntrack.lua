@@ -21,11 +21,11 @@
 -- Integers are 64-bit patterns, as everywhere in luabpf.
 
 local bpf = require "luabpf"
-local connection = require "luabpf.connection"
-local endpoint = require "luabpf.endpoint"
-local options = require "luabpf.options"
-local show = require "luabpf.show"
-local summary = require "luabpf.summary"
+local connection = require "luabpf.conntrack.connection"
+local endpoint = require "luabpf.conntrack.endpoint"
+local options = require "luabpf.base.options"
+local show = require "luabpf.show.show"
+local summary = require "luabpf.conntrack.summary"
 
 local conntrack = {}
 

@@ -9,13 +9,13 @@
 -- in Lua on top of it.
 
 local core = require "luabpf.core"
-local iter = require "luabpf.iter"
-local map = require "luabpf.map"
-local maps = require "luabpf.maps"
-local options = require "luabpf.options"
-local prepare = require "luabpf.prepare"
-require "luabpf.query"
-require "luabpf.sweep"
+local iter = require "luabpf.base.iter"
+local map = require "luabpf.map.methods"
+local maps = require "luabpf.map.open"
+local options = require "luabpf.base.options"
+local prepare = require "luabpf.query.prepare"
+require "luabpf.query.read"
+require "luabpf.query.sweep"
 
 local loaded
 local function rest()

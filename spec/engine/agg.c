@@ -3,7 +3,7 @@
  * Aggregation of random rows against naive code: for each group, all rows are
  * gone through again.
  */
-#include "agg.h"
+#include "lib/sum/agg.h"
 #include "tap.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef LUABPF_TEST_ASM_H
 #define LUABPF_TEST_ASM_H
 
-#include "fragment.h"
+#include "lib/code/fragment.h"
 #include "tap.h"
 
 #define INSN(c, d, s, o, i) ((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), \

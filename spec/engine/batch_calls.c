@@ -6,8 +6,8 @@
  */
 #include "check.h"
 
-#include "kmap.h"
-#include "source.h"
+#include "lib/kernel/kmap.h"
+#include "lib/scan/source.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -2,14 +2,14 @@
 /*
  * BTF to layout and back, on BTF that no compiler here makes: broken, cyclic,
  * old, newer than the clang at hand. What layouts of real objects look like is
- * in spec/btf_spec.lua.
+ * in spec/layout/btf_spec.lua.
  *
  * A layout is compared in the form that write_type gives it, such as
  * "struct s 8/4 { u32 a @0; s32 b @32:3; }": size/alignment, offsets in bits.
  */
 #include "check.h"
 
-#include "btf.h"
+#include "lib/layout/btf.h"
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>

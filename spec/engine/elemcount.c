@@ -4,7 +4,7 @@
  * map that has one.
  */
 #include "capability.h"
-#include "elemcount.h"
+#include "lib/keys/elemcount.h"
 #include "maps.h"
 
 #include <sys/wait.h>

@@ -8,8 +8,8 @@
  */
 #include "check.h"
 
-#include "bulk.h"
-#include "source.h"
+#include "lib/keys/bulk.h"
+#include "lib/scan/source.h"
 
 #define N 1000
 

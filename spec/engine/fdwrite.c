@@ -3,9 +3,9 @@
  * Writing all of it (fdwrite.h), and what writes by it: outputs and snapshots, into
  * pipes and sockets that are non-blocking and full.
  */
-#include "fdwrite.h"
-#include "outfile.h"
-#include "snapfile.h"
+#include "lib/file/fdwrite.h"
+#include "lib/file/outfile.h"
+#include "lib/snapshot/snapfile.h"
 #include "tap.h"
 
 #include <errno.h>

@@ -12,7 +12,7 @@
  * fragments that are, and changes a few bytes of them.
  */
 #include "asm.h"
-#include "interp.h"
+#include "lib/code/interp.h"
 
 #include <string.h>
 #include <time.h>

@@ -5,7 +5,7 @@
  * random fragments with the kernel.
  */
 #include "asm.h"
-#include "interp.h"
+#include "lib/code/interp.h"
 
 #include <string.h>
 

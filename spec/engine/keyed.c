@@ -6,8 +6,8 @@
  */
 #include "asm.h"
 #include "capability.h"
-#include "interp.h"
-#include "keyed.h"
+#include "lib/code/interp.h"
+#include "lib/keys/keyed.h"
 #include "maps.h"
 
 #include <bpf/btf.h>

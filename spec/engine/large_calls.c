@@ -9,7 +9,7 @@
  */
 #include "check.h"
 
-#include "bulk.h"
+#include "lib/keys/bulk.h"
 
 #include <sys/mman.h>
 

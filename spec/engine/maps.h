@@ -5,7 +5,7 @@
 #ifndef LUABPF_TEST_MAPS_H
 #define LUABPF_TEST_MAPS_H
 
-#include "kmap.h"
+#include "lib/kernel/kmap.h"
 #include "tap.h"
 
 #include <bpf/bpf.h>

@@ -2,7 +2,7 @@
 /*
  * Regions and their pool: reuse, nesting, growth, and that nothing stays open.
  */
-#include "region.h"
+#include "lib/kernel/region.h"
 #include "tap.h"
 
 #include <bpf/bpf.h>

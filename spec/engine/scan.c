@@ -7,7 +7,7 @@
 #include "asm.h"
 #include "capability.h"
 #include "maps.h"
-#include "scan.h"
+#include "lib/scan/scan.h"
 
 #include <bpf/btf.h>
 #include <errno.h>

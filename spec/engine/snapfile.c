@@ -4,9 +4,9 @@
  * every changed byte of a small file, files made to mislead, going on with a
  * half-written one, and writes that fail.
  */
-#include "crc32c.h"
-#include "snapfile.h"
-#include "snapformat.h"
+#include "lib/file/crc32c.h"
+#include "lib/snapshot/snapfile.h"
+#include "lib/snapshot/snapformat.h"
 #include "tap.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * The hash table of records: many keys, found again, within the limit.
  */
-#include "table.h"
+#include "lib/sum/table.h"
 #include "tap.h"
 
 #include <errno.h>

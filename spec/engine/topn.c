@@ -3,7 +3,7 @@
  * Top N and full sorts of random rows, against sorting a copy of all of them.
  */
 #include "tap.h"
-#include "topn.h"
+#include "lib/sum/topn.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  */
 #include "check.h"
 
-#include "source.h"
+#include "lib/scan/source.h"
 
 #include <pthread.h>
 

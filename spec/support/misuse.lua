@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Misuse, generated: every registered function called with every unfit value in every
--- place, and with pairs of them. Run by spec/misuse_spec.lua in a process of its own, so
+-- place, and with pairs of them. Run by spec/map/misuse_spec.lua in a process of its own, so
 -- that a crash is seen and the call that made it is known:
 --
 --   require("spec.support.misuse").run(group, journal)

@@ -4,7 +4,7 @@
 -- packet in them. What a table does not say is right: lengths, versions, header
 -- sizes. Checksums are 0; the tracker does not look at them.
 
-local address = require "luabpf.address"
+local address = require "luabpf.expr.address"
 
 local packets = {}
 

@@ -1,0 +1,226 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Literals: what the text of a number or a string means to a type. Shared by
+-- the parser of expressions and by the values of parameters. Each function
+-- returns nil and the reason when the text does not fit; none raises.
+--
+-- A string beside a field becomes a pattern over the bytes of the field (see
+-- literal.pattern), so that the compiler knows nothing of addresses or text.
+
+local address = require "luabpf.expr.address"
+local word = require "luabpf.expr.word"
+
+local literal = {}
+
+-- ---- names -------------------------------------------------------------------
+
+-- Levenshtein distance.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local corner = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local change = corner + (a:byte(i) == b:byte(j) and 0 or 1)
+      corner, row[j] = row[j], math.min(change, row[j] + 1, row[j - 1] + 1)
+    end
+  end
+  return row[#b]
+end
+
+--- " (did you mean 'x'?)" when a candidate is close to the name, else "".
+function literal.suggest(name, candidates)
+  local best, least = nil, math.min(3, #name)
+  for _, candidate in ipairs(candidates) do
+    local d = distance(name:lower():sub(1, 64), candidate:lower():sub(1, 64))
+    if d < least then best, least = candidate, d end
+  end
+  return best and (" (did you mean '%s'?)"):format(best) or ""
+end
+
+--- The number of an enum's name.
+function literal.enumerator(desc, name)
+  local names = {}
+  for i, value in ipairs(desc.values) do
+    if value.name == name then return value.value end
+    names[i] = value.name
+  end
+  return nil, ("enum %s has no '%s'%s"):format(desc.name, name, literal.suggest(name, names))
+end
+
+-- ---- numbers -----------------------------------------------------------------
+
+local units = {
+  ns = 1, us = 1000, ms = 1000000, s = 1000000000,
+  m = 60000000000, h = 3600000000000, d = 86400000000000,
+  B = 1, KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30,
+}
+
+-- The product, or nil past 2^64 - 1; n and by are unsigned.
+local function times(n, by)
+  if not math.ult(word.udiv(-1, by), n) then return n * by end
+end
+
+local function decimal(digits)
+  local n = 0
+  for digit in digits:gmatch("%d") do
+    local ten = times(n, 10)
+    if not ten or math.ult(ten + tonumber(digit), ten) then return nil end
+    n = ten + tonumber(digit)
+  end
+  return n
+end
+
+local function hexadecimal(digits)
+  digits = digits:gsub("^0+(.)", "%1")
+  return #digits <= 16 and tonumber(digits, 16) or nil
+end
+
+-- "1.5" of a unit, when that is a whole number; nil past 2^64 - 1.
+local function fraction(whole, digits, unit)
+  local scale = math.tointeger(10 ^ #digits)
+  local n = decimal(whole .. digits)
+  n = n and scale and times(n, unit)
+  if not n then return nil end
+  local q = word.udiv(n, scale)
+  return q * scale == n and q or nil
+end
+
+--- An integer as written in an expression: decimal, hexadecimal, with a unit.
+function literal.number(text)
+  local too_large = ("'%s' does not fit in 64 bits"):format(text)
+  local hex = text:match("^0[xX](%x+)$")
+  if hex then
+    local n = hexadecimal(hex)
+    if n then return n end
+    return nil, too_large
+  end
+  local digits, rest, unit = text:match("^(%d+)(%.?%d*)(%a*)$")
+  if not digits or rest == "." then return nil, ("'%s' is not an integer"):format(text) end
+  if unit ~= "" and not units[unit] then
+    return nil, ("'%s' has an unknown unit; there are ns us ms s m h d B KiB MiB GiB"):format(text)
+  end
+  if rest ~= "" then
+    local n = fraction(digits, rest:sub(2), units[unit] or 1)
+    if n and unit ~= "" then return n end
+    return nil, ("'%s' is a fraction, and expressions have integers only"):format(text)
+  end
+  local n = decimal(digits)
+  n = n and times(n, units[unit] or 1)
+  if n then return n end
+  return nil, too_large
+end
+
+--- A quantity from outside an expression: an integer, or text such as "30s", "-5", "64KiB".
+function literal.quantity(value)
+  if math.type(value) == "integer" then return value end
+  if math.type(value) == "float" and math.tointeger(value) then return math.tointeger(value) end
+  if type(value) ~= "string" then
+    return nil, ("an integer or text such as \"30s\" expected, got %s")
+      :format(math.type(value) == "float" and "a fraction" or type(value))
+  end
+  local sign, digits = value:match("^%s*(%-?)(.-)%s*$")
+  local n, reason = literal.number(digits)
+  if not n then return nil, reason end
+  return sign == "-" and -n or n
+end
+
+-- ---- addresses ---------------------------------------------------------------
+
+-- How the kinds of address are read, and what messages call them.
+local addresses = {
+  ipv4 = { read = address.ipv4, what = "an IPv4 address" },
+  ipv6 = { read = address.ipv6, what = "an IPv6 address" },
+  ip = { read = address.ip, what = "an IP address" },
+  mac = { read = address.mac, what = "a MAC address" },
+  prefix4 = { read = address.ipv4, what = "an IPv4 prefix" },
+  prefix6 = { read = address.ipv6, what = "an IPv6 prefix" },
+}
+
+-- n bits set, then zeros, in size bytes.
+local function mask(n, size)
+  local bytes = {}
+  for i = 1, size do
+    local bits = math.max(0, math.min(8, n - 8 * (i - 1)))
+    bytes[i] = string.char((0xff00 >> bits) & 0xff)
+  end
+  return table.concat(bytes)
+end
+
+local function both(a, b)
+  local bytes = { a:byte(1, -1) }
+  for i = 1, #bytes do bytes[i] = string.char(bytes[i] & b:byte(i)) end
+  return table.concat(bytes)
+end
+
+-- "10.0.0.0/8" to the address with the bits past the length zeroed, the mask, and the length.
+local function prefix(kind, text)
+  local front, length = text:match("^([^/]*)/(%d%d?%d?)$")
+  local bytes = addresses[kind].read(front or text)
+  if not bytes then return nil end
+  local n = length and tonumber(length) or 8 * #bytes
+  if length and kind == "ip" and address.ipv4(front) then n = n + 96 end
+  if n > 8 * #bytes then return nil end
+  local bits = mask(n, #bytes)
+  return both(bytes, bits), bits, n
+end
+
+-- ---- patterns ----------------------------------------------------------------
+
+local FULL <const> = "\xff"
+
+local function text_pattern(desc, value)
+  if value:find("\0", 1, true) then return nil, "text to compare with cannot have a zero byte" end
+  if #value > desc.size then
+    return nil, ("%q has %d characters and there is room for %d"):format(value, #value, desc.size)
+  end
+  local fixed = math.min(#value + 1, desc.size)
+  local rest = ("\0"):rep(desc.size - fixed)
+  return { bytes = value .. ("\0"):rep(desc.size - #value), mask = FULL:rep(fixed) .. rest }
+end
+
+local function bytes_pattern(desc, value)
+  if #value ~= desc.size then
+    return nil, ("%d bytes to compare with %d"):format(#value, desc.size)
+  end
+  return { bytes = value, mask = FULL:rep(#value) }
+end
+
+-- Within an address: a prefix. Within a prefix: one that is contained, so the field is longer.
+local function within_pattern(desc, text)
+  local bytes, bits, n = prefix(desc.kind, text)
+  if not bytes then return nil end
+  if not desc.kind:find("^prefix") then return { bytes = bytes, mask = bits } end
+  return { bytes = ("\0"):rep(4) .. bytes, mask = ("\0"):rep(4) .. bits, length = n }
+end
+
+local function equal_pattern(desc, text)
+  if not desc.kind:find("^prefix") then
+    local bytes = addresses[desc.kind].read(text)
+    return bytes and { bytes = bytes, mask = FULL:rep(#bytes) }
+  end
+  local bytes, _, n = prefix(desc.kind, text)
+  return bytes and { bytes = string.pack("<I4", n) .. bytes, mask = FULL:rep(4 + #bytes) }
+end
+
+--- Whether strings stand for values of this type, other than names of an enum.
+function literal.has_pattern(desc)
+  return desc.kind == "text" or desc.kind == "bytes" or addresses[desc.kind] ~= nil
+end
+
+--- What a string means beside a field of this type.
+-- @tparam table desc the type
+-- @tparam string text
+-- @tparam boolean within after `in`: an address may be a prefix
+-- @treturn table `bytes` and `mask`, as long as the field, which matches when field & mask ==
+--   bytes; `length` when it must also begin with a prefix length of at least that. Or nil, reason
+function literal.pattern(desc, text, within)
+  if desc.kind == "text" then return text_pattern(desc, text) end
+  if desc.kind == "bytes" then return bytes_pattern(desc, text) end
+  local pattern = (within and desc.kind ~= "mac" and within_pattern or equal_pattern)(desc, text)
+  if pattern then return pattern end
+  return nil, ("%q is not %s"):format(text, addresses[desc.kind].what)
+end
+
+return literal

@@ -1,0 +1,553 @@
+-- SPDX-License-Identifier: MIT
+--
+-- map:export: the entries of a map as JSON lines, CSV or a snapshot, to a file, a
+-- pipe or a function. docs/export.md says what users can rely on.
+--
+-- Batches of the map pass through queries (what matches, columns of it) to a
+-- sink, which knows the format and writes to an outlet, which knows the place.
+-- checkpoint.lua remembers how far that has come. The order of things is what
+-- kills and full disks cannot break: bytes are synced before a checkpoint speaks
+-- of them, and both before a drain deletes what they hold.
+--
+-- With workers, threads read, judge and format ranges of buckets, as text or as
+-- blocks of a snapshot; what they have is written here, as it comes.
+
+local checkpoint = require "luabpf.file.checkpoint"
+local common = require "luabpf.map.methods"
+local core = require "luabpf.core"
+local engine = require "luabpf.query.run"
+local json = require "luabpf.file.json"
+local options = require "luabpf.base.options"
+local outlet = require "luabpf.file.outlet"
+local prepare = require "luabpf.query.prepare"
+local progress = require "luabpf.file.progress"
+local show = require "luabpf.show.show"
+local snapshot = require "luabpf.file.snapshot"
+
+local map, snapshots = core.classes["luabpf.map"], core.classes["luabpf.snapshot"]
+local defaults = common.defaults
+
+-- Entries that a drain reads before it syncs and deletes them.
+local DRAIN_BATCH <const> = 16384
+local FORMATS <const> = { "jsonl", "csv", "snapshot" }
+local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
+  progress = true, batch_size = true, report = "table", checkpoint = "string",
+  checkpoint_interval = true, restart = "boolean", drain = "boolean", workers = "number" }
+
+-- ---- options ---------------------------------------------------------------------
+
+-- Raises for the caller of a method, from what new_run calls.
+local function misuse(...)
+  error(("export: %s"):format((...):format(select(2, ...))), 5)
+end
+
+local function check_target(target)
+  local kind = io.type(target) or type(target)
+  if kind == "string" or kind == "file" or kind == "function" then return target end
+  misuse("path, open file, function or \"-\" expected, got %s", kind)
+end
+
+-- The format that a name stands for.
+local function format_of(target)
+  local ending = type(target) == "string" and target:match("%.(%w+)$")
+  for _, format in ipairs(FORMATS) do
+    if ending == format then return format end
+  end
+  return "jsonl"
+end
+
+-- A checkpoint is none of the files that the entries go to.
+local function check_own_file(run)
+  if not run.checkpoint then return end
+  if checkpoint.is_one_of(run.checkpoint, run.target, outlet.part_of(run.target, false),
+    outlet.part_of(run.target, true)) then
+    misuse("option 'checkpoint': it needs a file of its own")
+  end
+end
+
+-- What only some targets can do.
+local function check_combination(run, given)
+  local to_path = type(run.target) == "string" and run.target ~= "-"
+  if given.checkpoint and not to_path then misuse("option 'checkpoint' goes with a path") end
+  if given.restart and not run.checkpoint then
+    misuse("option 'restart' goes with a checkpoint, or the drain to a path")
+  end
+  if given.drain and run.format == "snapshot" and type(run.target) == "function" then
+    misuse("a snapshot that drains goes to a path or an open file")
+  end
+end
+
+-- What threads cannot do: they run no Lua, and what they have comes in no order to go on from.
+local function check_workers(run, given)
+  if run.workers == 1 then return end
+  local odd = given.checkpoint and "a checkpoint" or given.drain and "a drain"
+    or type(given.where) == "function" and "a function as where"
+  if odd then misuse("workers do not go with %s", odd) end
+end
+
+local function new_run(target, given, known)
+  check_target(target)
+  given = options.check("export", given, known, 4)
+  local run = { target = target, given = given, start = core.now(), packed = "", visited = 0 }
+  run.format = options.choice("export", "format", given.format, FORMATS, format_of(target), 4)
+  run.batch_size = options.integer("export", "batch_size", given.batch_size, 1, 0xffffffff,
+    given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
+  run.interval = options.period(given.checkpoint_interval or defaults.checkpoint_interval,
+    "export: option 'checkpoint_interval'", 3)
+  run.workers = options.integer("export", "workers", given.workers, 1, core.max_workers, 1, 4)
+  run.checkpoint = given.checkpoint
+  if given.drain and type(target) == "string" and target ~= "-" then
+    run.checkpoint = given.checkpoint or target .. ".ckpt"
+  end
+  progress.check("export", given.progress, 4)
+  check_combination(run, given)
+  check_own_file(run)
+  check_workers(run, given)
+  return run
+end
+
+-- ---- what is written of a batch ----------------------------------------------------
+
+-- Whether a query has a parameter of that name.
+local function has_param(query, name)
+  for _, param in ipairs(query.shared.params) do
+    if param.name == name and param.kind ~= "clock" then return true end
+  end
+  return false
+end
+
+-- The parameters of a query, packed: those given, without what only the other query has.
+local function pack_params(run, query, other)
+  local values = {}
+  for name, value in pairs(run.given.params or {}) do
+    if has_param(query, name) or not (other and has_param(other, name)) then
+      values[name] = value
+    end
+  end
+  return prepare.params(query, values, run.clocks.now, run.clocks.boottime)
+end
+
+-- The queries that choose entries and make columns of them. A drain has both apart: it needs the
+-- entries that it wrote columns of.
+local function prepare_queries(self, run)
+  local given, where = run.given, run.given.where
+  if type(where) == "function" then
+    run.filter, where = where, nil
+    if given.params and not given.columns then error("export: params go with text", 3) end
+  end
+  where = prepare.text(where, "export", 4)
+  run.where = where
+  -- Maps without buckets cannot be shared out.
+  run.by_threads = run.workers > 1 and prepare.facts(self).kind.position == "bucket"
+  if where or run.by_threads or (given.params and not given.columns)
+    or (given.columns and not given.drain) then
+    run.query = prepare.query(self, "keyed", { where = where,
+      columns = not given.drain and given.columns or nil })
+  end
+  if given.drain and given.columns then
+    run.columns = prepare.query(self, "keyed", { columns = given.columns })
+  elseif given.columns then
+    run.columns = run.query
+  end
+  local clocks = run.checkpoint and not given.restart
+    and checkpoint.clocks_of(run.checkpoint, run.target)
+  run.clocks = clocks or { now = core.now(), boottime = core.boottime() }
+  if run.query then run.packed = pack_params(run, run.query, run.columns) end
+  if run.columns then run.packed_columns = pack_params(run, run.columns, run.query) end
+end
+
+-- What is written of a batch, a batch or rows with columns; and the entries of it.
+local function chosen(run, batch, report)
+  if run.filter then batch = engine.filtered(batch, run.filter, report) end
+  if run.query then
+    run.block = run.query.core:rows(batch, run.packed, run.block)
+    if run.query == run.columns then return run.block end
+    batch = run.block:batch()
+  end
+  if not run.columns then return batch, batch end
+  run.rows = run.columns.core:rows(batch, run.packed_columns, run.rows)
+  return run.rows, batch
+end
+
+-- ---- sinks: formats -----------------------------------------------------------------
+
+-- Rows of text.
+local rows_sink = {}
+rows_sink.__index = rows_sink
+
+function rows_sink.new(subject, run, place)
+  local writer = place:must(core.row_writer(prepare.facts(subject).handle, run.format,
+    run.columns and run.columns.outputs))
+  return setmetatable({ place = place, writer = writer }, rows_sink)
+end
+
+function rows_sink:begin()
+  self.place:write(self.writer:header())
+end
+
+function rows_sink.resume(_, mark, record)
+  mark:seek(record)
+end
+
+-- Of a file that only lacks its name.
+rows_sink.check = rows_sink.resume
+
+function rows_sink:add(block)
+  self.place:rows(self.writer, block)
+end
+
+-- Rows that threads have: how many, 0 if none came in so many ns, false at the end.
+function rows_sink:collect(crew, ns)
+  return self.place:text(crew, ns)
+end
+
+-- Bytes so far; synced ones have a checksum.
+function rows_sink:position()
+  return self.place.out:position()
+end
+
+function rows_sink:finish() return (self:position()) end
+function rows_sink:close() self.writer:close() end
+
+-- A snapshot, which writes blocks past the outlet's buffer.
+local snapshot_sink = {}
+snapshot_sink.__index = snapshot_sink
+
+function snapshot_sink.new(self, run, place)
+  return setmetatable({ map = self, run = run, place = place }, snapshot_sink)
+end
+
+local function open_snapshot(self, resume)
+  local run = self.run
+  self.writer = self.place:must(snapshot.writer { map = self.map, fd = self.place.out:fd(),
+    where = run.filter and "a function" or run.where, query = run.columns,
+    columns = run.columns and true, resume = resume })
+end
+
+function snapshot_sink:begin()
+  self.place:must(self.place.out:flush())
+  open_snapshot(self)
+end
+
+function snapshot_sink:resume(_, record)
+  open_snapshot(self, { offset = record.offset, entries = record.entries, blocks = record.blocks })
+end
+
+function snapshot_sink.check() end
+
+-- Raises where the file was closed meanwhile, whose descriptor may be another file's now.
+local function check_open(self)
+  self.place.out:fd()
+end
+
+function snapshot_sink:add(block)
+  check_open(self)
+  self.place:must(self.writer:add(block))
+end
+
+-- As of rows.
+function snapshot_sink:collect(crew, ns)
+  check_open(self)
+  return self.place:must(crew:blocks(ns))
+end
+
+function snapshot_sink:position()
+  if not self.writer or self.bytes then return self.bytes or 0 end
+  local offset, _, blocks = self.writer:position()
+  return offset, nil, blocks
+end
+
+-- Leaves an open file behind what it has, as rows do.
+function snapshot_sink:finish()
+  check_open(self)
+  self.bytes = self.place:must(self.writer:finish())
+  if self.place.handle then self.place.handle:seek("end") end
+  return self.bytes
+end
+
+function snapshot_sink:close()
+  if self.writer then self.writer:close() end
+end
+
+local SINKS <const> = { jsonl = rows_sink, csv = rows_sink, snapshot = snapshot_sink }
+
+-- ---- beginning -----------------------------------------------------------------------
+
+-- What stands for a function in a checkpoint: its code, without what it reads from outside.
+local function sum_of(fn)
+  local ok, code = pcall(string.dump, fn, true)
+  return ("function %08x"):format(ok and core.crc32c(code) or 0)
+end
+
+-- What an export must have in common with a checkpoint to go on.
+local function identity_of(self, run)
+  local facts, given = prepare.facts(self), run.given
+  local function sum(desc) return desc and core.crc32c(json.encode(desc)) end
+  local packed = run.packed .. (run.query ~= run.columns and run.packed_columns or "")
+  return { map_id = facts.info.id, format = run.format, drain = given.drain or false,
+    where = run.filter and sum_of(run.filter) or run.where,
+    params = packed ~= "" and checkpoint.hex(packed) or nil,
+    columns = given.columns and prepare.canonical(given.columns),
+    key = sum(facts.env.key), value = sum(facts.env.value) }
+end
+
+-- The part of a drain that was given up holds what is nowhere else: it gets a name of its own.
+local function keep_part(place, report)
+  local part, n = place:part_path(true), 1
+  if not core.file_status(part) then return end
+  place:open { drain = true }
+  repeat
+    report.kept = ("%s.%d"):format(place.path, n)
+    n = n + 1
+  until not core.file_status(report.kept)
+  place:must(core.rename(part, report.kept))
+  place:close()
+end
+
+local function restart(run, place, report)
+  if run.given.drain then keep_part(place, report) end
+  os.remove(run.checkpoint)
+end
+
+-- Refuses a part that holds what an earlier drain deleted. Rows come only after a checkpoint.
+local function check_drained(place)
+  local status = core.file_status(place.part)
+  if not status or status.size == 0 then return end
+  place:close()
+  place:refuse("it is of a drain that was not finished: give its checkpoint to go on, or "
+    .. "restart = true to keep the file under another name", core.errno.EEXIST)
+end
+
+-- A record of the part as it is.
+local function new_record(place)
+  local status = core.file_status(place.part) or {}
+  return { phase = "running", target = place.path, offset = 0, crc = 0, inode = status.inode,
+    device = status.device }
+end
+
+local function begin_anew(run, sink, mark, place)
+  local drain = run.given.drain
+  place:open { drain = drain, summed = mark ~= nil, spool = run.format == "snapshot" }
+  if mark and drain then
+    check_drained(place)
+    mark:save(new_record(place))
+  elseif place.is_file then
+    -- One of an export that is over says nothing of the new part.
+    if mark then mark:remove() end
+    place:must(place.out:seek(0, 0))
+  end
+  sink:begin()
+end
+
+local COUNTS <const> = { "entries", "deleted", "missing", "changed" }
+
+-- Goes on where the checkpoint says: false if all is written already.
+local function go_on(run, sink, mark, record)
+  local place = mark.place
+  if not mark:open(record, { drain = run.given.drain, summed = true }) then return false end
+  if record.phase == "finished" then
+    mark:check_size(record)
+    sink:check(mark, record)
+    return false
+  elseif record.offset > 0 then
+    sink:resume(mark, record)
+  else
+    place:must(place.out:seek(0, 0))
+    sink:begin()
+  end
+  return true
+end
+
+-- ---- writing ------------------------------------------------------------------------
+
+local function save(run, sink, mark, place, report, more)
+  place:sync()
+  local record = new_record(place)
+  record.visited = run.visited
+  for _, name in ipairs(COUNTS) do record[name] = report[name] end
+  record.offset, record.crc, record.blocks = sink:position()
+  for name, value in pairs(more) do record[name] = value end
+  mark:save(record)
+end
+
+-- Deletes what was written and is unchanged since.
+local function delete(self, entries, report)
+  if #entries == 0 then return end
+  local deleted, missing, changed, partial = self:delete_batch(entries, { if_equal = entries })
+  local message, errno
+  if not deleted then
+    message, errno = missing, changed
+    deleted, missing, changed = table.unpack(partial or { 0, 0, 0 })
+  end
+  report.deleted = report.deleted + deleted
+  report.missing = report.missing + missing
+  report.changed = report.changed + changed
+  if message then common.throw(message, errno) end
+end
+
+local function write_all(self, run, sink, mark, place, report, shown)
+  local drain = run.given.drain
+  for batch in self:batches { batch_size = run.batch_size, from = run.from,
+    report = run.given.report } do
+    local block, entries = chosen(run, batch, report)
+    sink:add(block)
+    run.visited, report.entries = run.visited + #batch, report.entries + #block
+    if mark and (drain or mark:is_due((sink:position()))) then
+      save(run, sink, mark, place, report, { cursor = batch:cursor() })
+    elseif drain then
+      place:sync()
+    end
+    if drain then delete(self, entries, report) end
+    shown:step(run.visited)
+  end
+end
+
+local function write_by_threads(run, sink, report, shown)
+  local crew, workers = core.crew { query = run.query.core, params = run.packed,
+    workers = run.workers, batch_size = run.batch_size, writer = sink.writer }
+  local _ <close> = common.closing(crew, run.given.report)
+  report.workers = workers
+  local rows
+  repeat
+    rows = sink:collect(crew, common.PATIENCE)
+    report.entries = report.entries + (rows or 0)
+    run.visited = crew:visited()
+    shown:step(run.visited)
+  until not rows
+  crew:finish()
+end
+
+local function finish(run, sink, mark, place, report)
+  report.bytes = sink:finish()
+  place:finish(mark and function()
+    save(run, sink, mark, place, report, { phase = "finished", offset = report.bytes })
+  end)
+end
+
+local function how_many(self)
+  local facts = prepare.facts(self)
+  if facts.kind.fixed or facts.kind.name == "snapshot" then return facts.info.max_entries end
+  return core.element_count(self)
+end
+
+-- Takes over what a checkpoint says has been done.
+local function take_over(run, record, report)
+  run.from, run.visited, report.resumed, report.bytes = record.cursor, record.visited or 0, true,
+    record.offset
+  for _, name in ipairs(COUNTS) do report[name] = record[name] or report[name] end
+end
+
+local function run_export(self, run, sink, mark, place, report)
+  if run.given.restart then restart(run, place, report) end
+  local record, left = mark and mark:load(), true
+  if record then take_over(run, record, report) end
+  local shown <close> = progress.start(place.what, run.given.progress,
+    function() return how_many(self) end, run.visited)
+  if record then
+    left = go_on(run, sink, mark, record)
+  else
+    begin_anew(run, sink, mark, place)
+  end
+  if left then
+    if run.by_threads then
+      write_by_threads(run, sink, report, shown)
+    else
+      write_all(self, run, sink, mark, place, report, shown)
+    end
+    finish(run, sink, mark, place, report)
+  elseif place.out then
+    place:finish()
+  end
+  if mark then mark:remove() end
+  shown:finish(run.visited)
+end
+
+-- After a failure: the part stays if there is a checkpoint to go on from.
+local function give_up(run, sink, place, report)
+  if not place.out then return end
+  report.bytes = sink:position()
+  place:abandon(run.checkpoint and core.file_status(run.checkpoint) ~= nil)
+end
+
+local REPORT_ORDER <const> = { "entries", "bytes", "deleted", "missing", "changed", "kept",
+  "workers", "resumed", "seconds" }
+
+local function report_text(report)
+  return show.fields(REPORT_ORDER, report)
+end
+
+-- What is done so far.
+local function new_report()
+  return show.printable({ entries = 0, bytes = 0, seconds = 0, resumed = false }, report_text)
+end
+
+local function export(self, run, report)
+  local place = outlet.new(common.label(prepare.facts(self).info), run.target)
+  if place.is_device and run.checkpoint then
+    place:refuse("a checkpoint needs a regular file", core.errno.EINVAL)
+  end
+  local mark = run.checkpoint
+    and checkpoint.new(run.checkpoint, place, identity_of(self, run), run.interval)
+  if mark then mark.clocks = run.clocks end
+  local sink <close> = setmetatable({ sink = SINKS[run.format].new(self, run, place) },
+    { __close = function(it) it.sink:close() end })
+  local ok, err = pcall(run_export, self, run, sink.sink, mark, place, report)
+  if not ok then give_up(run, sink.sink, place, report) end
+  report.seconds = (core.now() - run.start) / 1e9
+  if not ok then error(err, 0) end
+  return report
+end
+
+--- Writes the entries of the map: a line of JSON or CSV each, or a snapshot file. Reads by the
+-- batch cursor: of a hash map, every key that is present throughout is written once. Memory is
+-- bounded whatever the size.
+-- @param target path: the file appears whole under it, written as PATH.part beside; an open file;
+--   "-": standard output; or a function, called with text of whole rows, which fails by raising
+--   or by returning nil or false and a message
+-- @tparam[opt] table given
+--   format: "jsonl", "csv" or "snapshot"; without it, what the path ends in, or "jsonl".
+--   where: text, compiled expression or function; params.
+--   columns: text, list or table of name = expression, instead of key and value.
+--   checkpoint: path of a file that remembers how far the export has come: the same call goes on
+--   there after a kill or a failure. restart = true: begins anew all the same.
+--   checkpoint_interval: between two (default 1s; also after each 64 MiB).
+--   drain: deletes each entry after it was written and synced, if it is unchanged. To a path it
+--   always has a checkpoint, PATH.ckpt if none is given.
+--   progress: true: a line on stderr if it is a terminal; a function: called now and then with
+--   entries read, how many there are (or nil) and seconds.
+--   workers: threads that read and format, of maps with buckets; the rows' order is another each
+--   time. Not with checkpoint, drain, or a function as where (default 1).
+--   batch_size; report: a table that is filled with what the scan did.
+-- @treturn table which prints as one: entries and bytes (of the whole file), seconds, resumed; of
+--   drains deleted, missing, changed, and kept (the file of an earlier one); workers (those there
+--   were); nil, message, errno, and what was done until then
+function map:export(target, given)
+  core.check_map(self)
+  local run = new_run(target, given, OPTIONS)
+  if run.given.drain and not common.kind_of(self).can_delete then
+    return common.unsupported(self, "export: drain")
+  end
+  prepare_queries(self, run)
+  local report = new_report()
+  if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
+  if run.given.workers then report.workers = 1 end
+  return common.caught(report, pcall(export, self, run, report))
+end
+
+local SNAPSHOT_OPTIONS <const> = { format = "string", where = true, params = "table",
+  columns = true, progress = true, batch_size = true }
+
+--- Writes the entries of a snapshot as JSON lines or CSV, as map:export does.
+-- @param target as of map:export
+-- @tparam[opt] table given format, where, params, columns, progress, batch_size
+-- @treturn table entries, bytes, seconds, resumed; nil, message, errno, and the same until then
+function snapshots:export(target, given)
+  prepare.source(self)
+  local run = new_run(target, given, SNAPSHOT_OPTIONS)
+  if run.format == "snapshot" then
+    error("export: a snapshot is exported as \"jsonl\" or \"csv\"", 2)
+  end
+  prepare_queries(self, run)
+  local report = new_report()
+  return common.caught(report, pcall(export, self, run, report))
+end

@@ -1,0 +1,294 @@
+-- SPDX-License-Identifier: MIT
+--
+-- How one comes by a map: creating, opening, listing.
+
+local core = require "luabpf.core"
+local layout = require "luabpf.layout.layout"
+local options = require "luabpf.base.options"
+local show = require "luabpf.show.show"
+
+local maps = {}
+
+-- The kernel keeps this much of a name. Source: BPF_OBJ_NAME_LEN in linux/bpf.h, 16 with its NUL.
+local NAME_LENGTH <const> = 15
+local MAX_U32 <const> = 0xffffffff
+
+-- Source: linux/bpf.h, BPF_F_* of map_create.
+local FLAGS = {
+  no_prealloc = 1 << 0, no_common_lru = 1 << 1, numa_node = 1 << 2, rdonly = 1 << 3,
+  wronly = 1 << 4, stack_build_id = 1 << 5, zero_seed = 1 << 6, rdonly_prog = 1 << 7,
+  wronly_prog = 1 << 8, clone = 1 << 9, mmapable = 1 << 10, preserve_elems = 1 << 11,
+  inner_map = 1 << 12, link = 1 << 13, path_fd = 1 << 14, vtype_btf_obj_fd = 1 << 15,
+  token_fd = 1 << 16, segv_on_fault = 1 << 17, no_user_conv = 1 << 18,
+}
+
+local FLAG_NAMES = {}
+for name in pairs(FLAGS) do FLAG_NAMES[#FLAG_NAMES + 1] = name end
+table.sort(FLAG_NAMES, function(a, b) return FLAGS[a] < FLAGS[b] end)
+
+-- The names of the bits in flags, lowest first; what has no name as a hexadecimal number.
+function maps.flag_names(flags)
+  local names = {}
+  for _, name in ipairs(FLAG_NAMES) do
+    if flags & FLAGS[name] ~= 0 then
+      names[#names + 1] = name
+      flags = flags & ~FLAGS[name]
+    end
+  end
+  if flags ~= 0 then names[#names + 1] = ("0x%x"):format(flags) end
+  return names
+end
+
+-- ---- creating ------------------------------------------------------------------
+
+local CREATE_OPTIONS = { type = "string", name = "string", key = true, value = true,
+  key_size = "number", value_size = "number", max_entries = "number", flags = "table",
+  pin = "string", inner = true, map_extra = "number", numa_node = "number" }
+
+local function flag_bits(names, kind)
+  local bits = kind.needs_no_prealloc and FLAGS.no_prealloc or 0
+  for i, name in ipairs(names or {}) do
+    if not FLAGS[name] then
+      error(("create: flags[%d]: unknown flag '%s' (known: %s)"):format(i, tostring(name),
+        table.concat(FLAG_NAMES, ", ")), 3)
+    end
+    bits = bits | FLAGS[name]
+  end
+  if kind.evicts and bits & FLAGS.no_prealloc ~= 0 then
+    error(("create: flags: %s maps are always preallocated; leave no_prealloc out"):format(
+      kind.name), 3)
+  end
+  return bits
+end
+
+local function type_of(name)
+  local kind = type(name) == "string" and core.maptypes[name]
+  if kind then return kind end
+  local names = {}
+  for _, known in ipairs(core.maptypes) do names[#names + 1] = known.name end
+  error(("create: option 'type': %s (known: %s)"):format(
+    name and ("unknown map type '%s'"):format(name) or "missing", table.concat(names, ", ")), 3)
+end
+
+-- What the key or value is when the caller says nothing: some types allow one answer only.
+local function default_layout(kind, what)
+  if kind.rounds_size or (what == "key" and kind.keyless) then return nil, 0 end
+  if what == "key" and kind.key_index then return "u32" end
+  if what == "value" and (kind.map_values or kind.fd_values) then return "u32" end
+  error(("create: option '%s': missing (a layout, or %s_size for bytes)"):format(what, what), 4)
+end
+
+-- Layout and size of the key or value that the options describe.
+local function part(given, kind, what)
+  local declared, size = given[what], given[what .. "_size"]
+  if declared ~= nil and size then
+    error(("create: %s and %s_size are given, one is enough"):format(what, what), 3)
+  end
+  if size then
+    return nil, options.integer("create", what .. "_size", size, 0, MAX_U32, nil, 4)
+  end
+  if declared == nil then
+    declared, size = default_layout(kind, what)
+    if not declared then return nil, size end
+  end
+  local made = layout.new(declared, what, 4)
+  return made, made:describe().size
+end
+
+local function check_name(name)
+  if #name > NAME_LENGTH then
+    error(("create: option 'name': %q has %d bytes, the kernel keeps %d"):format(name, #name,
+      NAME_LENGTH), 3)
+  end
+  if name:find("[^%w_.]") then
+    error(("create: option 'name': %q: letters, digits, '_' and '.' only"):format(name), 3)
+  end
+  return name
+end
+
+-- The map that says what the inner maps look like: a handle, and whether it is ours to close.
+local function inner_map(inner, kind)
+  if not kind.map_values then
+    if inner ~= nil then error(("create: inner: %s maps hold no maps"):format(kind.name), 3) end
+    return nil
+  end
+  if type(inner) == "userdata" then return inner, false end
+  if type(inner) ~= "table" then
+    error("create: option 'inner': a map or the options of create for one expected", 3)
+  end
+  local map, message, errno = maps.create(inner)
+  if not map then return nil, nil, "inner: " .. message, errno end
+  return map, true
+end
+
+-- Puts the version that a type of map needs into the message of an EINVAL.
+local function explain(message, errno, kind)
+  local major, minor = core.release():match("^(%d+)%.(%d+)")
+  local need_major, need_minor = kind.since:match("^(%d+)%.(%d+)")
+  local has = tonumber(major or 0) * 1000 + tonumber(minor or 0)
+  if errno == core.errno.EINVAL and has < tonumber(need_major) * 1000 + tonumber(need_minor) then
+    return ("%s (%s maps need Linux %s, this is %s)"):format(message, kind.name, kind.since,
+      core.release())
+  end
+  return message
+end
+
+local function pinned(map, path)
+  if not path then return map end
+  local ok, message, errno = map:pin(path)
+  if ok then return map end
+  map:close()
+  return nil, message, errno
+end
+
+--- Creates a map.
+-- @tparam table given
+--   type: "hash", "lru_hash", "array", "percpu_hash", "lpm_trie", ...: the names of bpftool.
+--   name: up to 15 letters, digits, "_" and ".".
+--   key, value: layouts; or key_size, value_size: bytes without a layout.
+--   max_entries: how many entries it has room for; 1 if left out.
+--   flags: list of "no_prealloc", "mmapable", "zero_seed", "no_common_lru", ...
+--   pin: a path in bpffs that keeps the map.
+--   inner: for maps of maps, a map like the ones it will hold, or the options to create one.
+--   map_extra: of bloom filters (number of hashes) and arenas; numa_node.
+-- @treturn luabpf.map|nil, message, errno. Needs CAP_BPF, some types more.
+-- Raises for options that cannot be right.
+function maps.create(given)
+  given = options.check("create", given, CREATE_OPTIONS)
+  local kind = type_of(given.type)
+  local key, key_size = part(given, kind, "key")
+  local value, value_size = part(given, kind, "value")
+  local name = check_name(given.name or "")
+  local flags = flag_bits(given.flags, kind)
+  local inner, ours, message, errno = inner_map(given.inner, kind)
+  if message then return nil, name .. ": create: " .. message, errno end
+  local fields = {
+    type = kind.id, name = name, key = key, value = value,
+    key_size = key_size, value_size = value_size, inner_fd = inner and inner:fd(),
+    max_entries = options.integer("create", "max_entries", given.max_entries, 0, MAX_U32,
+      kind.rounds_size and 4096 or 1),
+    flags = flags | (given.numa_node and FLAGS.numa_node or 0), numa_node = given.numa_node,
+    map_extra = given.map_extra,
+  }
+  local map
+  map, message, errno = core.create(fields)
+  if ours then inner:close() end
+  if not map then return nil, explain(message, errno, kind), errno end
+  core.set_types(map, key, value)
+  return pinned(map, given.pin)
+end
+
+-- ---- opening -------------------------------------------------------------------
+
+local OPEN_OPTIONS = { path = "string", name = "string", id = "number", fd = "number",
+  readonly = "boolean", key = true, value = true }
+local MORE_OPTIONS = { readonly = "boolean", key = true, value = true }
+
+local function open_name(name, readonly)
+  local list, message, errno = core.maps()
+  if not list then return nil, ("%s: open by name: %s"):format(name, message), errno end
+  local ids = {}
+  for _, info in ipairs(list) do
+    if info.name == name:sub(1, NAME_LENGTH) then ids[#ids + 1] = info.id end
+  end
+  if #ids == 1 then return core.open_id(ids[1], readonly) end
+  if #ids == 0 then return nil, name .. ": no map of that name", core.errno.ENOENT end
+  return nil, ("%s: %d maps have that name: ids %s; open one by its id"):format(name, #ids,
+    table.concat(ids, ", ")), core.errno.EEXIST
+end
+
+local function open_source(given)
+  local ways = 0
+  for _, way in ipairs { "path", "name", "id", "fd" } do
+    if given[way] ~= nil then ways = ways + 1 end
+  end
+  if ways ~= 1 then error("open: one of path, name, id and fd expected", 3) end
+  if given.path then return core.open_path(given.path, given.readonly) end
+  if given.name then return open_name(given.name, given.readonly) end
+  if given.id then
+    return core.open_id(options.integer("open", "id", given.id, 0, MAX_U32, nil, 4), given.readonly)
+  end
+  if given.readonly then error("open: readonly goes with path, name or id", 3) end
+  return core.open_fd(options.integer("open", "fd", given.fd, 0, 0x7fffffff, nil, 4))
+end
+
+-- A layout for the key or value of an open map: what was given, over what its BTF says.
+local function typed(given, known, size, what)
+  if given == nil then return nil end
+  local made = known and layout.override(known, given, what, 4) or layout.new(given, what, 4)
+  local has = made:describe().size
+  if has ~= size then
+    error(("open: %s: the layout has %d bytes, the map's %s has %d"):format(what, has, what, size),
+      3)
+  end
+  return made
+end
+
+-- What a string or a number names.
+local function way_of(which)
+  if type(which) == "string" then return which:find("/", 1, true) and "path" or "name" end
+  if math.type(which) then return "id" end
+  error(("open: pin path, name, id or table expected, got %s"):format(type(which)), 3)
+end
+
+--- Opens a map that exists.
+-- @tparam string|integer|table which a pin path (it has a slash), a name, an id; or a table:
+--   path, name, id or fd (a descriptor, which stays the caller's); readonly: for reading only;
+--   key, value: layouts; over BTF they change the types of the fields they name.
+-- @tparam[opt] table more after a path, name or id: readonly, key, value
+-- @treturn luabpf.map|nil, message, errno. By name or id: needs CAP_SYS_ADMIN.
+function maps.open(which, more)
+  local given = which
+  if type(which) ~= "table" then
+    given = { [way_of(which)] = which }
+    for name, value in pairs(options.check("open", more, MORE_OPTIONS)) do given[name] = value end
+  elseif more ~= nil then
+    error("open: options go into the one table that is given", 2)
+  end
+  given = options.check("open", given, OPEN_OPTIONS)
+  local map, message, errno = open_source(given)
+  if not map then return nil, message, errno end
+  local key, value = core.layouts(map)
+  local info = core.classes["luabpf.map"].info(map)
+  core.set_types(map, typed(given.key, key, info.key_size, "key"),
+    typed(given.value, value, info.value_size, "value"))
+  return map
+end
+
+-- ---- listing -------------------------------------------------------------------
+
+local list_meta = { __name = "luabpf.maps" }
+
+local function check_list(self)
+  if getmetatable(self) ~= list_meta then error("luabpf.maps expected: what bpf.maps() gave", 3) end
+end
+
+-- for info in bpf.maps() do
+function list_meta.__call(self)
+  check_list(self)
+  self.at = (self.at or 0) + 1
+  local info = self[self.at]
+  if not info then self.at = nil end
+  return info
+end
+
+function list_meta.__tostring(self)
+  check_list(self)
+  local rows = {}
+  for i, info in ipairs(self) do
+    rows[i] = { info.id, info.type, info.name, info.key_size, info.value_size, info.max_entries,
+      table.concat(maps.flag_names(info.map_flags), " ") }
+  end
+  return show.table({ "id", "type", "name", "key", "value", "max entries", "flags" }, rows)
+end
+
+--- The maps of the running kernel.
+-- @treturn table list of infos, which prints as a table and may stand in a for loop as it is:
+--   `for info in bpf.maps() do`; nil, message, errno. Needs CAP_SYS_ADMIN.
+function maps.list()
+  local list, message, errno = core.maps()
+  if not list then return nil, message, errno end
+  return setmetatable(list, list_meta)
+end
+
+return maps

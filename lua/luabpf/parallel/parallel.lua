@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: MIT
+--
+-- map:parallel: the entries of a map, worked on by several threads. Each has a
+-- Lua state of its own (worker.lua), functions go there as copies (transfer.lua).
+
+local core = require "luabpf.core"
+local common = require "luabpf.map.methods"
+local options = require "luabpf.base.options"
+local prepare = require "luabpf.query.prepare"
+local transfer = require "luabpf.parallel.transfer"
+
+local map = core.classes["luabpf.map"]
+
+local OPTIONS = { workers = "number", map = "function", reduce = "function", initial = true,
+  where = true, params = "table", batch_size = true }
+
+local function new_job(self, given)
+  local facts = prepare.facts(self)
+  local job = { fd = self:fd(), key = facts.env.key, value = facts.env.value, map = given.map,
+    reduce = given.reduce }
+  job.batch_size = options.integer("parallel", "batch_size", given.batch_size, 1, 0xffffffff,
+    common.defaults.batch_size, 4)
+  if given.params and (given.where == nil or type(given.where) == "function") then
+    error("parallel: params go with text", 3)
+  end
+  if type(given.where) == "function" then
+    job.where = given.where
+  elseif given.where ~= nil then
+    job.where = prepare.text(given.where, "parallel", 4)
+    job.params = prepare.params(prepare.query(self, "entries", { where = job.where }),
+      given.params)
+  end
+  return job, facts
+end
+
+-- The text of each worker's job: the same, or its own buckets.
+local function texts_of(job, facts, n)
+  local texts, buckets = {}, 1
+  if facts.kind.position ~= "bucket" then
+    local text = transfer.pack(job, "parallel")
+    for i = 1, n do texts[i] = text end
+    return texts, true
+  end
+  while buckets < facts.info.max_entries do buckets = buckets << 1 end
+  n = math.min(n, buckets)
+  for i = 1, n do
+    job.first, job.last = buckets * (i - 1) // n, buckets * i // n
+    texts[i] = transfer.pack(job, "parallel")
+  end
+  return texts, false
+end
+
+-- Reads the map here, for all workers.
+local function feed(self, workers, batch_size)
+  for batch in map.batches(self, batch_size) do
+    local pushed = false
+    while pushed == false do pushed = workers:push(batch, common.PATIENCE) end
+    if pushed == nil then break end
+  end
+  workers:finish()
+end
+
+local function first_error(results)
+  for i, result in ipairs(results) do
+    if not result.ok then
+      error(("parallel: worker %d: %s"):format(i, result.text), 0)
+    end
+  end
+end
+
+-- What the workers came to, put together.
+local function gather(results, given, report)
+  local result, has, list = nil, false, {}
+  for _, one in ipairs(results) do
+    local done = transfer.unpack(one.text)
+    report.batches = report.batches + done.batches
+    report.entries = report.entries + done.entries
+    report.matched = report.matched + done.matched
+    table.move(done.list, 1, #done.list, #list + 1, list)
+    if done.has then
+      if has then result = given.reduce(result, done.result) else result = done.result end
+      has = true
+    end
+  end
+  if not given.reduce then return list end
+  if has then return result end
+  return given.initial
+end
+
+--- Works on the map with several threads.
+-- @tparam table given
+--   map: function(batch) called in the workers; its result counts unless nil.
+--   reduce: function(a, b) puts two results together, in the workers and here; without it the
+--   result is a list of all. initial: the result for an empty map.
+--   workers: threads; default the CPUs that are online, up to 256. where: text or function, and
+--   params of text. batch_size.
+-- Functions are copied with their upvalues: nil, booleans, numbers, strings, tables and Lua
+-- functions of these; modules go by name, _ENV is the worker's own globals with bpf: those of the
+-- script are not there, unless an upvalue holds them. Every entry that is there throughout reaches
+-- exactly one worker; one deleted meanwhile may reach two. After an error in one of them, or here
+-- (Ctrl-C), the others end at their next batch, and this waits for that.
+-- @return the result, and a report: workers, batches, entries, matched, seconds. Raises what a
+--   worker raised, with its traceback
+function map:parallel(given)
+  local start = core.now()
+  given = options.check("parallel", given, OPTIONS)
+  if not given.map then error("parallel: option 'map': function expected, got nil", 2) end
+  core.check_map(self)
+  local _, online = core.cpus()
+  local n = options.integer("parallel", "workers", given.workers, 1, core.max_workers,
+    math.min(online, core.max_workers))
+  local job, facts = new_job(self, given)
+  local texts, queued = texts_of(job, facts, n)
+  local workers <close> = assert(core.workers { jobs = texts, path = package.path,
+    cpath = package.cpath })
+  if queued then feed(self, workers, job.batch_size) end
+  while not workers:wait(common.PATIENCE) do end
+  local results = workers:results()
+  first_error(results)
+  local report = { workers = #texts, batches = 0, entries = 0, matched = 0 }
+  local result = gather(results, given, report)
+  report.seconds = (core.now() - start) / 1e9
+  return result, report
+end

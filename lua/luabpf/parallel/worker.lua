@@ -1,0 +1,69 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What a thread of map:parallel runs, in a Lua state of its own: opens the map,
+-- reads its part of it or takes the batches that it is given, and sums up.
+
+local core = require "luabpf.core"
+local transfer = require "luabpf.parallel.transfer"
+
+-- The module is loaded when a function first uses it.
+setmetatable(_G, { __index = function(globals, name)
+  if name ~= "bpf" then return nil end
+  local bpf = require "luabpf"
+  rawset(globals, "bpf", bpf)
+  return bpf
+end })
+
+local function open_map(job)
+  local map = assert(core.open_fd(job.fd))
+  core.set_types(map, job.key and core.layout(job.key), job.value and core.layout(job.value))
+  return map
+end
+
+-- An iterator of batches: the worker's own buckets, or what comes through the queue.
+local function source(job, map, hooks)
+  if not job.last then return function() return hooks.take(map) end end
+  local cursor = core.cursor(map, { batch_size = job.batch_size, first = job.first,
+    last = job.last })
+  return function()
+    if hooks.cancelled() then return nil end
+    return cursor:next()
+  end, nil, nil, cursor
+end
+
+-- The function that takes from a batch what where says yes to.
+local function filter_of(job, map)
+  if not job.where then return function(batch) return batch end end
+  local engine = require "luabpf.query.run" -- which knows maps as what queries are over
+  if type(job.where) == "function" then
+    return function(batch) return engine.filtered(batch, job.where) end
+  end
+  local query = require("luabpf.query.prepare").query(map, "entries", { where = job.where })
+  return function(batch) return query.core:pick(batch, job.params) end
+end
+
+-- Adds what map returned for one batch.
+local function add(done, result, reduce)
+  if result == nil then return end
+  if not reduce then
+    done.list[#done.list + 1] = result
+  elseif done.has then
+    done.result = reduce(done.result, result)
+  else
+    done.result, done.has = result, true
+  end
+end
+
+return function(text, hooks)
+  local job = transfer.unpack(text)
+  local map <close> = open_map(job)
+  local filter = filter_of(job, map)
+  local done = { batches = 0, entries = 0, matched = 0, list = {}, has = false }
+  for batch in source(job, map, hooks) do
+    done.batches, done.entries = done.batches + 1, done.entries + #batch
+    local some = filter(batch)
+    done.matched = done.matched + #some
+    if #some > 0 then add(done, job.map(some), job.reduce) end
+  end
+  return transfer.pack(done, "parallel: the result")
+end

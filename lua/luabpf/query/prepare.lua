@@ -1,0 +1,379 @@
+-- SPDX-License-Identifier: MIT
+--
+-- From the texts of a query to something that runs: expressions parsed and
+-- compiled against the layouts of the map, their fragments put together in a
+-- core query. What is prepared is kept with the handle and used again.
+--
+-- What can be queried is a subject: a map, or a snapshot. Its source says how.
+
+local compile = require "luabpf.expr.compile"
+local common = require "luabpf.map.methods"
+local core = require "luabpf.core"
+local expr = require "luabpf.expr.parse"
+
+local prepare = {}
+
+-- More than this many queries of one handle are not kept.
+local MOST_KEPT <const> = 64
+-- An expression of more comparisons takes the verifier too long.
+local MOST_COMPARISONS <const> = 1024
+
+-- ---- what expressions mean in a map ---------------------------------------------
+
+-- By handle: env, the prepared queries.
+local kept = setmetatable({}, { __mode = "k" })
+
+local function add_specials(list, desc, at)
+  if not desc then return end
+  if desc.kind == "special" then list[#list + 1] = { offset = at, size = desc.size } end
+  if desc.kind == "array" then
+    for i = 0, desc.n - 1 do add_specials(list, desc.elem, at + i * desc.elem.size) end
+  end
+  for _, field in ipairs(desc.fields or {}) do
+    add_specials(list, field.type, at + field.bit // 8)
+  end
+end
+
+-- By class of subject, its source: a table of
+--   check(subject)            raises unless it is open
+--   facts(subject)            what is known of it, see prepare.facts
+--   batches(subject, options) an iterator of batches of all its entries: batch_size, engine, raw
+local sources = {}
+
+local map_source = { check = core.check_map, batches = core.classes["luabpf.map"].batches }
+
+function map_source.facts(self)
+  local info = assert(common.info(self))
+  local key, value = core.layouts(self)
+  local kind = core.maptypes[info.type]
+  local ncpu = kind.percpu and core.cpus() or nil
+  return {
+    info = info, kind = kind, handle = self, threads = true,
+    obstacle = not kind.for_each and ("programs cannot walk %s maps"):format(kind.name) or nil,
+    entry_bytes = info.key_size
+      + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size),
+    env = { key = key and key:describe(), value = value and value:describe(),
+      key_size = info.key_size, value_size = info.value_size, ncpu = ncpu },
+  }
+end
+
+sources["luabpf.map"] = map_source
+
+--- Makes handles of a class subjects.
+-- @tparam string class as "luabpf.map"
+function prepare.add_source(class, source)
+  sources[class] = source
+end
+
+-- The source of a subject; nil or false for anything else.
+local function known(subject)
+  local meta = getmetatable(subject)
+  return type(meta) == "table" and sources[meta.__name]
+end
+
+--- The source of a subject, which is open; raises for anything else.
+function prepare.source(subject)
+  local source = known(subject)
+  if not source then return core.check_map(subject) end
+  source.check(subject)
+  return source
+end
+
+--- What is known of a subject whatever the query.
+-- @treturn table info and kind (of maptype.c, or as if), handle (that core.query takes), obstacle
+--   (why no program can walk it, or nil), threads (whether several may read it), entry_bytes, env
+--   for expr.parse, zeros
+function prepare.facts(subject)
+  local source = prepare.source(subject)
+  local facts = kept[subject]
+  if not facts then
+    facts = source.facts(subject)
+    facts.queries, facts.n, facts.zeros = {}, 0, {}
+    add_specials(facts.zeros, facts.env.value, 0)
+    kept[subject] = facts
+  end
+  return facts
+end
+
+-- ---- compiled expressions --------------------------------------------------------
+
+local compiled = { __name = "luabpf.expression" }
+compiled.__index = compiled
+
+function compiled:__tostring()
+  return compile.listing(self.fragment):gsub("\n$", "")
+end
+
+--- Compiles an expression for a map: reusable as `where`, and printed as its instructions with
+-- the expression's parts beside them.
+-- @tparam string text docs/expressions.md defines the language
+-- @tparam luabpf.map|luabpf.snapshot map whose fields it reads
+-- @treturn luabpf.expression; raises with the column and a caret
+function prepare.compile(text, map)
+  if type(text) ~= "string" then
+    error(("compile: text expected, got %s"):format(type(text)), 2)
+  end
+  if not known(map) then
+    error(("compile: map or snapshot expected, got %s"):format(type(map)), 2)
+  end
+  local env = prepare.facts(map).env
+  local ast = expr.parse(text, env)
+  return setmetatable({ text = text, kind = ast.kind, fragment = compile.fragment(ast, env) },
+    compiled)
+end
+
+--- The text of a `where` that is text or a compiled expression; nil for nothing.
+-- @tparam integer level whom the error for anything else blames, as in error() here
+function prepare.text(where, what, level)
+  if where == nil or type(where) == "string" then return where end
+  local meta = getmetatable(where)
+  if type(meta) == "table" and meta.__name == compiled.__name then return where.text end
+  error(("%s: where: text, compiled expression or function expected, got %s"):format(what,
+    type(where)), level)
+end
+
+-- ---- the parts of a query --------------------------------------------------------
+
+local function new_parts(facts)
+  return { facts = facts, shared = { params = {}, percpu = {} }, comparisons = 0, columns = {},
+    outputs = {}, listings = {} }
+end
+
+local function note(parts, title, fragment)
+  parts.comparisons = parts.comparisons + fragment.comparisons
+  parts.listings[#parts.listings + 1] = { title, fragment }
+  return fragment
+end
+
+local function add_where(parts, text)
+  if not text then return end
+  local ast = expr.condition(text, parts.facts.env)
+  parts.where = note(parts, "where", compile.fragment(ast, parts.facts.env, parts.shared))
+end
+
+-- Adds the words of one column: their number, and what they decode to.
+local function add_words(parts, title, ast)
+  local list, desc = compile.column(ast, parts.facts.env, parts.shared)
+  for _, fragment in ipairs(list) do
+    parts.columns[#parts.columns + 1] = note(parts, title, fragment).code
+  end
+  return #list, desc
+end
+
+local function add_column(parts, name, ast)
+  local words, desc = add_words(parts, name, ast)
+  if ast.kind == "condition" then desc = { kind = "bool", name = "bool", size = 1, align = 1 } end
+  parts.outputs[#parts.outputs + 1] = { name = name, layout = desc and core.layout(desc),
+    words = words, signed = ast.kind == "signed", sortable = ast.kind ~= "raw" }
+end
+
+-- The name of a sort, and whether it is descending: "bytes", "bytes asc", "bytes desc".
+local function sort_name(sort)
+  local name, direction = sort:match("^%s*(.-)%s+(%l+)%s*$")
+  if direction == "asc" or direction == "desc" then return name, direction == "desc" end
+  return sort, true
+end
+
+local function slots(params)
+  local last = params[#params]
+  return last and last.slot + last.slots or 0
+end
+
+-- ---- kinds of queries ------------------------------------------------------------
+
+local build = {}
+
+-- Entries: whole keys and values, or nothing of them.
+function build.entries(_, given, spec)
+  spec.keys, spec.values = given.rows, given.rows
+end
+
+-- Whole keys and columns, which stand for the value; without columns, entries.
+function build.keyed(parts, given, spec)
+  spec.keys, spec.values = true, not given.columns
+  if not given.columns then return end
+  for _, column in ipairs(expr.columns(given.columns, parts.facts.env)) do
+    add_column(parts, column.name, column.ast)
+  end
+  if #parts.outputs == 0 then error("columns: none given", 0) end
+end
+
+function build.delete(_, given, spec)
+  spec.remove = true
+  spec.keys, spec.values = given.rows, given.rows
+end
+
+function build.select(parts, given, spec)
+  local facts = parts.facts
+  if given.columns then
+    for _, column in ipairs(expr.columns(given.columns, facts.env)) do
+      add_column(parts, column.name, column.ast)
+    end
+    if #parts.outputs == 0 then error("select: columns: none given", 0) end
+  else
+    spec.keys, spec.values = true, true
+  end
+  if not given.sort then return end
+  spec.keys = true
+  local name, descending = sort_name(given.sort)
+  local word = 0
+  for _, output in ipairs(parts.outputs) do
+    if output.name == name then
+      if not output.sortable then
+        error(("select: sort: column '%s' is no integer"):format(name), 0)
+      end
+      parts.sort = { by = word + 1, signed = output.signed, descending = descending }
+    end
+    word = word + output.words
+  end
+  if parts.sort then return end
+  local ast = expr.parse(name, facts.env)
+  if ast.kind ~= "signed" and ast.kind ~= "unsigned" then
+    error(("select: sort: '%s' is no integer"):format(name), 0)
+  end
+  add_words(parts, "sort", ast)
+  parts.sort = { by = #parts.columns, signed = ast.kind == "signed", descending = descending }
+end
+
+local SUM_OPS = { sum = { "sum", "sum" }, min = { "min", "smin" }, max = { "max", "smax" } }
+
+-- Whether all is counts, sums and extremes of everything: then programs compute them.
+local function is_plain(groups, items)
+  for _, item in ipairs(items) do
+    if item.fn ~= "count" and not SUM_OPS[item.fn] then return false end
+  end
+  return #groups == 0
+end
+
+local function add_sums(parts, items, spec)
+  spec.sums, parts.sums, parts.items = {}, {}, items
+  for i, item in ipairs(items) do
+    parts.sums[i] = { name = item.name, fn = item.fn }
+    if item.fn ~= "count" then
+      local fragment = compile.fragment(item.arg, parts.facts.env, parts.shared)
+      note(parts, item.name, fragment)
+      spec.sums[#spec.sums + 1] = { code = fragment.code,
+        op = SUM_OPS[item.fn][item.arg.kind == "signed" and 2 or 1] }
+      parts.sums[i].at = #spec.sums
+    end
+  end
+end
+
+-- The columns of the groups, then those of the values.
+local function add_groups(parts, groups, items)
+  for _, group in ipairs(groups) do add_column(parts, group.name, group.ast) end
+  parts.group_words, parts.signs = #parts.columns, {}
+  local word = 0
+  for _, output in ipairs(parts.outputs) do
+    parts.signs[word + 1] = output.signed
+    word = word + output.words
+  end
+  parts.items = {}
+  for i, item in ipairs(items) do
+    local column = #parts.columns - parts.group_words
+    local words = item.arg and add_words(parts, item.name, item.arg) or 0
+    parts.items[i] = { fn = item.fn, column = column, width = words,
+      signed = item.arg and item.arg.kind == "signed" }
+  end
+end
+
+local function find_order(parts, sort)
+  local name, descending = sort_name(sort)
+  local word = 0
+  for _, output in ipairs(parts.outputs) do
+    if output.name == name and output.sortable then
+      return { by = "column", which = word, descending = descending }
+    elseif output.name == name then
+      error(("aggregate: sort: '%s' is no integer"):format(name), 0)
+    end
+    word = word + output.words
+  end
+  for i, item in ipairs(parts.item_names) do
+    if item == name and parts.items[i].fn == "hist" then
+      error(("aggregate: sort: '%s' is a histogram"):format(name), 0)
+    elseif item == name then
+      return { by = "item", which = i - 1, descending = descending }
+    end
+  end
+  error(("aggregate: sort: no column '%s'"):format(name), 0)
+end
+
+function build.aggregate(parts, given, spec)
+  local env, names = parts.facts.env, {}
+  local groups = given.group and expr.columns(given.group, env, names) or {}
+  local items = expr.aggregates(given.select or "count()", env, names)
+  parts.item_names = {}
+  for i, item in ipairs(items) do parts.item_names[i] = item.name end
+  if given.plain and is_plain(groups, items) then
+    add_sums(parts, items, spec)
+  else
+    add_groups(parts, groups, items)
+  end
+  parts.order = given.sort and find_order(parts, given.sort) or { by = "key" }
+end
+
+-- ---- preparing -------------------------------------------------------------------
+
+-- A text that stands for a list, a table or text of columns.
+local function canonical(columns)
+  if type(columns) ~= "table" then return tostring(columns) end
+  local parts, names = {}, {}
+  for i, text in ipairs(columns) do parts[i] = tostring(text) end
+  for name in pairs(columns) do
+    if type(name) == "string" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    parts[#parts + 1] = name .. "=" .. tostring(columns[name])
+  end
+  return table.concat(parts, "\1")
+end
+
+prepare.canonical = canonical
+
+local function new_query(facts, kind, given)
+  local parts = new_parts(facts)
+  add_where(parts, given.where)
+  local spec = {}
+  build[kind](parts, given, spec)
+  spec.where = parts.where and parts.where.code
+  spec.columns, spec.reductions = parts.columns, parts.shared.percpu
+  spec.nparams, spec.zeros = slots(parts.shared.params), facts.zeros
+  if #parts.outputs > 0 or parts.order then parts.decoder = core.decoder(parts.outputs) end
+  parts.too_long = parts.comparisons > MOST_COMPARISONS
+  parts.row_bytes = 8 * #parts.columns + (spec.keys and facts.info.key_size or 0)
+    + (spec.values and facts.entry_bytes - facts.info.key_size or 0)
+  parts.ncolumns, parts.values = #parts.columns, spec.values
+  parts.core = core.query(facts.handle, spec)
+  return parts
+end
+
+--- A query ready to run, kept with the handle.
+-- @tparam string kind "entries", "keyed", "delete", "select", "aggregate"
+-- @tparam table given where (text or nil), columns, group, select, sort; rows: whole entries are
+--   handed over; plain: programs may sum up what has no groups
+-- @treturn table core (luabpf.query), shared (params), decoder, row_bytes, ...
+function prepare.query(subject, kind, given)
+  local facts = prepare.facts(subject)
+  local key = table.concat({ kind, given.where or "\0", given.rows and "r" or "",
+    given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
+    given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
+    given.plain and "p" or "" }, "\2")
+  local query = facts.queries[key]
+  if query then return query end
+  query = new_query(facts, kind, given)
+  if facts.n >= MOST_KEPT then facts.queries, facts.n = {}, 0 end
+  facts.queries[key], facts.n = query, facts.n + 1
+  return query
+end
+
+--- The parameter slots of one run.
+-- @tparam[opt] integer now what it reads as clocks, ns; without them, what they are
+-- @tparam[opt] integer boottime
+function prepare.params(query, values, now, boottime)
+  local params = query.shared.params
+  if #params == 0 and not (values and next(values)) then return "" end
+  return compile.pack_params(params, values, now or core.now(), boottime or core.boottime())
+end
+
+return prepare

@@ -1,0 +1,280 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Queries that read: count, select, aggregate, of maps and of what else has a
+-- source. What they mean is in prepare.lua, how they run in run.lua.
+
+local common = require "luabpf.map.methods"
+local core = require "luabpf.core"
+local engine = require "luabpf.query.run"
+local options = require "luabpf.base.options"
+local prepare = require "luabpf.query.prepare"
+local show = require "luabpf.show.show"
+
+local map = core.classes["luabpf.map"]
+
+-- ---- count ----------------------------------------------------------------------
+
+local COUNT_OPTIONS = engine.options { workers = "number" }
+
+local function count_blocks(self, query, plan, run, report)
+  if engine.by_threads(query, run, report) then return end
+  if run.filter then
+    for batch in engine.sources(self, query, plan, run, report) do
+      report.visited = report.visited + #batch
+      report.matched = report.matched + #engine.filtered(batch, run.filter, report)
+    end
+  else
+    for batch in engine.batches(self, run, report) do
+      report.visited = report.visited + #batch
+      report.matched = report.matched + query.core:match(batch, run.packed)
+    end
+  end
+  report.complete = true
+end
+
+local function count_where(self, query, plan, run, report)
+  if run.filter or not engine.try_kernel(query, plan, run, report) then
+    count_blocks(self, query, plan, run, report)
+  end
+  return report.matched, engine.finish(query, run, report)
+end
+
+local queries = {}
+
+--- map:count with where or options.
+function queries.count(self, where, given)
+  local run = engine.run("count", given, COUNT_OPTIONS)
+  local query, plan, report = engine.begin(self, "entries", run, { where = where })
+  return common.caught(nil, pcall(count_where, self, query, plan, run, report))
+end
+
+--- How many entries match; without where, how many there are: an array always has max_entries.
+-- Large maps are not walked for that where the kernel counts their entries itself (Linux 6.6).
+-- @tparam[opt] string|function|luabpf.expression where
+-- @tparam[opt] table given params, engine, exact, memory, budget, batch_size, report; workers:
+--   threads that the batch engine may use
+-- @treturn integer and with where or options the report; nil, message, errno
+function map:count(where, given)
+  if where == nil and given == nil then return common.count_all(self) end
+  return queries.count(self, where, given)
+end
+
+-- ---- blocks of rows -------------------------------------------------------------
+
+local function once(block)
+  return function()
+    local only = block
+    block = nil
+    return only
+  end
+end
+
+-- The batches that the cursor reads, or that the kernel read for a Lua function to judge.
+local function batches_of(self, query, plan, run, report)
+  if run.filter then return engine.sources(self, query, plan, run, report) end
+  return engine.batches(self, run, report)
+end
+
+-- The blocks of rows that match, one at a time, each valid until the next; the second result closes
+-- what they are read from.
+local function blocks_of(self, query, plan, run, report)
+  if not run.filter then
+    local result, rows = engine.try_kernel(query, plan, run, report)
+    if result then return once(rows), rows end
+  end
+  local step, state, control, closing = batches_of(self, query, plan, run, report)
+  local block
+  return function()
+    local batch = step(state, control)
+    if not batch then
+      report.complete = true
+      return nil
+    end
+    report.visited = report.visited + #batch
+    if run.filter then batch = engine.filtered(batch, run.filter, report) end
+    block = query.core:rows(batch, run.packed, block)
+    report.matched = report.matched + #block
+    return block
+  end, closing
+end
+
+-- ---- select ---------------------------------------------------------------------
+
+local SELECT_OPTIONS = engine.options { where = true, columns = true, sort = "string",
+  limit = "number" }
+
+-- Closes what a select reads when its loop is left, and completes the report.
+local closer = {}
+
+function closer:__close()
+  local _ <close> = self.resource
+  engine.finish(self.query, self.run, self.report)
+end
+
+-- What of rows a caller gets: tables of columns, or key and value.
+local function each_row(query, rows)
+  if query.decoder then return rows:each(query.decoder) end
+  return rows:batch():entries()
+end
+
+local function rows_iterator(query, limit, next_block)
+  local step, left = nil, limit or math.huge
+  return function()
+    while left > 0 do
+      if step then
+        local first, second = step()
+        if first ~= nil then
+          left = left - 1
+          return first, second
+        end
+      end
+      local block = next_block()
+      if not block then return nil end
+      step = each_row(query, block)
+    end
+    return nil
+  end
+end
+
+-- All matches through a sorter, which gives its rows as the only block.
+local function sorted(query, run, limit, next_block, closing)
+  local _ <close> = closing
+  local top <close> = core.topn { map = query.facts.handle, limit = limit, memory = run.memory,
+    signed = query.sort.signed, descending = query.sort.descending,
+    columns = query.ncolumns, values = query.values }
+  for block in next_block do top:add(block, query.sort.by) end
+  local rows = top:rows()
+  return once(rows), rows
+end
+
+--- The matching entries, or columns of them.
+-- @tparam[opt] table given
+--   where: text, compiled expression or function; params.
+--   columns: text, list or table of name = expression; without them, key and value.
+--   sort: a column, or an integer expression: largest first; "... asc": smallest first.
+--   limit: at most so many.
+--   engine, exact, memory, budget, batch_size; report: a table that is filled at the end.
+-- @return an iterator of tables, or of key and value; raises an error object
+function map:select(given)
+  local run = engine.run("select", given, SELECT_OPTIONS)
+  given = run.given
+  local limit = options.integer("select", "limit", given.limit, 0, math.maxinteger)
+  if not given.sort then run.limit = limit end
+  local query, plan, report = engine.begin(self, "select", run,
+    { where = given.where, columns = given.columns, sort = given.sort })
+  local closing = setmetatable({ query = query, run = run, report = report }, closer)
+  local next_block = once(nil)
+  if limit ~= 0 then
+    next_block, closing.resource = blocks_of(self, query, plan, run, report)
+    if query.sort then
+      next_block, closing.resource = sorted(query, run, limit, next_block, closing.resource)
+    end
+  end
+  return rows_iterator(query, limit, next_block), nil, nil, closing
+end
+
+-- ---- aggregate ------------------------------------------------------------------
+
+local AGGREGATE_OPTIONS = engine.options { where = true, group = true, select = true,
+  sort = "string", limit = "number", workers = "number" }
+
+-- The only row, from what the program summed up.
+local function plain_row(query, result)
+  local row = {}
+  for _, sum in ipairs(query.sums) do
+    if sum.fn == "count" then
+      row[sum.name] = result.matched
+    elseif sum.fn == "sum" or result.matched > 0 then
+      row[sum.name] = result.sums[sum.at]
+    end
+  end
+  return { row }
+end
+
+local function grouped(self, query, plan, run, report)
+  local agg <close> = core.agg { items = query.items, groups = query.group_words,
+    signed = query.signs, memory = run.memory }
+  if not engine.by_threads(query, run, report, agg) then
+    local next_block, closing = blocks_of(self, query, plan, run, report)
+    local _ <close> = closing
+    for block in next_block do agg:add(block) end
+  end
+  local order = query.order
+  return agg:result { decoder = query.decoder, names = query.item_names, by = order.by,
+    which = order.which, descending = order.descending,
+    limit = run.given.group and run.given.limit or nil }
+end
+
+-- A histogram in one line; of integers that format is for.
+local function hist_text(hist, format)
+  local parts = {}
+  for i, step in ipairs(hist) do
+    parts[i] = (format .. "-" .. format .. ": %d"):format(step.from, step.to, step.count)
+  end
+  return table.concat(parts, ", ")
+end
+
+local function cell_of(value, signed)
+  local format = signed and "%d" or "%u"
+  if value == nil then return "" end
+  if type(value) == "table" then return hist_text(value, format) end
+  if type(value) == "string" then return show.text(value) end
+  return math.type(value) == "integer" and format:format(value) or value
+end
+
+-- Rows as a table: groups, then what was summed up.
+local function list_text(query, list)
+  local headers, signs, rows = {}, {}, {}
+  for i, output in ipairs(query.outputs) do headers[i], signs[i] = output.name, output.signed end
+  for i, item in ipairs(query.items) do
+    headers[#headers + 1] = query.item_names[i]
+    signs[#headers] = item.signed or item.arg and item.arg.kind == "signed"
+  end
+  for i, row in ipairs(list) do
+    rows[i] = { numeric = {} }
+    for c, name in ipairs(headers) do
+      rows[i][c], rows[i].numeric[c] = cell_of(row[name], signs[c]), type(row[name]) == "number"
+    end
+  end
+  return show.table(headers, rows)
+end
+
+local function finished(query, run, report, list)
+  return show.printable(list, function() return list_text(query, list) end),
+    engine.finish(query, run, report)
+end
+
+-- Sums in the kernel, else rows to aggregate here.
+local function aggregate(self, query, plan, run, report, parts)
+  if query.sums then
+    local result = engine.try_kernel(query, plan, run, report)
+    if result then return finished(query, run, report, plain_row(query, result)) end
+    parts.plain = nil
+    query = prepare.query(self, "aggregate", parts)
+    run.packed = prepare.params(query, run.params)
+  end
+  local list = grouped(self, query, plan, run, report)
+  return finished(query, run, report, list)
+end
+
+--- Sums up the matching entries, in groups.
+-- @tparam[opt] table given
+--   where, params; group: columns to group by; select: "sum(value.bytes) as bytes", "count()",
+--   min, max, avg (a float), distinct, hist (list of { from, to, count }, by powers of two).
+--   sort: a group or result, largest first, "... asc"; ties and the rest by group. limit.
+--   engine, exact, memory (of groups and rows), budget, batch_size; workers: threads that the
+--   batch engine may use.
+-- @treturn table list of rows (exactly one without group), and the report; nil, message, errno
+function map:aggregate(given)
+  local run = engine.run("aggregate", given, AGGREGATE_OPTIONS)
+  given = run.given
+  options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
+  local parts = { where = given.where, group = given.group, select = given.select,
+    sort = given.sort, plain = type(given.where) ~= "function" }
+  local query, plan, report = engine.begin(self, "aggregate", run, parts)
+  return common.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
+end
+
+queries.select, queries.aggregate = map.select, map.aggregate
+
+return queries

@@ -1,0 +1,257 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Queries that delete: delete_where and drain{ where = ... }. Every engine
+-- judges the live entry immediately before it deletes it.
+
+local common = require "luabpf.map.methods"
+local core = require "luabpf.core"
+local engine = require "luabpf.query.run"
+local iter = require "luabpf.base.iter"
+local options = require "luabpf.base.options"
+
+local map = core.classes["luabpf.map"]
+
+-- ---- telling what was deleted ------------------------------------------------------
+
+-- Tells on_delete what was deleted. If it raises, the error carries what it did not get to see.
+local function deliver(gone, on_delete, report)
+  for i = 1, #gone do
+    local ok, err = pcall(on_delete, gone:key(i), gone:value(i))
+    if not ok then
+      local rest = {}
+      for j = i, #gone do rest[#rest + 1] = { key = gone:key(j), value = gone:value(j) } end
+      common.throw(("on_delete: %s"):format(tostring(err)), nil,
+        { partial = report, undelivered = rest })
+    end
+  end
+end
+
+local function add(report, deleted, missing, kept)
+  report.deleted = report.deleted + deleted
+  report.missing = report.missing + missing
+  report.kept = report.kept + kept
+end
+
+-- ---- candidates: judged again and deleted ---------------------------------------------
+
+-- By a Lua function: deleted if the value is still the one that was judged.
+local function delete_unchanged(self, some, report)
+  local deleted, missing, changed, status = self:delete_batch(some,
+    { if_equal = some, status = true })
+  local message, errno
+  if not deleted then
+    message, errno = missing, changed
+    deleted, missing, changed, status = table.unpack(status or { 0, 0, 0, {} })
+  end
+  add(report, deleted, missing, changed)
+  local indices = {}
+  for i = 1, #some do
+    if status[i] == "deleted" then indices[#indices + 1] = i end
+  end
+  return #indices == #some and some or some:pick(indices), message, errno
+end
+
+-- By an expression: deleted if it still holds. What is gone as a batch, if it is wanted.
+local function delete_matching(query, run, some, report)
+  local deleted, missing, kept, gone = query.core:delete_live(some, run.packed, run.hands_over)
+  local message, errno
+  query.decided = true
+  if not deleted then
+    message, errno = missing, kept
+    deleted, missing, kept, gone = table.unpack(gone, 1, 4)
+  end
+  add(report, deleted, missing, kept)
+  return gone, message, errno
+end
+
+-- Deletes of the candidates what is still meant: a batch of what is gone, if it is wanted, also
+-- where the system then refused to go on, and its message and errno.
+local function delete_some(self, query, run, some, report)
+  local gone, message, errno
+  if run.filter then
+    gone, message, errno = delete_unchanged(self, some, report)
+  else
+    gone, message, errno = delete_matching(query, run, some, report)
+  end
+  if run.on_delete then deliver(gone, run.on_delete, report) end
+  return gone, message, errno
+end
+
+-- How many more may be deleted; in a dry run, would be.
+local function room(run, report)
+  if not run.limit then return math.huge end
+  return run.limit - (run.dry_run and report.matched or report.deleted)
+end
+
+local function part_of(batch, from, to)
+  if from == 1 and to == #batch then return batch end
+  local indices = {}
+  for i = from, to do indices[#indices + 1] = i end
+  return batch:pick(indices)
+end
+
+-- Candidates in pieces that do not go past the limit. What the limit cuts off is not counted as
+-- matched, as in the kernel engine, which stops there.
+local function delete_up_to(self, query, run, candidates, report)
+  local at = 1
+  while at <= #candidates do
+    local left = room(run, report)
+    if left <= 0 then return end
+    local last = math.min(#candidates, at + left - 1) // 1
+    report.matched = report.matched + last - at + 1
+    if not run.dry_run then
+      local _, message, errno = delete_some(self, query, run, part_of(candidates, at, last), report)
+      if message then common.throw(message, errno) end
+    end
+    at = last + 1
+  end
+end
+
+local function candidates_of(query, run, batch, report)
+  report.visited = report.visited + #batch
+  if run.filter then return engine.filtered(batch, run.filter, report) end
+  return query.core:pick(batch, run.packed)
+end
+
+local function sweep(self, query, plan, run, report)
+  local step, state, control, closing
+  if run.filter then
+    step, state, control, closing = engine.sources(self, query, plan, run, report)
+  else
+    step, state, control, closing = engine.batches(self, run, report)
+  end
+  for batch in step, state, control, closing do
+    delete_up_to(self, query, run, candidates_of(query, run, batch, report), report)
+    if room(run, report) <= 0 then return end
+  end
+  report.complete = true
+end
+
+-- ---- the kernel engine ------------------------------------------------------------------
+
+-- One run inside the kernel: how it stopped; nil, why there was none and errno.
+local function kernel_step(query, run, report, rows_room)
+  local result, rows, errno = engine.scan(query, run, { rows = rows_room, dry = run.dry_run,
+    limit = run.limit and run.limit - report.deleted })
+  if not result then return nil, rows, errno end
+  local handed_over <close> = rows
+  report.visited = report.visited + result.visited
+  report.matched = report.matched + result.matched
+  if not run.dry_run then add(report, result.deleted, result.missing, 0) end
+  if run.on_delete then deliver(handed_over:batch(), run.on_delete, report) end
+  if result.stop == "error" then
+    common.throw(("%s: delete_where: %s"):format(common.label(query.facts.info),
+      result.error), result.errno)
+  end
+  return result.stop
+end
+
+-- Runs that hand rows over, at most: while others insert what matches there is no last one.
+local MOST_STEPS <const> = 16
+
+-- True when it is done: else the cursor must go on.
+local function in_kernel(query, plan, run, report)
+  if plan.obstacle then
+    return engine.give_up(query, run, report, plan.obstacle, plan.errno)
+  end
+  local rows_room = run.on_delete and engine.first_room(query, plan, run) or 0
+  local stop, reason, errno
+  for _ = 1, MOST_STEPS do
+    stop, reason, errno = kernel_step(query, run, report, rows_room)
+    if stop ~= "full" then break end
+  end
+  report.complete = stop == "none"
+  if stop == "none" or stop == "limit" then return true end
+  engine.give_up(query, run, report, reason or engine.STOPPED[stop], errno, stop)
+end
+
+-- ---- delete_where -------------------------------------------------------------------------
+
+local DELETE_OPTIONS = engine.options { dry_run = "boolean", limit = "number",
+  on_delete = "function" }
+
+local function delete_where(self, query, plan, run, report)
+  if run.filter or report.engine ~= "kernel" or not in_kernel(query, plan, run, report) then
+    sweep(self, query, plan, run, report)
+  end
+end
+
+--- Deletes the entries that match, each judged immediately before it is deleted.
+-- @tparam string|function|luabpf.expression where
+-- @tparam[opt] table given
+--   params: values of $name in the text. dry_run: only count. limit: delete at most so many.
+--   on_delete: function(key, value), called after each deletion with what was deleted; if it
+--   raises, the error has undelivered, a list of { key, value }.
+--   engine, exact, memory, budget, batch_size, report.
+-- @treturn table visited, matched, deleted, missing (gone meanwhile), kept (no longer match, or
+--   for a function: changed), engine, why, complete (the whole map was looked at), seconds;
+--   matched = deleted + missing + kept, in a dry run what would be deleted.
+--   nil, message, errno, report so far when the system refuses
+function map:delete_where(where, given)
+  local run = engine.run("delete_where", given, DELETE_OPTIONS)
+  if where == nil then
+    error("delete_where: where: text, compiled expression or function expected", 2)
+  end
+  core.check_map(self)
+  if not common.kind_of(self).can_delete then return common.unsupported(self, "delete_where") end
+  run.limit = options.integer("delete_where", "limit", run.given.limit, 0, math.maxinteger)
+  run.dry_run, run.deletes = run.given.dry_run, true
+  run.on_delete = not run.dry_run and run.given.on_delete or nil
+  run.hands_over = run.on_delete ~= nil
+  local query, plan, report = engine.begin(self, "delete", run,
+    { where = where, rows = run.hands_over })
+  report.deleted, report.missing, report.kept = 0, 0, 0
+  local message, errno
+  if run.limit ~= 0 then
+    local _
+    _, message, errno = common.caught(nil, pcall(delete_where, self, query, plan, run, report))
+  end
+  engine.finish(query, run, report)
+  if message then return nil, message, errno, report end
+  return report
+end
+
+-- ---- drain{ where = ... } -------------------------------------------------------------------
+
+local DRAIN_OPTIONS = engine.options { where = true, limit = "number", raw = "boolean" }
+
+local function drain_where(self, query, run, report)
+  for batch in engine.batches(self, run, report) do
+    local some = candidates_of(query, run, batch, report)
+    local left = room(run, report)
+    if #some > left then some = part_of(some, 1, left) end
+    report.matched = report.matched + #some
+    if #some > 0 then
+      local gone, message, errno = delete_some(self, query, run, some, report)
+      if #gone > 0 then coroutine.yield(gone) end
+      if message then common.throw(message, errno) end
+    end
+    if room(run, report) <= 0 then return end
+  end
+  report.complete = true
+end
+
+--- Reads and deletes a batch at a time: hands over and removes all entries, or with where those
+-- that match, each judged again immediately before it is deleted and handed over as it was then.
+-- All of them: hash types, Linux 5.6; queues and stacks.
+-- @tparam[opt] integer|table given the batch size, or a table: batch_size, raw, report;
+--   where: text, compiled expression or function; with it also params, limit, engine ("batch",
+--   "walk")
+-- @return an iterator of batches; raises an error object
+function map:drain(given)
+  if type(given) ~= "table" or given.where == nil then return common.drain_all(self, given) end
+  local run = engine.run("drain", given, DRAIN_OPTIONS)
+  core.check_map(self)
+  if not common.kind_of(self).can_delete then
+    local _, message, errno = common.unsupported(self, "drain")
+    common.throw(message, errno)
+  end
+  run.limit = options.integer("drain", "limit", given.limit, 0, math.maxinteger)
+  run.deletes, run.exact, run.hands_over = true, true, true
+  local query, plan, report = engine.begin(self, "delete", run, { where = given.where })
+  if report.engine == "kernel" then engine.give_up(query, run, report, plan.obstacle) end
+  report.deleted, report.missing, report.kept = 0, 0, 0
+  return iter.lazy(function()
+    if run.limit ~= 0 then drain_where(self, query, run, report) end
+  end, { close = function() engine.finish(query, run, report) end })
+end

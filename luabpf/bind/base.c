@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * luabpf.core: opens the classes, and holds what all bindings share: errors,
+ * classes, options. The Lua side (lua/luabpf/init.lua) builds the public
+ * module on it.
+ */
+#include "bind/base.h"
+
+#include "bind/value/codec.h"
+#include "lib/kernel/kmap.h"
+#include "bind/map/map.h"
+#include "bind/query/rowset.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#define LB_ERROR "luabpf.error"
+
+int lb_fail(lua_State *L, int err, const char *what, ...)
+{
+	char buf[128];
+	va_list ap;
+
+	luaL_pushfail(L);
+	va_start(ap, what);
+	lua_pushvfstring(L, what, ap);
+	va_end(ap);
+	lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), lb_strerror(err, buf, sizeof(buf)));
+	lua_remove(L, -2);
+	lua_pushinteger(L, err);
+	return 3;
+}
+
+int lb_refuse(lua_State *L, int err)
+{
+	char buf[128];
+
+	luaL_pushfail(L);
+	lua_pushstring(L, lb_strerror(err, buf, sizeof(buf)));
+	lua_pushinteger(L, err);
+	return 3;
+}
+
+void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta)
+{
+	luaL_newmetatable(L, name);
+	luaL_setfuncs(L, meta, 0);
+	lua_newtable(L);
+	luaL_setfuncs(L, methods, 0);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, "luabpf.classes");
+	lua_pushvalue(L, -2);
+	lua_setfield(L, -2, name);
+	lua_pop(L, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+}
+
+static bool listed(const char *name, const char *const names[])
+{
+	for (; *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+void lb_check_options(lua_State *L, int idx, const char *const names[])
+{
+	luaL_checktype(L, idx, LUA_TTABLE);
+	lua_pushnil(L);
+	while (lua_next(L, idx)) {
+		lua_pop(L, 1);
+		if (lua_type(L, -1) != LUA_TSTRING)
+			luaL_argerror(L, idx, "options are named: { name = value }");
+		if (!listed(lua_tostring(L, -1), names))
+			luaL_error(L, "unknown option '%s'", lua_tostring(L, -1));
+	}
+}
+
+bool lb_opt_flag(lua_State *L, int idx, const char *name)
+{
+	bool on;
+
+	lua_getfield(L, idx, name);
+	on = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return on;
+}
+
+lua_Integer lb_opt_int(lua_State *L, int idx, const char *name, lua_Integer def)
+{
+	int exact = 1;
+	lua_Integer v = def;
+	int type = lua_getfield(L, idx, name);
+
+	if (type != LUA_TNIL)
+		v = type == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+	if (!exact || (type != LUA_TNIL && type != LUA_TNUMBER))
+		luaL_error(L, "%s: integer expected, got %s", name, luaL_tolstring(L, -1, NULL));
+	lua_pop(L, 1);
+	return v;
+}
+
+uint32_t lb_opt_upto(lua_State *L, int idx, const char *name, uint32_t max)
+{
+	lua_Integer v = lb_opt_int(L, idx, name, 0);
+
+	if (v < 0 || v > max)
+		luaL_error(L, "%s: %I is out of range", name, (LUAI_UACINT)v);
+	return (uint32_t)v;
+}
+
+void lb_set_int(lua_State *L, const char *name, lua_Integer v)
+{
+	lua_pushinteger(L, v);
+	lua_setfield(L, -2, name);
+}
+
+void lb_set_text(lua_State *L, const char *name, const char *text)
+{
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, name);
+}
+
+lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max)
+{
+	int exact = 0;
+	lua_Integer v = lua_type(L, arg) == LUA_TNUMBER ? lua_tointegerx(L, arg, &exact) : 0;
+
+	if (lua_type(L, arg) != LUA_TNUMBER)
+		luaL_typeerror(L, arg, "integer");
+	if (!exact)
+		luaL_argerror(L, arg, "number has no integer representation");
+	if (v < min || v > max)
+		luaL_argerror(L, arg, lua_pushfstring(L, "%I is not within %I and %I",
+						      (LUAI_UACINT)v, (LUAI_UACINT)min,
+						      (LUAI_UACINT)max));
+	return v;
+}
+
+/* ---- error objects ---------------------------------------------------- */
+
+int lb_throw(lua_State *L)
+{
+	lua_createtable(L, 0, 3);
+	lua_pushvalue(L, -3);
+	lua_setfield(L, -2, "message");
+	lua_pushvalue(L, -2);
+	lua_setfield(L, -2, "errno");
+	luaL_setmetatable(L, LB_ERROR);
+	return lua_error(L);
+}
+
+int lb_throw_text(lua_State *L, int err, const char *message)
+{
+	luaL_pushfail(L);
+	lua_pushstring(L, message);
+	lua_pushinteger(L, err);
+	return lb_throw(L);
+}
+
+static int error_tostring(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_getfield(L, 1, "message");
+	luaL_tolstring(L, -1, NULL);
+	return 1;
+}
+
+static const luaL_Reg error_methods[] = { { NULL, NULL } };
+static const luaL_Reg error_meta[] = { { "__tostring", error_tostring }, { NULL, NULL } };
+
+LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L);
+
+LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
+{
+	lua_newtable(L);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, "luabpf.classes");
+	lua_setfield(L, -2, "classes");
+	lb_newclass(L, LB_ERROR, error_methods, error_meta);
+	luaL_getmetatable(L, LB_ERROR);
+	lua_setfield(L, -2, "error");
+	lb_open_system(L);
+	lb_open_codec(L);
+	lb_open_map(L);
+	lb_open_batch(L);
+	lb_open_bulk(L);
+	lb_open_rows(L);
+	lb_open_query(L);
+	lb_open_sinks(L);
+	lb_open_workers(L);
+	lb_open_crew(L);
+	lb_open_output(L);
+	lb_open_input(L);
+	lb_open_store(L);
+	lb_open_object(L);
+	lb_open_snapshot(L);
+	return 1;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.batch: n entries in flat buffers, decoded one at a time
+ * when asked for. A batch of a cursor borrows the cursor's buffer and is stale
+ * after its next step; a copy, and what lookup_batch gives, has memory of its
+ * own.
+ */
+#include "bind/map/batch.h"
+
+#include <string.h>
+
+struct lb_batch *lb_test_batch(lua_State *L, int arg)
+{
+	return luaL_testudata(L, arg, LB_BATCH);
+}
+
+struct lb_batch *lb_check_batch(lua_State *L, int arg)
+{
+	struct lb_batch *b = luaL_checkudata(L, arg, LB_BATCH);
+
+	if (!lb_batch_valid(b))
+		luaL_argerror(L, arg, "the batch is stale: its iterator moved on or was closed "
+				      "(batch:copy() keeps one)");
+	return b;
+}
+
+/* Pushes an empty batch whose user values are owner and map, stack indices. */
+static struct lb_batch *push_batch(lua_State *L, int owner, int map)
+{
+	struct lb_batch *b;
+
+	owner = lua_absindex(L, owner);
+	map = lua_absindex(L, map);
+	b = lua_newuserdatauv(L, sizeof(*b), LB_BATCH_UVALUES);
+	memset(b, 0, sizeof(*b));
+	b->map = lua_touserdata(L, map);
+	lua_pushvalue(L, owner);
+	lua_setiuservalue(L, -2, LB_BATCH_OWNER);
+	lua_pushvalue(L, map);
+	lua_setiuservalue(L, -2, LB_BATCH_MAP);
+	luaL_setmetatable(L, LB_BATCH);
+	return b;
+}
+
+struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_lender *lender,
+				 const uint8_t *keys, const uint8_t *values, uint32_t n)
+{
+	struct lb_batch *b = push_batch(L, owner, map);
+
+	b->lender = lender;
+	b->step = lender ? lender->clock : 0;
+	b->keys = keys;
+	b->values = values;
+	b->n = n;
+	return b;
+}
+
+void lb_batch_push_step(lua_State *L, int cursor, int map)
+{
+	struct lb_cursor *c = lua_touserdata(L, cursor);
+	const struct lb_buffer *buf = &c->src.buf;
+	struct lb_batch *b = lb_batch_borrow(L, cursor, map, &c->lender, buf->keys, buf->values,
+					     c->open ? c->src.n : 0);
+
+	b->cursor = c;
+	b->raw = c->raw;
+}
+
+struct lb_batch *lb_batch_new(lua_State *L, int map, uint32_t n, bool with_present,
+			      uint8_t **keys, uint8_t **values, uint8_t **present)
+{
+	struct lb_map *m = lua_touserdata(L, map);
+	size_t key_bytes = (size_t)n * m->key.size, value_bytes = (size_t)n * m->value.stride;
+	size_t all = key_bytes + value_bytes + (with_present ? n : 0);
+	uint8_t *memory;
+	struct lb_batch *b;
+
+	map = lua_absindex(L, map);
+	memory = lua_newuserdatauv(L, all ? all : 1, 0);
+	memset(memory, 0, all);
+	b = push_batch(L, -1, map);
+	lua_remove(L, -2);
+	*keys = memory;
+	*values = memory + key_bytes;
+	*present = with_present ? memory + key_bytes + value_bytes : NULL;
+	b->keys = *keys;
+	b->values = *values;
+	b->present = *present;
+	b->n = n;
+	return b;
+}
+
+void lb_batch_push_key(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
+	lb_batch_hold(b);
+	lb_push(L, &b->map->key, b->keys + (size_t)i * b->map->key.stride, b->raw);
+	lb_batch_release(b);
+}
+
+void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
+	if (!lb_batch_has(b, i)) {
+		lua_pushnil(L);
+		return;
+	}
+	lb_batch_hold(b);
+	lb_push(L, &b->map->value, b->values + (size_t)i * b->map->value.stride, b->raw);
+	lb_batch_release(b);
+}
+
+/* Key and value as tables that one function makes: false, with nothing pushed, if none does. */
+static bool push_both(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
+	struct lb_map *m = b->map;
+
+	if (b->raw || !m->key.type || !m->value.type || m->value.ncpu || !lb_batch_has(b, i))
+		return false;
+	if (!lb_builder_ready(L, &m->builders[LB_BUILD_ENTRY], m->key.type, m->value.type))
+		return false;
+	lb_builder_push(L, &m->builders[LB_BUILD_ENTRY], b->keys + (size_t)i * m->key.stride,
+			b->values + (size_t)i * m->value.stride);
+	return true;
+}
+
+static void push_each(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
+	if (b->map->key.size)
+		lb_batch_push_key(L, b, i);
+	else
+		lua_pushinteger(L, (lua_Integer)i + 1);
+	lb_batch_push_value(L, b, i);
+}
+
+void lb_batch_push_entry(lua_State *L, const struct lb_batch *b, uint32_t i)
+{
+	lb_batch_hold(b);
+	if (!push_both(L, b, i))
+		push_each(L, b, i);
+	lb_batch_release(b);
+}
+
+/* ---- single entries --------------------------------------------------- */
+
+static uint32_t check_index(lua_State *L, const struct lb_batch *b)
+{
+	return (uint32_t)lb_check_int(L, 2, 1, b->n) - 1;
+}
+
+/*** The key of entry i. @function batch:key @tparam integer i from 1 to #batch */
+static int batch_key(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+	uint32_t i = check_index(L, b);
+
+	if (b->map->key.size == 0)
+		lua_pushnil(L);
+	else
+		lb_batch_push_key(L, b, i);
+	return 1;
+}
+
+/*** The value of entry i; nil where a looked-up key was missing. @function batch:value */
+static int batch_value(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+
+	lb_batch_push_value(L, b, check_index(L, b));
+	return 1;
+}
+
+static int batch_len(lua_State *L)
+{
+	lua_pushinteger(L, lb_check_batch(L, 1)->n);
+	return 1;
+}
+
+/* ---- all of them ------------------------------------------------------ */
+
+/* Upvalues: batch, how many were given out (a userdata). */
+static int entry_step(lua_State *L)
+{
+	const struct lb_batch *b = lua_touserdata(L, lua_upvalueindex(1));
+	uint32_t *done = lua_touserdata(L, lua_upvalueindex(2));
+
+	if (!lb_batch_valid(b))
+		return luaL_error(L, "the batch is stale: its iterator moved on or was closed");
+	while (*done < b->n && !lb_batch_has(b, *done))
+		++*done;
+	if (*done >= b->n)
+		return 0;
+	lb_batch_push_entry(L, b, (*done)++);
+	return 2;
+}
+
+/***
+Iterates over key and value, decoded; keys that were not found are passed
+over. A queue or stack has no keys: their place in the batch comes instead.
+@function batch:entries
+*/
+static int batch_entries(lua_State *L)
+{
+	lb_check_batch(L, 1);
+	lua_settop(L, 1);
+	*(uint32_t *)lua_newuserdatauv(L, sizeof(uint32_t), 0) = 0;
+	lua_pushcclosure(L, entry_step, 2);
+	return 1;
+}
+
+/***
+Iterates over key and value without decoding: one view of each that moves
+along, fields are read where they are used. Scalars come as plain values.
+@function batch:views
+*/
+static int batch_views(lua_State *L)
+{
+	lb_check_batch(L, 1);
+	return lb_views(L, 1);
+}
+
+static int push_list(lua_State *L, bool values)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+
+	lb_batch_hold(b);
+	lua_createtable(L, (int)b->n, 0);
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (values)
+			lb_batch_push_value(L, b, i);
+		else if (b->map->key.size)
+			lb_batch_push_key(L, b, i);
+		else
+			lua_pushnil(L);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lb_batch_release(b);
+	return 1;
+}
+
+/*** The keys as a list. @function batch:keys */
+static int batch_keys(lua_State *L)
+{
+	return push_list(L, false);
+}
+
+/*** The values as a list, with holes where keys were missing. @function batch:values */
+static int batch_values(lua_State *L)
+{
+	return push_list(L, true);
+}
+
+/*** All keys and all values as two binary strings of records. @function batch:packed */
+static int batch_packed(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+
+	lb_batch_hold(b);
+	lua_pushlstring(L, (const char *)b->keys, (size_t)b->n * b->map->key.size);
+	lua_pushlstring(L, (const char *)b->values, (size_t)b->n * b->map->value.stride);
+	lb_batch_release(b);
+	return 2;
+}
+
+/* ---- copies ----------------------------------------------------------- */
+
+/* Gives the copy at the top the position after the batch at 1, if it has one. */
+static void copy_position(lua_State *L, const struct lb_batch *b)
+{
+	if (b->cursor && b->cursor->map->k.type->position != LB_POS_POP)
+		lb_cursor_push_position(L, b->cursor);
+	else
+		lua_getiuservalue(L, 1, LB_BATCH_POSITION);
+	lua_setiuservalue(L, -2, LB_BATCH_POSITION);
+}
+
+/*** The same entries in memory of their own, which stay. @function batch:copy */
+static int batch_copy(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+	uint8_t *keys, *values, *present;
+	struct lb_batch *copy;
+
+	lua_settop(L, 1);
+	lua_getiuservalue(L, 1, LB_BATCH_MAP);
+	copy = lb_batch_new(L, 2, b->n, b->present != NULL, &keys, &values, &present);
+	copy->raw = b->raw;
+	b = lb_check_batch(L, 1);
+	memcpy(keys, b->keys, (size_t)b->n * b->map->key.size);
+	memcpy(values, b->values, (size_t)b->n * b->map->value.stride);
+	if (present)
+		memcpy(present, b->present, b->n);
+	copy_position(L, b);
+	return 1;
+}
+
+static void copy_entry(const struct lb_batch *from, uint32_t i, uint8_t *keys, uint8_t *values,
+		       uint32_t to)
+{
+	uint32_t ks = from->map->key.size, vs = from->map->value.stride;
+
+	memcpy(keys + (size_t)to * ks, from->keys + (size_t)i * ks, ks);
+	memcpy(values + (size_t)to * vs, from->values + (size_t)i * vs, vs);
+}
+
+/***
+Some of the entries as a batch of their own.
+@function batch:pick @tparam table list their indices, from 1 to #batch
+*/
+static int batch_pick(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+	uint8_t *keys, *values, *present;
+	lua_Integer n;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	n = (lua_Integer)lua_rawlen(L, 2);
+	luaL_argcheck(L, n <= UINT32_MAX, 2, "too many");
+	lua_getiuservalue(L, 1, LB_BATCH_MAP);
+	lb_batch_new(L, 3, (uint32_t)n, b->present != NULL, &keys, &values, &present)->raw = b->raw;
+	b = lb_check_batch(L, 1);
+	for (lua_Integer i = 0; i < n; i++) {
+		lua_Integer at;
+		int exact;
+
+		lua_rawgeti(L, 2, i + 1);
+		at = lua_tointegerx(L, -1, &exact);
+		if (!exact || lua_type(L, -1) != LUA_TNUMBER || at < 1 || at > b->n)
+			luaL_argerror(L, 2, "list of indices from 1 to #batch expected");
+		lua_pop(L, 1);
+		copy_entry(b, (uint32_t)at - 1, keys, values, (uint32_t)i);
+		if (present)
+			present[i] = b->present[at - 1];
+	}
+	return 1;
+}
+
+/***
+The position after this batch, as a string: map:batches{ from = it } goes on
+there, in another process too. @function batch:cursor
+*/
+static int batch_cursor(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+
+	if (b->cursor) {
+		lb_cursor_push_position(L, b->cursor);
+		return 1;
+	}
+	if (lua_getiuservalue(L, 1, LB_BATCH_POSITION) != LUA_TSTRING)
+		return luaL_argerror(L, 1, "the batch is not of a scan that can go on");
+	return 1;
+}
+
+/*** What the scan has done so far, see cursor:report; nil for other batches. @function batch:report */
+static int batch_report(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+
+	if (!b->cursor) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_getiuservalue(L, 1, LB_BATCH_OWNER);
+	luaL_getmetafield(L, -1, "__index");
+	lua_getfield(L, -1, "report");
+	lua_pushvalue(L, -3);
+	lua_call(L, 1, 1);
+	return 1;
+}
+
+static int batch_tostring(lua_State *L)
+{
+	const struct lb_batch *b = luaL_checkudata(L, 1, LB_BATCH);
+
+	if (lb_batch_valid(b))
+		lua_pushfstring(L, "luabpf.batch (%s, %I entries)", b->map->k.info.name,
+				(LUAI_UACINT)b->n);
+	else
+		lua_pushliteral(L, "luabpf.batch (stale)");
+	return 1;
+}
+
+static const luaL_Reg methods[] = {
+	{ "key", batch_key },
+	{ "value", batch_value },
+	{ "entries", batch_entries },
+	{ "views", batch_views },
+	{ "keys", batch_keys },
+	{ "values", batch_values },
+	{ "packed", batch_packed },
+	{ "copy", batch_copy },
+	{ "pick", batch_pick },
+	{ "cursor", batch_cursor },
+	{ "report", batch_report },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__len", batch_len },
+	{ "__tostring", batch_tostring },
+	{ NULL, NULL },
+};
+
+void lb_open_batch(lua_State *L)
+{
+	lb_newclass(L, LB_BATCH, methods, meta);
+	lb_open_cursor(L);
+	lb_open_view(L);
+}

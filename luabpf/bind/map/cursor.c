@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.cursor: a scan of a map, a block a step. lua/luabpf/base/iter.lua
+ * makes the iterators of it.
+ *
+ *	cursor = core.cursor(map, { batch_size =, from =, raw =, drain =, walk =,
+ *		first =, last = })
+ *	batch = cursor:next()		-- nil at the end; raises an error object
+ *
+ * A cursor string is what a saved position looks like outside: it carries the
+ * boot, the map and the kind of position, and is refused elsewhere.
+ */
+#include "bind/map/batch.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* User value of a cursor: its map. */
+enum { MAP = 1, UVALUES = 1 };
+
+/* The head of a cursor string; the raw position follows. */
+struct token {
+	char magic[8];
+	char boot[36];
+	uint32_t map_id;
+	uint8_t kind;		/* enum lb_position of the scan */
+	uint8_t drain, ended, started;
+};
+
+static const char magic[8] = "lbcurs1";
+
+static struct lb_cursor *to_cursor(lua_State *L)
+{
+	return luaL_checkudata(L, 1, LB_CURSOR);
+}
+
+static void close_cursor(struct lb_cursor *c)
+{
+	if (!c->open)
+		return;
+	c->open = false;
+	c->lender.clock++;
+	if (!c->lender.busy)
+		lb_source_close(&c->src);
+}
+
+static uint8_t position_kind(const struct lb_source *s)
+{
+	return (uint8_t)(s->walk ? LB_POS_KEY : s->map->type->position);
+}
+
+void lb_cursor_push_position(lua_State *L, struct lb_cursor *c)
+{
+	const struct lb_source *s = &c->src;
+	struct token t = { .map_id = c->map->k.info.id, .kind = position_kind(s),
+			   .drain = s->drain, .ended = s->ended, .started = s->started };
+	luaL_Buffer b;
+
+	if (t.kind == LB_POS_POP)
+		luaL_error(L, "a queue or stack has no positions to go on from");
+	memcpy(t.magic, magic, sizeof(magic));
+	memcpy(t.boot, lb_boot_id(), sizeof(t.boot));
+	luaL_buffinit(L, &b);
+	luaL_addlstring(&b, (const char *)&t, sizeof(t));
+	c->lender.busy++;
+	luaL_addlstring(&b, (const char *)s->pos, lb_source_pos_size(s));
+	c->lender.busy--;
+	luaL_pushresult(&b);
+}
+
+/* ---- opening ---------------------------------------------------------- */
+
+/* Why the string is not a position of this scan, or NULL. */
+static const char *wrong_token(const struct lb_cursor *c, const struct token *t, size_t len)
+{
+	const struct lb_source *s = &c->src;
+
+	if (len < sizeof(*t) || memcmp(t->magic, magic, sizeof(magic)) != 0)
+		return "not a cursor string";
+	if (memcmp(t->boot, lb_boot_id(), sizeof(t->boot)) != 0)
+		return "the cursor is from before the machine was started";
+	if (t->map_id != c->map->k.info.id)
+		return "the cursor is of another map";
+	if (t->kind != position_kind(s) || len != sizeof(*t) + lb_source_pos_size(s))
+		return "the cursor is of another kind of scan";
+	return NULL;
+}
+
+static int refuse_from(lua_State *L, const struct lb_cursor *c, const char *why)
+{
+	return lb_throw_text(L, EINVAL, lua_pushfstring(L, "option 'from': %s (map id %d)", why,
+							(int)c->map->k.info.id));
+}
+
+static void seek(lua_State *L, struct lb_cursor *c, int idx)
+{
+	struct token t;
+	const char *text, *why;
+	size_t len;
+
+	if (lua_type(L, idx) != LUA_TSTRING)
+		luaL_error(L, "option 'from': cursor string expected, got %s", luaL_typename(L, idx));
+	text = lua_tolstring(L, idx, &len);
+	memcpy(&t, text, len < sizeof(t) ? len : sizeof(t));
+	why = wrong_token(c, &t, len);
+	if (why)
+		refuse_from(L, c, why);
+	if (t.started && lb_source_seek(&c->src, text + sizeof(t), t.ended) < 0)
+		refuse_from(L, c, c->src.refused);
+}
+
+static uint32_t batch_size(lua_State *L, int idx)
+{
+	int exact = 0;
+	lua_Integer n = 0;
+	int type = lua_getfield(L, idx, "batch_size");
+
+	if (type != LUA_TNIL) {
+		n = type == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+		if (!exact || n < 1)
+			luaL_error(L, "option 'batch_size': positive integer expected, got %s",
+				   luaL_tolstring(L, -1, NULL));
+	}
+	lua_pop(L, 1);
+	return n > LB_MAX_CALL ? LB_MAX_CALL : (uint32_t)n;
+}
+
+static uint32_t bucket(lua_State *L, const char *name, uint32_t max)
+{
+	lua_Integer n = lb_opt_int(L, 2, name, 0);
+
+	if (n < 0 || n > max)
+		luaL_error(L, "option '%s': bucket from 0 to %d expected", name, (int)max);
+	return (uint32_t)n;
+}
+
+/* Options first and last: only the buckets from first to last - 1. */
+static void range(lua_State *L, struct lb_cursor *c)
+{
+	uint32_t nbuckets = lb_kmap_buckets(&c->map->k);
+	uint32_t first = bucket(L, "first", nbuckets), last = bucket(L, "last", nbuckets);
+
+	if (last == 0)
+		return;
+	if (position_kind(&c->src) != LB_POS_BUCKET || c->src.drain)
+		luaL_error(L, "option 'last': this scan does not go by buckets");
+	lb_source_range(&c->src, first, last);
+}
+
+static int open_failed(lua_State *L, const struct lb_cursor *c, int err)
+{
+	const char *what = c->src.drain ? "drain" : "scan";
+
+	if (err == -LB_ENOTSUPP && c->src.refused)
+		return lb_throw_text(L, LB_ENOTSUPP,
+				     lua_pushfstring(L, "%s: %s: %s", c->map->k.type->name, what,
+						     c->src.refused));
+	lb_map_fail(L, c->map, what, -err);
+	return lb_throw(L);
+}
+
+/*
+ * core.cursor(map, options): starts a scan. Raises an error object when the
+ * type of map cannot be scanned, or does not take the position.
+ */
+static int cursor_new(lua_State *L)
+{
+	static const char *const names[] = { "batch_size", "from", "raw", "drain", "walk",
+					     "first", "last", NULL };
+	struct lb_map *m = lb_check_map(L, 1);
+	struct lb_cursor *c;
+	uint32_t want;
+	int err;
+
+	lua_settop(L, 2);
+	if (lua_isnil(L, 2)) {
+		lua_newtable(L);
+		lua_replace(L, 2);
+	}
+	lb_check_options(L, 2, names);
+	want = batch_size(L, 2);
+	c = lua_newuserdatauv(L, sizeof(*c), UVALUES);
+	memset(c, 0, sizeof(*c));
+	luaL_setmetatable(L, LB_CURSOR);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, 3, MAP);
+	c->map = m;
+	c->raw = lb_opt_flag(L, 2, "raw");
+	err = lb_source_open(&c->src, &m->k, want, lb_opt_flag(L, 2, "drain"),
+			     lb_opt_flag(L, 2, "walk"));
+	if (err)
+		return open_failed(L, c, err);
+	c->open = true;
+	range(L, c);
+	if (lua_getfield(L, 2, "from") != LUA_TNIL)
+		seek(L, c, 4);
+	lua_settop(L, 3);
+	return 1;
+}
+
+/* ---- stepping --------------------------------------------------------- */
+
+static int step_failed(lua_State *L, struct lb_cursor *c, int err)
+{
+	const char *what = c->src.drain ? "drain" : "scan";
+
+	close_cursor(c);
+	if (c->map->k.fd < 0)
+		return luaL_error(L, "map is closed");
+	if (err != -ELOOP) {
+		lb_map_fail(L, c->map, what, -err);
+		return lb_throw(L);
+	}
+	lua_pushfstring(L, "%s: %s: given up: keys are deleted faster than they are read",
+			c->map->k.info.name, what);
+	return lb_throw_text(L, ELOOP, lua_tostring(L, -1));
+}
+
+/***
+Makes the next batch; the one before becomes stale.
+@function cursor:next @return batch, or nil at the end. Raises an error object
+*/
+static int cursor_next(lua_State *L)
+{
+	struct lb_cursor *c = to_cursor(L);
+	int n;
+
+	lua_settop(L, 1);
+	if (!c->open)
+		return 0;
+	if (c->lender.busy)
+		return luaL_error(L, "the cursor is in use");
+	c->lender.clock++;
+	n = lb_source_next(&c->src);
+	if (n < 0)
+		return step_failed(L, c, n);
+	if (n == 0) {
+		c->complete = true;
+		close_cursor(c);
+		return 0;
+	}
+	lua_getiuservalue(L, 1, MAP);
+	lb_batch_push_step(L, 1, 2);
+	return 1;
+}
+
+/* Upvalues of entry_step: the cursor, its method next, the batch, where it is. */
+enum { CURSOR = 1, NEXT, BATCH, PLACE, UPVALUES = PLACE };
+
+struct place {
+	const struct lb_batch *batch;	/* the one in BATCH, or NULL */
+	uint32_t i;			/* of the entry that comes next */
+};
+
+/* False at the end. */
+static bool next_batch(lua_State *L, struct place *at)
+{
+	lua_pushvalue(L, lua_upvalueindex(NEXT));
+	lua_pushvalue(L, lua_upvalueindex(CURSOR));
+	lua_call(L, 1, 1);
+	at->batch = lua_touserdata(L, -1);
+	at->i = 0;
+	lua_replace(L, lua_upvalueindex(BATCH));
+	return at->batch != NULL;
+}
+
+static int entry_step(lua_State *L)
+{
+	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
+
+	if ((!at->batch || at->i >= at->batch->n) && !next_batch(L, at))
+		return 0;
+	if (!lb_batch_valid(at->batch))
+		return luaL_error(L, "the cursor was moved on or closed during the loop");
+	lb_batch_push_entry(L, at->batch, at->i++);
+	return 2;
+}
+
+int lb_entries(lua_State *L, lua_CFunction next)
+{
+	lua_settop(L, 1);
+	lua_pushvalue(L, 1);
+	lua_pushcfunction(L, next);
+	lua_pushnil(L);
+	memset(lua_newuserdatauv(L, sizeof(struct place), 0), 0, sizeof(struct place));
+	lua_pushcclosure(L, entry_step, UPVALUES);
+	lua_pushnil(L);
+	lua_pushnil(L);
+	lua_pushvalue(L, 1);
+	return 4;
+}
+
+/***
+An iterator over the entries that are left, decoded; the cursor is its closing value.
+@function cursor:entries
+*/
+static int cursor_entries(lua_State *L)
+{
+	to_cursor(L);
+	return lb_entries(L, cursor_next);
+}
+
+/*** The position after the last batch, as a string. @function cursor:position */
+static int cursor_position(lua_State *L)
+{
+	struct lb_cursor *c = to_cursor(L);
+
+	luaL_argcheck(L, c->open, 1, "cursor is closed");
+	lb_cursor_push_position(L, c);
+	return 1;
+}
+
+void lb_push_scan_report(lua_State *L, const struct lb_scan_stats *st, bool complete)
+{
+	const struct {
+		const char *name;
+		uint64_t n;
+	} fields[] = {
+		{ "batches", st->batches }, { "entries", st->entries }, { "calls", st->calls },
+		{ "grown", st->grown }, { "retried", st->retried }, { "restarted", st->restarted },
+	};
+
+	lua_createtable(L, 0, 7);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		lua_pushinteger(L, (lua_Integer)fields[i].n);
+		lua_setfield(L, -2, fields[i].name);
+	}
+	lua_pushboolean(L, complete);
+	lua_setfield(L, -2, "complete");
+}
+
+/***
+What the scan has done so far. @function cursor:report
+@treturn table { batches, entries, calls, grown, retried, restarted, complete }
+*/
+static int cursor_report(lua_State *L)
+{
+	const struct lb_cursor *c = to_cursor(L);
+
+	lb_push_scan_report(L, &c->src.stats, c->complete);
+	return 1;
+}
+
+/*** Ends the scan and frees its memory; again does nothing. @function cursor:close */
+static int cursor_close(lua_State *L)
+{
+	close_cursor(to_cursor(L));
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static int cursor_silent_close(lua_State *L)
+{
+	close_cursor(to_cursor(L));
+	return 0;
+}
+
+/* A cursor that was closed while a batch was decoded still has its memory. */
+static int cursor_gc(lua_State *L)
+{
+	struct lb_cursor *c = to_cursor(L);
+
+	close_cursor(c);
+	lb_source_close(&c->src);
+	return 0;
+}
+
+static int cursor_tostring(lua_State *L)
+{
+	const struct lb_cursor *c = to_cursor(L);
+
+	if (c->open)
+		lua_pushfstring(L, "luabpf.cursor (%s, %I entries so far)", c->map->k.info.name,
+				(LUAI_UACINT)c->src.stats.entries);
+	else
+		lua_pushliteral(L, "luabpf.cursor (closed)");
+	return 1;
+}
+
+static const luaL_Reg methods[] = {
+	{ "next", cursor_next },
+	{ "entries", cursor_entries },
+	{ "position", cursor_position },
+	{ "report", cursor_report },
+	{ "close", cursor_close },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__gc", cursor_gc },
+	{ "__close", cursor_silent_close },
+	{ "__tostring", cursor_tostring },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+	{ "cursor", cursor_new },
+	{ NULL, NULL },
+};
+
+void lb_open_cursor(lua_State *L)
+{
+	lb_newclass(L, LB_CURSOR, methods, meta);
+	luaL_setfuncs(L, functions, 0);
+}

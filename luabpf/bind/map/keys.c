@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Map methods on many given keys: lookup_batch, update_batch, delete_batch,
+ * upsert_batch. Keys and values come as a list of Lua values, as a packed
+ * string of records, or as a batch, which serves as both. Everything is
+ * encoded before the first key reaches the kernel. many.h does the work.
+ */
+#include "lib/keys/bulk.h"
+#include "bind/map/map.h"
+
+#include <string.h>
+
+/* Arguments of one call, found on the stack. */
+struct call {
+	struct lb_map *m;
+	const char *name;
+	int options;		/* index of the options, 0: none */
+	int values;		/* index of the values, 0: none */
+	bool status;
+	struct lb_keys in;
+	struct lb_tally tally;
+};
+
+static const char *const status_names[] = {
+	[LB_ST_NONE] = "not done", [LB_ST_FOUND] = "found", [LB_ST_MISSING] = "missing",
+	[LB_ST_STORED] = "stored", [LB_ST_EXISTS] = "exists", [LB_ST_INSERTED] = "inserted",
+	[LB_ST_UPDATED] = "updated", [LB_ST_DELETED] = "deleted", [LB_ST_CHANGED] = "changed",
+};
+
+static lua_Integer list_length(lua_State *L, int arg)
+{
+	lua_Integer n = (lua_Integer)lua_rawlen(L, arg);
+
+	if (n > UINT32_MAX / 2)
+		luaL_argerror(L, arg, "too many");
+	return n;
+}
+
+/* Replaces the list at arg by a userdata of its n encoded records. */
+static uint32_t encode_list(lua_State *L, const struct lb_map *m, int arg,
+			    const struct lb_shape *shape, const char *name)
+{
+	const struct lb_path list = { NULL, name, 0 };
+	lua_Integer n = list_length(L, arg);
+	uint8_t *out = lua_newuserdatauv(L, (size_t)n * shape->stride + 1, 0);
+
+	for (lua_Integer i = 1; i <= n; i++) {
+		const struct lb_path item = { &list, NULL, i };
+
+		lua_rawgeti(L, arg, i);
+		lb_map_encode(L, m, shape, lua_gettop(L), out + (size_t)(i - 1) * shape->stride,
+			      &item);
+		lua_pop(L, 1);
+	}
+	lua_replace(L, arg);
+	return (uint32_t)n;
+}
+
+static uint32_t packed_length(lua_State *L, int arg, const struct lb_shape *shape,
+			      const char *name)
+{
+	size_t len;
+
+	luaL_checklstring(L, arg, &len);
+	if (shape->stride == 0 || len % shape->stride != 0)
+		luaL_argerror(L, arg, lua_pushfstring(L, "%s: %I bytes are not a multiple of %d",
+						      name, (LUAI_UACINT)len, (int)shape->stride));
+	if (len / shape->stride > UINT32_MAX / 2)
+		luaL_argerror(L, arg, "too many");
+	return (uint32_t)(len / shape->stride);
+}
+
+/* Puts records into a form whose bytes can be pointed at, and says how many there are. */
+static uint32_t prepare(lua_State *L, const struct lb_map *m, int arg,
+			const struct lb_shape *shape, const char *name)
+{
+	struct lb_batch *b = lb_test_batch(L, arg);
+
+	if (lua_istable(L, arg))
+		return encode_list(L, m, arg, shape, name);
+	if (lua_type(L, arg) == LUA_TSTRING)
+		return packed_length(L, arg, shape, name);
+	if (!b)
+		luaL_typeerror(L, arg, "list, packed string or batch");
+	b = lb_check_batch(L, arg);
+	if (b->map->key.size != m->key.size || b->map->value.stride != m->value.stride)
+		luaL_argerror(L, arg, "the batch is of a map with other sizes");
+	return b->n;
+}
+
+/* The bytes of prepared records. */
+static const uint8_t *records(lua_State *L, int arg, bool values)
+{
+	struct lb_batch *b = lb_test_batch(L, arg);
+
+	if (b)
+		return values ? lb_check_batch(L, arg)->values : lb_check_batch(L, arg)->keys;
+	if (lua_type(L, arg) == LUA_TSTRING)
+		return (const uint8_t *)lua_tostring(L, arg);
+	return lua_touserdata(L, arg);
+}
+
+static bool option_is(lua_State *L, const struct call *c, const char *name)
+{
+	bool on;
+
+	if (!c->options)
+		return false;
+	lua_getfield(L, c->options, name);
+	on = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return on;
+}
+
+/* A batch with holes cannot be given where every entry must have a value. */
+static void check_whole(lua_State *L, int arg)
+{
+	const struct lb_batch *b = lb_test_batch(L, arg);
+
+	if (b && b->present && memchr(b->present, 0, b->n))
+		luaL_argerror(L, arg, "the batch has entries without a value");
+}
+
+/*
+ * Reads map and keys at 1 and 2, values at c->values. Leaves a userdata for
+ * the status on the stack if one is wanted.
+ */
+static void begin(lua_State *L, struct call *c, bool status)
+{
+	uint32_t n, nvalues;
+
+	n = prepare(L, c->m, 2, &c->m->key, "keys");
+	c->in.n = n;
+	if (c->values) {
+		nvalues = prepare(L, c->m, c->values, &c->m->value, "values");
+		if (nvalues != n)
+			luaL_error(L, "%s: %d keys but %d values", c->name, (int)n, (int)nvalues);
+		check_whole(L, c->values);
+	}
+	c->status = option_is(L, c, "status");
+	if (status || c->status) {
+		c->in.status = lua_newuserdatauv(L, n ? n : 1, 0);
+		memset(c->in.status, 0, n);
+	}
+	if (c->values)
+		c->in.values = records(L, c->values, true);
+	c->in.keys = records(L, 2, false);
+}
+
+/* Raises unless the map is still open: encoding may have run finalizers. */
+static struct lb_many_map map_of(lua_State *L)
+{
+	return lb_map_many(lb_check_map(L, 1));
+}
+
+static int push_status(lua_State *L, const struct call *c)
+{
+	if (!c->status)
+		return 0;
+	lua_createtable(L, (int)c->in.n, 0);
+	for (uint32_t i = 0; i < c->in.n; i++) {
+		lua_pushstring(L, status_names[c->in.status[i]]);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
+/*
+ * The results are the n values at the top of the stack. After an error they
+ * become the partial, a single value as it is, several as a list.
+ */
+static int finish(lua_State *L, struct call *c, int err, int n)
+{
+	n += push_status(L, c);
+	if (!err)
+		return n;
+	if (n > 1) {
+		lua_createtable(L, n, 0);
+		lua_insert(L, -n - 1);
+		for (int i = n; i >= 1; i--)
+			lua_rawseti(L, -i - 1, i);
+	}
+	lb_map_fail(L, c->m, c->name, -err);
+	lua_pushvalue(L, -4);
+	return 4;
+}
+
+/* ---- lookup ----------------------------------------------------------- */
+
+/* A list: nil where the key is missing. */
+static void push_values(lua_State *L, const struct call *c, const uint8_t *values, bool raw)
+{
+	lua_createtable(L, (int)c->in.n, 0);
+	for (uint32_t i = 0; i < c->tally.done; i++) {
+		if (c->in.status[i] != LB_ST_FOUND)
+			continue;
+		lb_push(L, &c->m->value, values + (size_t)i * c->m->value.stride, raw);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+}
+
+static int lookup_list(lua_State *L, struct call *c, bool touch)
+{
+	uint8_t *values = lua_newuserdatauv(L, (size_t)c->in.n * c->m->value.stride + 1, 0);
+	struct lb_many_map m = map_of(L);
+	int err = lb_many_lookup(&m, &c->in, values, touch, &c->tally);
+
+	push_values(L, c, values, option_is(L, c, "raw"));
+	lua_pushinteger(L, c->tally.found);
+	return finish(L, c, err, 2);
+}
+
+/* A batch of the same keys; entries without a value are marked. */
+static int lookup_packed(lua_State *L, struct call *c, bool touch)
+{
+	uint8_t *keys, *values, *present;
+	struct lb_batch *b = lb_batch_new(L, 1, c->in.n, true, &keys, &values, &present);
+	struct lb_many_map m = map_of(L);
+	int err;
+
+	b->raw = option_is(L, c, "raw");
+	c->in.keys = records(L, 2, false);
+	memcpy(keys, c->in.keys, (size_t)c->in.n * c->m->key.size);
+	err = lb_many_lookup(&m, &c->in, values, touch, &c->tally);
+	for (uint32_t i = 0; i < c->in.n; i++)
+		present[i] = c->in.status[i] == LB_ST_FOUND;
+	lua_pushinteger(L, c->tally.found);
+	return finish(L, c, err, 2);
+}
+
+/* False with nil, message, errno pushed when the type of map cannot do it. */
+static bool can(lua_State *L, const struct call *c, uint32_t what)
+{
+	if (lb_can(&c->m->k, what) && c->m->key.size)
+		return true;
+	lb_map_fail(L, c->m, c->name, LB_ENOTSUPP);
+	return false;
+}
+
+static void check_call_options(lua_State *L, struct call *c, int idx, const char *const names[])
+{
+	if (lua_isnoneornil(L, idx))
+		return;
+	lb_check_options(L, idx, names);
+	c->options = idx;
+}
+
+/***
+The values of many keys. A list of keys gives a list of values, nil where a
+key is missing; a packed string or a batch gives a batch. In LRU maps entries
+are marked as used only with touch = true, which is faster.
+@function map:lookup_batch @param keys @tparam[opt] table options raw, status, touch
+@return values @treturn integer found @treturn[opt] table status
+*/
+static int map_lookup_batch(lua_State *L)
+{
+	static const char *const names[] = { "raw", "status", "touch", NULL };
+	struct call c = { .m = lb_check_map(L, 1), .name = "lookup_batch" };
+	bool list = lua_istable(L, 2), touch;
+
+	check_call_options(L, &c, 3, names);
+	touch = option_is(L, &c, "touch");
+	if (!can(L, &c, LB_CAN_LOOKUP))
+		return 3;
+	begin(L, &c, true);
+	return list ? lookup_list(L, &c, touch) : lookup_packed(L, &c, touch);
+}
+
+/* ---- update ----------------------------------------------------------- */
+
+/* update_batch(batch [, options]) is update_batch(batch, batch [, options]). */
+static void spread_batch(lua_State *L)
+{
+	if (lb_test_batch(L, 2) && !lb_test_batch(L, 3) && (lua_isnoneornil(L, 3) ||
+	    (lua_istable(L, 3) && lua_rawlen(L, 3) == 0))) {
+		lua_settop(L, 4);
+		if (lua_istable(L, 3))
+			lua_copy(L, 3, 4);
+		lua_copy(L, 2, 3);
+	}
+}
+
+static enum lb_mode option_mode(lua_State *L, const struct call *c)
+{
+	static const char *const modes[] = { "any", "noexist", "exist", NULL };
+	const char *mode = "any";
+
+	if (!c->options)
+		return LB_ANY;
+	if (lua_getfield(L, c->options, "mode") != LUA_TNIL)
+		mode = lua_tostring(L, -1);
+	lua_pop(L, 1);
+	for (int i = 0; mode && modes[i]; i++)
+		if (strcmp(mode, modes[i]) == 0)
+			return (enum lb_mode)i;
+	luaL_error(L, "option 'mode': \"any\", \"noexist\" or \"exist\" expected");
+	return LB_ANY;
+}
+
+/***
+Stores many entries. @function map:update_batch @param keys @param values
+(left out when keys is a batch) @tparam[opt] table options mode, status
+@treturn integer how many were stored @treturn[opt] table status
+*/
+static int map_update_batch(lua_State *L)
+{
+	static const char *const names[] = { "mode", "status", NULL };
+	struct call c = { .m = lb_check_map(L, 1), .name = "update_batch", .values = 3 };
+	struct lb_many_map m;
+	enum lb_mode mode;
+	int err;
+
+	spread_batch(L);
+	check_call_options(L, &c, 4, names);
+	mode = option_mode(L, &c);
+	if (!can(L, &c, LB_CAN_UPDATE))
+		return 3;
+	begin(L, &c, false);
+	m = map_of(L);
+	err = lb_many_update(&m, &c.in, mode, &c.tally);
+	lua_pushinteger(L, c.tally.stored);
+	return finish(L, &c, err, 1);
+}
+
+/***
+Replaces what exists and inserts what does not. A key given twice is inserted,
+then updated. @function map:upsert_batch @param keys @param values
+@tparam[opt] table options status
+@treturn table { inserted = n, updated = m } @treturn[opt] table status
+*/
+static int map_upsert_batch(lua_State *L)
+{
+	static const char *const names[] = { "status", NULL };
+	struct call c = { .m = lb_check_map(L, 1), .name = "upsert_batch", .values = 3 };
+	struct lb_many_map m;
+	int err;
+
+	spread_batch(L);
+	check_call_options(L, &c, 4, names);
+	if (!can(L, &c, LB_CAN_UPDATE))
+		return 3;
+	begin(L, &c, false);
+	m = map_of(L);
+	err = lb_many_upsert(&m, &c.in, &c.tally);
+	lua_createtable(L, 0, 2);
+	lua_pushinteger(L, c.tally.inserted);
+	lua_setfield(L, -2, "inserted");
+	lua_pushinteger(L, c.tally.updated);
+	lua_setfield(L, -2, "updated");
+	return finish(L, &c, err, 1);
+}
+
+/* ---- delete ----------------------------------------------------------- */
+
+/* Puts the option if_equal at 4 as the values of the call. */
+static void find_if_equal(lua_State *L, struct call *c)
+{
+	if (!c->options)
+		return;
+	lua_settop(L, 3);
+	if (lua_getfield(L, c->options, "if_equal") == LUA_TNIL)
+		lua_pop(L, 1);
+	else
+		c->values = 4;
+}
+
+/***
+Deletes many entries, going on past missing keys.
+@function map:delete_batch @param keys
+@tparam[opt] table options if_equal = values (delete only entries that still
+have this value), status
+@treturn integer deleted @treturn integer missing
+@treturn[opt] integer changed, with if_equal @treturn[opt] table status
+*/
+static int map_delete_batch(lua_State *L)
+{
+	static const char *const names[] = { "if_equal", "status", NULL };
+	struct call c = { .m = lb_check_map(L, 1), .name = "delete_batch" };
+	struct lb_many_map m;
+	int err;
+
+	check_call_options(L, &c, 3, names);
+	if (!can(L, &c, LB_CAN_DELETE))
+		return 3;
+	find_if_equal(L, &c);
+	begin(L, &c, false);
+	m = map_of(L);
+	if (c.values)
+		err = lb_many_delete_equal(&m, &c.in, &c.tally);
+	else
+		err = lb_bulk_delete(m.k, &c.in, &c.tally);
+	lua_pushinteger(L, c.tally.deleted);
+	lua_pushinteger(L, c.tally.missing);
+	if (c.values)
+		lua_pushinteger(L, c.tally.changed);
+	return finish(L, &c, err, c.values ? 3 : 2);
+}
+
+static const luaL_Reg methods[] = {
+	{ "lookup_batch", map_lookup_batch },
+	{ "update_batch", map_update_batch },
+	{ "upsert_batch", map_upsert_batch },
+	{ "delete_batch", map_delete_batch },
+	{ NULL, NULL },
+};
+
+void lb_open_bulk(lua_State *L)
+{
+	luaL_getmetatable(L, LB_MAP);
+	lua_getfield(L, -1, "__index");
+	luaL_setfuncs(L, methods, 0);
+	lua_pop(L, 2);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The map handle for the other bindings: the userdata behind luabpf.map, and
+ * keys and values on their way between Lua and flat buffers.
+ */
+#ifndef LUABPF_MAP_H
+#define LUABPF_MAP_H
+
+#include "bind/value/builder.h"
+#include "bind/value/codec.h"
+#include "lib/kernel/kmap.h"
+#include "bind/base.h"
+#include "lib/keys/keyset.h"
+#include "lib/kernel/region.h"
+
+/* User values of a map handle. */
+enum {
+	LB_MAP_KEY_LAYOUT = 1,
+	LB_MAP_VALUE_LAYOUT = 2,
+	LB_MAP_PATH = 3,	/* where it was pinned or opened, or nil */
+	LB_MAP_UVALUES = 3,
+};
+
+/* What a map's builders make. */
+enum { LB_BUILD_KEY, LB_BUILD_VALUE, LB_BUILD_ENTRY, LB_BUILDERS };
+
+struct lb_map {
+	const void *mark;	/* what only maps have */
+	const void *raw;	/* Lua's one string "raw", to tell the option by */
+	struct lb_kmap k;
+	struct lb_pool pool;	/* regions for programs that work on the map */
+	struct lb_many many;	/* programs for many given keys */
+	struct lb_shape key;
+	struct lb_shape value;
+	struct lb_builder builders[LB_BUILDERS];
+	bool detached;		/* says what entries look like that are not in the kernel */
+};
+
+/* For many.h. */
+static inline struct lb_many_map lb_map_many(struct lb_map *m)
+{
+	return (struct lb_many_map){ &m->k, &m->pool, &m->many, m->value.type };
+}
+
+/* The open map at arg; raises otherwise. */
+struct lb_map *lb_check_map(lua_State *L, int arg);
+/* The map at arg, closed or not; raises if it is not one. */
+struct lb_map *lb_to_map(lua_State *L, int arg);
+/* The map at arg, open or detached: what has shapes; raises otherwise. */
+struct lb_map *lb_check_shapes(lua_State *L, int arg);
+/* lb_fail for an operation on a map: "conns: lookup_batch: reason"; pushes nil, message, errno. */
+int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int err);
+
+/*
+ * Encodes the value at idx as key or value of a map: what lb_encode takes, a
+ * view of the same size, a map or program handle where values are
+ * descriptors, an index where keys are indexes.
+ */
+void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *shape, int idx,
+		   void *out, const struct lb_path *path);
+/* Memory for one operation: local if it is large enough, else a userdata left on the stack. */
+void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
+
+/* ---- batches ---------------------------------------------------------- */
+
+/*
+ * What owns memory that batches borrow: a cursor, rows of a query. The clock
+ * goes on whenever what was borrowed before is void.
+ */
+struct lb_lender {
+	uint64_t clock;
+	unsigned int busy;	/* a batch is being decoded: its memory must stay */
+};
+
+/*
+ * n entries in flat buffers: borrowed ones, or memory of its own. User values:
+ * the owner, the map, and a copy's cursor.
+ */
+struct lb_batch {
+	struct lb_lender *lender;	/* NULL: own memory */
+	uint64_t step;			/* the lender's clock when it was made */
+	struct lb_cursor *cursor;	/* NULL: not of a scan that can go on */
+	struct lb_map *map;
+	const uint8_t *keys, *values;
+	const uint8_t *present;		/* 1 byte an entry; NULL: all are */
+	uint32_t n;
+	bool raw;
+};
+
+/* The batch at arg, which must still be valid: raises otherwise. */
+struct lb_batch *lb_check_batch(lua_State *L, int arg);
+/* The batch at arg, or NULL if something else is there. */
+struct lb_batch *lb_test_batch(lua_State *L, int arg);
+/*
+ * Pushes a batch of n entries with memory of its own, keys and values to be
+ * filled in; with_present adds the byte per entry.
+ */
+struct lb_batch *lb_batch_new(lua_State *L, int map, uint32_t n, bool with_present,
+			      uint8_t **keys, uint8_t **values, uint8_t **present);
+/* The bytes a view at idx shows, and their size; NULL if no view is there. Raises if stale. */
+const void *lb_view_bytes(lua_State *L, int idx, size_t *size);
+
+#endif

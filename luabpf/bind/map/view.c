@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.view: looks into an entry of a batch without decoding it.
+ *
+ * batch:views() makes one view of the key and one of the value and moves them
+ * along; view.field reads the field's bytes where they lie in the batch. A
+ * struct within a struct, and one CPU's value, are views of their own, made
+ * when first asked for and moving along too. Everything else is decoded.
+ * Scalar keys and values have no fields and come as plain Lua values.
+ */
+#include "bind/map/batch.h"
+
+#include <string.h>
+
+/* User values of a view: what it keeps alive, field names, the views within it. */
+enum { OWNER = 1, NAMES, INNER, LAYOUT, UVALUES = LAYOUT };
+
+struct view {
+	const void *magic;		/* &view_magic: the cheap class check of view_index */
+	const struct lb_batch *batch;
+	const struct view *root;	/* itself, unless within another one */
+	const struct lb_type *type;	/* of one value */
+	uint32_t offset;		/* from the start of the entry */
+	uint32_t ncpu;			/* a list of one value per CPU */
+	uint32_t size;			/* bytes it shows */
+	bool is_value;
+	/* Of a root. */
+	bool active;
+	uint32_t index;
+	/* By field, its name as lua_topointer gives it: one string for equal texts, if they are short. */
+	const void *names[];
+};
+
+static const char view_magic;
+
+static bool is_struct(const struct lb_type *t)
+{
+	return t->kind == LB_STRUCT || t->kind == LB_UNION;
+}
+
+/* The view at index 1, for the metamethods: their table may be called with anything. */
+static struct view *self(lua_State *L)
+{
+	struct view *v = lua_touserdata(L, 1);
+
+	if (!v || lua_rawlen(L, 1) < sizeof(*v) || v->magic != &view_magic)
+		luaL_typeerror(L, 1, LB_VIEW);
+	return v;
+}
+
+static const uint8_t *address(lua_State *L, const struct view *v)
+{
+	const struct lb_batch *b = v->batch;
+	const struct lb_shape *shape = v->is_value ? &b->map->value : &b->map->key;
+
+	if (!v->root->active || !lb_batch_valid(b))
+		luaL_error(L, "the view is stale: its loop moved on or ended "
+			      "(bpf.copy(view) keeps what it shows)");
+	return (v->is_value ? b->values : b->keys) + (size_t)v->root->index * shape->stride +
+	       v->offset;
+}
+
+static struct view *new_view(lua_State *L, const struct lb_batch *b, const struct lb_type *type)
+{
+	size_t size = sizeof(struct view) + type->nmembers * sizeof(void *);
+	struct view *v = lua_newuserdatauv(L, size, UVALUES);
+
+	memset(v, 0, size);
+	v->magic = &view_magic;
+	v->batch = b;
+	v->root = v;
+	v->type = type;
+	v->size = type->size;
+	luaL_setmetatable(L, LB_VIEW);
+	lua_newtable(L);
+	lua_setiuservalue(L, -2, INNER);
+	return v;
+}
+
+/* Gives the view at the top the table of its fields, name -> number, from 1, which keeps names. */
+static void set_names(lua_State *L, struct view *v)
+{
+	const struct lb_type *t = v->type;
+
+	lua_createtable(L, 0, (int)t->nmembers);
+	for (uint32_t i = 0; i < t->nmembers; i++) {
+		lua_pushstring(L, t->members[i].name);
+		v->names[i] = lua_topointer(L, -1);
+		lua_pushinteger(L, (lua_Integer)i + 1);
+		lua_rawset(L, -3);
+	}
+	lua_setiuservalue(L, -2, NAMES);
+}
+
+/*
+ * Pushes a view within the one at index 1. The key at index 2 names it: the
+ * same one comes back for the same key.
+ */
+static void push_inner(lua_State *L, const struct view *outer, const struct lb_type *type,
+		       uint32_t offset)
+{
+	struct view *v;
+
+	lua_getiuservalue(L, 1, INNER);
+	lua_pushvalue(L, 2);
+	if (lua_rawget(L, -2) == LUA_TUSERDATA)
+		return;
+	lua_pop(L, 1);
+	v = new_view(L, outer->batch, type);
+	v->root = outer->root;
+	v->is_value = outer->is_value;
+	v->offset = outer->offset + offset;
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, OWNER);
+	set_names(L, v);
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, -2);
+	lua_rawset(L, -4);
+}
+
+/* ---- reading ---------------------------------------------------------- */
+
+static void push_member(lua_State *L, const struct view *v, const struct lb_member *m)
+{
+	const uint8_t *base = address(L, v);
+
+	if (is_struct(m->type)) {
+		push_inner(L, v, m->type, m->offset);
+		return;
+	}
+	lb_batch_hold(v->batch);
+	lb_push_member(L, m, base);
+	lb_batch_release(v->batch);
+}
+
+static void push_cpu(lua_State *L, const struct view *v, uint32_t cpu)
+{
+	uint32_t offset = cpu * lb_cpu_stride(v->type->size);
+	const uint8_t *base = address(L, v);
+
+	if (is_struct(v->type)) {
+		push_inner(L, v, v->type, offset);
+		return;
+	}
+	lb_batch_hold(v->batch);
+	lb_push_type(L, v->type, base + offset);
+	lb_batch_release(v->batch);
+}
+
+static int index_cpu(lua_State *L, const struct view *v)
+{
+	int exact = 0;
+	lua_Integer i = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &exact) : 0;
+
+	if (!exact)
+		luaL_error(L, "a per-CPU value is a list: value[1] to value[%d]", (int)v->ncpu);
+	if (i >= 1 && i <= v->ncpu)
+		push_cpu(L, v, (uint32_t)i - 1);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+/* The field that the name at index 2 is of: long names are several strings for equal texts. */
+static const struct lb_member *find_member(lua_State *L, const struct view *v)
+{
+	lua_Integer i;
+
+	lua_getiuservalue(L, 1, NAMES);
+	lua_pushvalue(L, 2);
+	if (lua_rawget(L, -2) != LUA_TNUMBER)
+		luaL_error(L, "no field '%s' in %s", luaL_tolstring(L, 2, NULL),
+			   v->is_value ? "value" : "key");
+	i = lua_tointeger(L, -1);
+	lua_settop(L, 2);
+	return &v->type->members[i - 1];
+}
+
+static int view_index(lua_State *L)
+{
+	struct view *v = self(L);
+	const void *name = lua_topointer(L, 2);
+	uint32_t i = 0;
+
+	if (v->ncpu) {
+		lua_settop(L, 2);
+		return index_cpu(L, v);
+	}
+	while (i < v->type->nmembers && v->names[i] != name)
+		i++;
+	if (i < v->type->nmembers) {
+		push_member(L, v, &v->type->members[i]);
+	} else {
+		lua_settop(L, 2);
+		push_member(L, v, find_member(L, v));
+	}
+	return 1;
+}
+
+static int view_newindex(lua_State *L)
+{
+	self(L);
+	return luaL_error(L, "views are for reading; map:update writes an entry");
+}
+
+static int view_len(lua_State *L)
+{
+	const struct view *v = self(L);
+
+	if (!v->ncpu)
+		return luaL_error(L, "a struct has no length");
+	lua_pushinteger(L, v->ncpu);
+	return 1;
+}
+
+/* The number of the field or CPU after the control value at index 2. */
+static uint32_t after(lua_State *L, const struct view *v)
+{
+	uint32_t i;
+
+	if (lua_isnil(L, 2))
+		return 0;
+	if (!v->ncpu) {
+		lua_getiuservalue(L, 1, NAMES);
+		lua_pushvalue(L, 2);
+		lua_rawget(L, -2);
+		lua_replace(L, -2);
+	} else {
+		lua_pushvalue(L, 2);
+	}
+	i = (uint32_t)lua_tointeger(L, -1);
+	lua_settop(L, 2);
+	return i;
+}
+
+static int view_next(lua_State *L)
+{
+	const struct view *v = self(L);
+	uint32_t i;
+
+	lua_settop(L, 2);
+	i = after(L, v);
+	if (i >= (v->ncpu ? v->ncpu : v->type->nmembers))
+		return 0;
+	if (v->ncpu)
+		lua_pushinteger(L, (lua_Integer)i + 1);
+	else
+		lua_pushstring(L, v->type->members[i].name);
+	lua_replace(L, 2);
+	if (v->ncpu)
+		push_cpu(L, v, i);
+	else
+		push_member(L, v, &v->type->members[i]);
+	lua_pushvalue(L, 2);
+	lua_insert(L, -2);
+	return 2;
+}
+
+static int view_pairs(lua_State *L)
+{
+	self(L);
+	lua_pushcfunction(L, view_next);
+	lua_pushvalue(L, 1);
+	lua_pushnil(L);
+	return 3;
+}
+
+/* Pushes what the view at index 1 shows as a Lua value of its own. */
+static void push_copy(lua_State *L, const struct view *v)
+{
+	const uint8_t *p = address(L, v);
+
+	lb_batch_hold(v->batch);
+	if (v->root == v)
+		lb_push(L, v->is_value ? &v->batch->map->value : &v->batch->map->key, p, false);
+	else
+		lb_push_type(L, v->type, p);
+	lb_batch_release(v->batch);
+}
+
+/***
+What a view shows, decoded into a table of its own. Other values come back as
+they are. @function copy @param value
+*/
+static int view_copy(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	lua_settop(L, 1);
+	if (luaL_testudata(L, 1, LB_VIEW))
+		push_copy(L, self(L));
+	return 1;
+}
+
+/* Adds field or CPU i of the view at index 1 to the text at index 3; 2 is for its name. */
+static void add_text(lua_State *L, const struct view *v, uint32_t i)
+{
+	const char *name = v->ncpu ? "" : v->type->members[i].name;
+
+	if (v->ncpu) {
+		lua_pushinteger(L, (lua_Integer)i + 1);
+		lua_replace(L, 2);
+		push_cpu(L, v, i);
+	} else {
+		lua_pushstring(L, name);
+		lua_replace(L, 2);
+		push_member(L, v, &v->type->members[i]);
+	}
+	lua_pushfstring(L, "%s%s%s%s%s", lua_tostring(L, 3), i ? ", " : "", name,
+			v->ncpu ? "" : " = ", luaL_tolstring(L, -1, NULL));
+	lua_replace(L, 3);
+	lua_settop(L, 3);
+}
+
+/* "{ packets = 3, bytes = 240 }" */
+static int view_tostring(lua_State *L)
+{
+	const struct view *v = self(L);
+	uint32_t n = v->ncpu ? v->ncpu : v->type->nmembers;
+
+	lua_settop(L, 1);
+	if (!v->root->active || !lb_batch_valid(v->batch)) {
+		lua_pushliteral(L, "luabpf.view (stale)");
+		return 1;
+	}
+	lua_pushnil(L);
+	lua_pushliteral(L, "{ ");
+	for (uint32_t i = 0; i < n; i++)
+		add_text(L, v, i);
+	lua_pushliteral(L, " }");
+	lua_concat(L, 2);
+	return 1;
+}
+
+const void *lb_view_bytes(lua_State *L, int idx, size_t *size)
+{
+	const struct view *v = luaL_testudata(L, idx, LB_VIEW);
+
+	if (!v)
+		return NULL;
+	*size = v->size;
+	return address(L, v);
+}
+
+/* ---- the loop --------------------------------------------------------- */
+
+/* Pushes a root view of the batch at index arg, or nil where there are no fields. */
+static void push_root(lua_State *L, int arg, bool is_value)
+{
+	const struct lb_batch *b = lua_touserdata(L, arg);
+	const struct lb_shape *shape = is_value ? &b->map->value : &b->map->key;
+	const struct lb_layout *layout;
+	struct view *v;
+
+	lua_getiuservalue(L, arg, LB_BATCH_MAP);
+	lua_getiuservalue(L, -1, is_value ? LB_MAP_VALUE_LAYOUT : LB_MAP_KEY_LAYOUT);
+	lua_remove(L, -2);
+	layout = lb_layout_test(L, -1);
+	if (!layout || layout->root != shape->type || b->raw ||
+	    (!shape->ncpu && !is_struct(layout->root))) {
+		lua_pop(L, 1);
+		lua_pushnil(L);
+		return;
+	}
+	v = new_view(L, b, layout->root);
+	v->is_value = is_value;
+	v->ncpu = shape->ncpu;
+	v->size = shape->stride;
+	lua_pushvalue(L, arg);
+	lua_setiuservalue(L, -2, OWNER);
+	set_names(L, v);
+	lua_insert(L, -2);
+	lua_setiuservalue(L, -2, LAYOUT);
+}
+
+/* Where a loop is; the views are NULL where plain values take their place. */
+struct place {
+	uint32_t i;	/* of the entry that comes next */
+	struct view *key, *value;
+};
+
+/* Upvalues of the loop. */
+enum { BATCH = 1, KEY, VALUE, PLACE, NUPVALUES = PLACE };
+
+static void move(struct view *v, uint32_t i, bool active)
+{
+	if (v) {
+		v->index = i;
+		v->active = active;
+	}
+}
+
+static void push_key(lua_State *L, const struct lb_batch *b, const struct view *v, uint32_t i)
+{
+	if (v)
+		lua_pushvalue(L, lua_upvalueindex(KEY));
+	else if (b->map->key.size)
+		lb_batch_push_key(L, b, i);
+	else
+		lua_pushinteger(L, (lua_Integer)i + 1);
+}
+
+static void push_value(lua_State *L, const struct lb_batch *b, const struct view *v, uint32_t i)
+{
+	if (v)
+		lua_pushvalue(L, lua_upvalueindex(VALUE));
+	else
+		lb_batch_push_value(L, b, i);
+}
+
+static int views_step(lua_State *L)
+{
+	const struct lb_batch *b = lua_touserdata(L, lua_upvalueindex(BATCH));
+	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
+	uint32_t i = at->i;
+
+	if (!lb_batch_valid(b))
+		return luaL_error(L, "the batch is stale: its iterator moved on or was closed");
+	while (i < b->n && !lb_batch_has(b, i))
+		i++;
+	move(at->key, i, i < b->n);
+	move(at->value, i, i < b->n);
+	if (i >= b->n)
+		return 0;
+	at->i = i + 1;
+	lb_batch_hold(b);
+	push_key(L, b, at->key, i);
+	push_value(L, b, at->value, i);
+	lb_batch_release(b);
+	return 2;
+}
+
+int lb_views(lua_State *L, int arg)
+{
+	struct place *at;
+
+	lua_pushvalue(L, arg);
+	push_root(L, arg, false);
+	push_root(L, arg, true);
+	at = lua_newuserdatauv(L, sizeof(*at), 0);
+	*at = (struct place){ .key = lua_touserdata(L, -3), .value = lua_touserdata(L, -2) };
+	lua_pushcclosure(L, views_step, NUPVALUES);
+	return 1;
+}
+
+static const luaL_Reg methods[] = { { NULL, NULL } };
+
+static const luaL_Reg meta[] = {
+	{ "__index", view_index },
+	{ "__newindex", view_newindex },
+	{ "__len", view_len },
+	{ "__pairs", view_pairs },
+	{ "__tostring", view_tostring },
+	{ NULL, NULL },
+};
+
+void lb_open_view(lua_State *L)
+{
+	lb_newclass(L, LB_VIEW, methods, meta);
+	luaL_getmetatable(L, LB_VIEW);
+	lua_pushcfunction(L, view_index);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, view_copy);
+	lua_setfield(L, -2, "copy");
+}

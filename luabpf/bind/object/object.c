@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.object: a loaded BPF object file.
+ *
+ * Its maps and programs are plain tables of handles, filled when it is
+ * loaded. Each handle has a descriptor of its own and so outlives the
+ * object; close() frees what libbpf keeps, which is needed only to attach
+ * programs by their section.
+ */
+#include "bind/object/object.h"
+
+#include "bind/value/codec.h"
+#include "lib/kernel/loader.h"
+#include "bind/map/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* User values of an object. */
+enum { MAPS = 1, PROGRAMS, GLOBALS, PATH, UVALUES = PATH };
+
+#define LB_HANDLES "luabpf.handles"
+
+/* ---- the handle ------------------------------------------------------- */
+
+static struct lb_object *to_object(lua_State *L, int arg)
+{
+	return luaL_checkudata(L, arg, LB_OBJECT);
+}
+
+static struct lb_object *new_object(lua_State *L)
+{
+	struct lb_object *o = lua_newuserdatauv(L, sizeof(*o), UVALUES);
+
+	o->obj = NULL;
+	luaL_setmetatable(L, LB_OBJECT);
+	return o;
+}
+
+static void close_object(struct lb_object *o)
+{
+	struct bpf_object *obj = o->obj;
+
+	o->obj = NULL;
+	bpf_object__close(obj);
+}
+
+int lb_log_fail(lua_State *L, int err, struct lb_log *log, const char *what, ...)
+{
+	const char *said = lb_log_tail(log, LB_LOG_LINES);
+	char text[128];
+	va_list ap;
+
+	luaL_pushfail(L);
+	va_start(ap, what);
+	lua_pushvfstring(L, what, ap);
+	va_end(ap);
+	lua_pushfstring(L, "%s: %s%s%s", lua_tostring(L, -1),
+			log->reason[0] ? log->reason : lb_strerror(-err, text, sizeof(text)),
+			*said ? "\n" : "", said);
+	lua_remove(L, -2);
+	lua_pushinteger(L, -err);
+	return 3;
+}
+
+/* ---- options ---------------------------------------------------------- */
+
+/* Pushes "conns, counters": the maps that an option may name. */
+static void push_map_names(lua_State *L, const struct bpf_object *obj)
+{
+	const char *separator = "";
+	struct bpf_map *map;
+	luaL_Buffer b;
+
+	luaL_buffinit(L, &b);
+	bpf_object__for_each_map(map, obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		luaL_addstring(&b, separator);
+		luaL_addstring(&b, bpf_map__name(map));
+		separator = ", ";
+	}
+	luaL_pushresult(&b);
+}
+
+static struct bpf_map *find_map(lua_State *L, const struct bpf_object *obj,
+				const struct lb_path *path)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, path->name);
+
+	if (!map || bpf_map__is_internal(map)) {
+		push_map_names(L, obj);
+		lb_path_error(L, path, "the object has no such map (its maps: %s)",
+			      lua_tostring(L, -1));
+	}
+	return map;
+}
+
+static void set_type(lua_State *L, struct bpf_map *map, int idx, const struct lb_path *path)
+{
+	const struct lb_maptype *type;
+	struct lb_log log;
+	int err;
+
+	if (lua_type(L, idx) != LUA_TSTRING)
+		lb_path_error(L, path, "name of a map type expected, got %s", luaL_typename(L, idx));
+	type = lb_maptype_by_name(lua_tostring(L, idx));
+	if (!type)
+		lb_path_error(L, path, "no such map type: '%s'", lua_tostring(L, idx));
+	lb_log_begin(&log);
+	err = lb_object_set_type(map, type, &log);
+	lb_log_end(&log);
+	if (err)
+		lb_path_error(L, path, "%s", log.reason[0] ? log.reason : strerrordesc_np(-err));
+}
+
+static void set_max_entries(lua_State *L, struct bpf_map *map, int idx,
+			    const struct lb_path *path)
+{
+	int exact = 0;
+	lua_Integer n = lua_type(L, idx) == LUA_TNUMBER ? lua_tointegerx(L, idx, &exact) : 0;
+
+	if (!exact || n < 1 || n > UINT32_MAX)
+		lb_path_error(L, path, "integer from 1 to 4294967295 expected, got %s",
+			      luaL_tolstring(L, idx, NULL));
+	bpf_map__set_max_entries(map, (uint32_t)n);
+}
+
+static void set_pin(lua_State *L, struct bpf_map *map, int idx, const struct lb_path *path)
+{
+	if (lua_type(L, idx) != LUA_TSTRING)
+		lb_path_error(L, path, "path expected, got %s", luaL_typename(L, idx));
+	if (bpf_map__set_pin_path(map, lua_tostring(L, idx)) < 0)
+		lb_path_error(L, path, "%s", strerrordesc_np(errno));
+}
+
+/* The options of one map, the table at the top. */
+static void set_map(lua_State *L, const struct bpf_object *obj, const struct lb_path *path)
+{
+	static const struct {
+		const char *name;
+		void (*set)(lua_State *L, struct bpf_map *map, int idx,
+			    const struct lb_path *path);
+	} options[] = {
+		{ "type", set_type }, { "max_entries", set_max_entries }, { "pin", set_pin },
+	};
+	struct bpf_map *map = find_map(L, obj, path);
+	int idx = lua_gettop(L);
+
+	if (!lua_istable(L, idx))
+		lb_path_error(L, path, "table expected, got %s", luaL_typename(L, idx));
+	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+		const struct lb_path field = { path, name, 0 };
+		size_t i = 0;
+
+		while (i < 3 && strcmp(options[i].name, name) != 0)
+			i++;
+		if (i == 3)
+			lb_path_error(L, path, "unknown option '%s'", name);
+		options[i].set(L, map, lua_gettop(L), &field);
+	}
+}
+
+static void set_global(lua_State *L, const struct bpf_object *obj, const struct lb_path *path)
+{
+	lb_global_init(L, obj, path->name, lua_gettop(L));
+}
+
+/* Calls set for each pair of options.WHAT, the value at the top. */
+static void each_option(lua_State *L, const struct bpf_object *obj, const char *what,
+			void (*set)(lua_State *L, const struct bpf_object *obj,
+				    const struct lb_path *path))
+{
+	const struct lb_path list = { NULL, what, 0 };
+	int top = lua_gettop(L);
+
+	if (!lua_istable(L, 2))
+		return;
+	if (lua_getfield(L, 2, what) != LUA_TNIL) {
+		if (!lua_istable(L, -1))
+			lb_path_error(L, &list, "table expected, got %s", luaL_typename(L, -1));
+		for (lua_pushnil(L); lua_next(L, top + 1); lua_settop(L, top + 2)) {
+			struct lb_path item = { &list, NULL, 0 };
+
+			if (lua_type(L, top + 2) != LUA_TSTRING)
+				lb_path_error(L, &list, "names expected, got a key of type %s",
+					      luaL_typename(L, top + 2));
+			item.name = lua_tostring(L, top + 2);
+			set(L, obj, &item);
+		}
+	}
+	lua_settop(L, top);
+}
+
+/* ---- loading ---------------------------------------------------------- */
+
+/* Puts the handle at the top into the table below under name, or passes on the failure. */
+static int keep(lua_State *L, int results, const char *name)
+{
+	if (results == 1)
+		lua_setfield(L, -2, name);
+	return results;
+}
+
+static int push_map(lua_State *L, const struct bpf_map *map, const char *path)
+{
+	int fd = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0);
+	int results;
+
+	if (fd < 0)
+		return lb_fail(L, errno, "%s: map %s", path, bpf_map__name(map));
+	results = lb_map_adopt(L, fd);
+	if (results == 1 && bpf_map__pin_path(map)) {
+		lua_pushstring(L, bpf_map__pin_path(map));
+		lua_setiuservalue(L, -2, LB_MAP_PATH);
+	}
+	return results;
+}
+
+/* Handles of the object's own maps, those of its global variables left out. */
+static int fill_maps(lua_State *L, const struct bpf_object *obj, const char *path)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj) {
+		if (bpf_map__is_internal(map) || bpf_map__fd(map) < 0)
+			continue;
+		if (keep(L, push_map(L, map, path), bpf_map__name(map)) != 1)
+			return 3;
+	}
+	return 1;
+}
+
+static int fill_programs(lua_State *L, const struct bpf_object *obj, int object)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, obj) {
+		if (bpf_program__fd(p) < 0)
+			continue;
+		if (keep(L, lb_program_push(L, object, p), bpf_program__name(p)) != 1)
+			return 3;
+	}
+	return 1;
+}
+
+static void new_table(lua_State *L)
+{
+	lua_newtable(L);
+	luaL_setmetatable(L, LB_HANDLES);
+}
+
+/* Fills the user values of the loaded object at index 3: 1, or 3 with nil, message, errno. */
+static int fill(lua_State *L, struct lb_object *o, const char *path)
+{
+	new_table(L);
+	if (fill_maps(L, o->obj, path) != 1)
+		return 3;
+	lua_setiuservalue(L, 3, MAPS);
+	new_table(L);
+	if (fill_programs(L, o->obj, 3) != 1)
+		return 3;
+	lua_setiuservalue(L, 3, PROGRAMS);
+	if (lb_globals_push(L, o->obj, path) != 1)
+		return 3;
+	lua_setiuservalue(L, 3, GLOBALS);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, 3, PATH);
+	return 1;
+}
+
+static int load(lua_State *L, const char *path)
+{
+	struct lb_object *o = new_object(L);
+	struct lb_log log;
+	int err;
+
+	lb_log_begin(&log);
+	err = lb_object_open(path, &o->obj, &log);
+	lb_log_end(&log);
+	if (err)
+		return lb_log_fail(L, err, &log, "%s", path);
+	each_option(L, o->obj, "maps", set_map);
+	each_option(L, o->obj, "globals", set_global);
+	lb_log_begin(&log);
+	err = lb_object_load(o->obj, &log);
+	lb_log_end(&log);
+	if (err) {
+		close_object(o);
+		return lb_log_fail(L, err, &log, "%s: load", path);
+	}
+	if (fill(L, o, path) == 1)
+		return 1;
+	close_object(o);
+	return 3;
+}
+
+/***
+ * Loads a BPF object file: creates its maps, sets its global variables, loads its programs.
+ * Attaches nothing.
+ * @function load
+ * @tparam string path
+ * @tparam[opt] table options `maps = { NAME = { type=, max_entries=, pin= } }`: another map
+ * type by name, another size, a path under which the map is pinned or, if a fitting map is
+ * pinned there already, taken from. `globals = { NAME = value }`: initial values of global
+ * variables, `const volatile` ones too.
+ * @treturn luabpf.object or nil, message with what libbpf and the verifier said, errno.
+ * Raises for names the object has not got, and for values that do not fit.
+ */
+static int object_load(lua_State *L)
+{
+	static const char *const names[] = { "maps", "globals", NULL };
+	const char *path = luaL_checkstring(L, 1);
+	int results;
+
+	if (!lua_isnoneornil(L, 2))
+		lb_check_options(L, 2, names);
+	lua_settop(L, 2);
+	results = load(L, path);
+	if (results == 3 && lua_tointeger(L, -1) == EMFILE) {
+		/* Handles without references, not yet collected, may hold descriptors. */
+		lua_gc(L, LUA_GCCOLLECT);
+		lua_settop(L, 2);
+		results = load(L, path);
+	}
+	if (results == 1)
+		lua_settop(L, 3);
+	return results;
+}
+
+/* ---- methods ---------------------------------------------------------- */
+
+/***
+ * Frees what libbpf keeps of the object; again does nothing. Maps, programs, global variables
+ * and links stay usable; only `program:attach()` by section needs the object.
+ * @function object:close
+ */
+static int object_close(lua_State *L)
+{
+	close_object(to_object(L, 1));
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static int object_gc(lua_State *L)
+{
+	close_object(to_object(L, 1));
+	return 0;
+}
+
+/* maps, programs and globals, else the methods, which are upvalue 1. */
+static int object_index(lua_State *L)
+{
+	static const struct {
+		const char *name;
+		int uvalue;
+	} fields[] = { { "maps", MAPS }, { "programs", PROGRAMS }, { "globals", GLOBALS } };
+	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+
+	to_object(L, 1);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strcmp(name, fields[i].name) == 0) {
+			lua_getiuservalue(L, 1, fields[i].uvalue);
+			return 1;
+		}
+	lua_settop(L, 2);
+	lua_gettable(L, lua_upvalueindex(1));
+	return 1;
+}
+
+static lua_Integer count(lua_State *L, int uvalue)
+{
+	lua_Integer n = 0;
+
+	if (lua_getiuservalue(L, 1, uvalue) == LUA_TTABLE)
+		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+			n++;
+	lua_pop(L, 1);
+	return n;
+}
+
+static int object_tostring(lua_State *L)
+{
+	const struct lb_object *o = to_object(L, 1);
+	lua_Integer nmaps = count(L, MAPS), nprograms = count(L, PROGRAMS);
+
+	lua_getiuservalue(L, 1, PATH);
+	lua_pushfstring(L, "luabpf.object (%s %I map%s %I program%s%s)",
+			luaL_optstring(L, -1, "?"), (LUAI_UACINT)nmaps, nmaps == 1 ? "" : "s",
+			(LUAI_UACINT)nprograms, nprograms == 1 ? "" : "s",
+			o->obj ? "" : ", closed");
+	return 1;
+}
+
+/* The tables of handles print one handle a line, in the order of their names. */
+static int handles_tostring(lua_State *L)
+{
+	luaL_Buffer b;
+	lua_Integer n = 0;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	lua_newtable(L);
+	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+		const char *handle = luaL_tolstring(L, -1, NULL);
+		const char *name = luaL_tolstring(L, -3, NULL);
+
+		lua_pushfstring(L, "%s = %s", name, handle);
+		lua_rawseti(L, 2, ++n);
+		lua_pop(L, 2);
+	}
+	lua_getglobal(L, "table");
+	lua_getfield(L, -1, "sort");
+	lua_pushvalue(L, 2);
+	lua_call(L, 1, 0);
+	luaL_buffinit(L, &b);
+	for (lua_Integer i = 1; i <= n; i++) {
+		if (i > 1)
+			luaL_addchar(&b, '\n');
+		lua_rawgeti(L, 2, i);
+		luaL_addvalue(&b);
+	}
+	luaL_pushresult(&b);
+	return 1;
+}
+
+static const luaL_Reg methods[] = {
+	{ "close", object_close },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__gc", object_gc },
+	{ "__close", object_gc },
+	{ "__tostring", object_tostring },
+	{ NULL, NULL },
+};
+
+void lb_open_object(lua_State *L)
+{
+	lb_log_install();
+	lb_newclass(L, LB_OBJECT, methods, meta);
+	luaL_getmetatable(L, LB_OBJECT);
+	lua_getfield(L, -1, "__index");
+	lua_pushcclosure(L, object_index, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+	luaL_newmetatable(L, LB_HANDLES);
+	lua_pushcfunction(L, handles_tostring);
+	lua_setfield(L, -2, "__tostring");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, object_load);
+	lua_setfield(L, -2, "load");
+	lb_open_globals(L);
+	lb_open_program(L);
+	lb_open_link(L);
+}

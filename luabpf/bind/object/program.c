@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.program: a loaded BPF program.
+ *
+ * A handle has a descriptor of its own, so it works without the object it
+ * came from, and one opened from a pin never had an object. Attaching and
+ * running need no more than the descriptor; only attach() by section asks
+ * the object, which the handle keeps alive and finds open or closed.
+ */
+#include "bind/object/object.h"
+
+#include "lib/kernel/loader.h"
+#include "bind/map/map.h"
+#include "lib/kernel/testrun.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* User values: the object or nil, the name. */
+enum { OBJECT = 1, NAME, UVALUES = NAME };
+
+struct program {
+	struct lb_prog p;
+	uint32_t id;
+	const struct bpf_program *prog;	/* lives as long as the object is open; or NULL */
+};
+
+/* ---- the handle ------------------------------------------------------- */
+
+static struct program *to_program(lua_State *L, int arg)
+{
+	return luaL_checkudata(L, arg, LB_PROGRAM);
+}
+
+static struct program *check_program(lua_State *L, int arg)
+{
+	struct program *h = to_program(L, arg);
+
+	if (h->p.fd < 0)
+		luaL_argerror(L, arg, "program is closed");
+	return h;
+}
+
+int lb_program_fd(lua_State *L, int arg)
+{
+	return check_program(L, arg)->p.fd;
+}
+
+static struct program *new_handle(lua_State *L)
+{
+	struct program *h = lua_newuserdatauv(L, sizeof(*h), UVALUES);
+
+	memset(h, 0, sizeof(*h));
+	h->p.fd = -1;
+	h->p.attach_type = -1;
+	luaL_setmetatable(L, LB_PROGRAM);
+	return h;
+}
+
+/* The name, which stays with the handle. */
+static const char *name_of(lua_State *L, int arg)
+{
+	const char *name;
+
+	lua_getiuservalue(L, arg, NAME);
+	name = lua_tostring(L, -1);
+	lua_pop(L, 1);
+	return name ? name : "program";
+}
+
+static int read_info(int fd, struct bpf_prog_info *info)
+{
+	uint32_t len = sizeof(*info);
+
+	if (bpf_obj_get_info_by_fd(fd, info, &len) < 0)
+		return -errno;
+	info->name[sizeof(info->name) - 1] = '\0';
+	return 0;
+}
+
+static int refused(lua_State *L, int err, const char *operation)
+{
+	return lb_fail(L, -err, "%s: %s", name_of(L, 1), operation);
+}
+
+/* ---- making ----------------------------------------------------------- */
+
+static int attach_type_of(const struct bpf_program *prog)
+{
+	enum bpf_attach_type type;
+
+	return libbpf_attach_type_by_name(bpf_program__section_name(prog), &type) < 0 ? -1
+										       : (int)type;
+}
+
+/* Fills the handle at the top from fd, which it owns from then on: 0 or -errno. */
+static int fill(lua_State *L, struct program *h, int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	int err = fd < 0 ? -errno : 0;
+
+	if (err)
+		return err;
+	h->p.fd = fd;
+	err = read_info(fd, &info);
+	if (err)
+		return err;
+	h->p.type = (enum bpf_prog_type)info.type;
+	h->id = info.id;
+	lua_pushstring(L, info.name);
+	lua_setiuservalue(L, -2, NAME);
+	return 0;
+}
+
+int lb_program_push(lua_State *L, int object, struct bpf_program *prog)
+{
+	struct program *h;
+	int err;
+
+	object = lua_absindex(L, object);
+	h = new_handle(L);
+	err = fill(L, h, fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 0));
+	if (err)
+		return lb_fail(L, -err, "program %s", bpf_program__name(prog));
+	h->prog = prog;
+	h->p.attach_type = attach_type_of(prog);
+	lua_pushvalue(L, object);
+	lua_setiuservalue(L, -2, OBJECT);
+	/* The kernel keeps 15 bytes of the name, the object all. */
+	lua_pushstring(L, bpf_program__name(prog));
+	lua_setiuservalue(L, -2, NAME);
+	return 1;
+}
+
+/***
+ * Opens a program that is pinned.
+ * @function open_program
+ * @tparam string path
+ * @treturn luabpf.program or nil, message, errno. It has no section any more: attach it with a
+ * target. Linux 4.4.
+ */
+static int program_open(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct program *h = new_handle(L);
+	struct lb_log log;
+	int fd, err;
+
+	lb_log_begin(&log);
+	fd = lb_pin_open(path, LB_FD_PROGRAM, &log);
+	lb_log_end(&log);
+	if (fd < 0)
+		return lb_log_fail(L, fd, &log, "open_program");
+	err = fill(L, h, fd);
+	return err ? lb_fail(L, -err, "open_program: %s", path) : 1;
+}
+
+/* ---- info, pins, closing ---------------------------------------------- */
+
+static void push_type(lua_State *L, enum bpf_prog_type type)
+{
+	char buf[24];
+
+	lua_pushstring(L, lb_progtype_name(type, buf, sizeof(buf)));
+}
+
+static void set_tag(lua_State *L, const uint8_t *tag)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[BPF_TAG_SIZE * 2];
+
+	for (size_t i = 0; i < BPF_TAG_SIZE; i++) {
+		text[2 * i] = digits[tag[i] >> 4];
+		text[2 * i + 1] = digits[tag[i] & 15];
+	}
+	lua_pushlstring(L, text, sizeof(text));
+	lua_setfield(L, -2, "tag");
+}
+
+static void push_info(lua_State *L, const struct bpf_prog_info *i)
+{
+	lua_createtable(L, 0, 22);
+	push_type(L, (enum bpf_prog_type)i->type);
+	lua_setfield(L, -2, "type");
+	lua_pushstring(L, i->name);
+	lua_setfield(L, -2, "name");
+	set_tag(L, i->tag);
+	lua_pushboolean(L, i->gpl_compatible);
+	lua_setfield(L, -2, "gpl_compatible");
+	lb_set_int(L, "id", i->id);
+	lb_set_int(L, "jited_prog_len", i->jited_prog_len);
+	lb_set_int(L, "xlated_prog_len", i->xlated_prog_len);
+	lb_set_int(L, "load_time", i->load_time);
+	lb_set_int(L, "created_by_uid", i->created_by_uid);
+	lb_set_int(L, "ifindex", i->ifindex);
+	lb_set_int(L, "netns_dev", i->netns_dev);
+	lb_set_int(L, "netns_ino", i->netns_ino);
+	lb_set_int(L, "btf_id", i->btf_id);
+	lb_set_int(L, "run_time_ns", i->run_time_ns);
+	lb_set_int(L, "run_cnt", i->run_cnt);
+	lb_set_int(L, "recursion_misses", i->recursion_misses);
+	lb_set_int(L, "verified_insns", i->verified_insns);
+	lb_set_int(L, "attach_btf_obj_id", i->attach_btf_obj_id);
+	lb_set_int(L, "attach_btf_id", i->attach_btf_id);
+}
+
+/* Adds map_ids, a list of n, to the info at the top: 0 or -errno. */
+static int add_map_ids(lua_State *L, int fd, uint32_t n)
+{
+	struct bpf_prog_info info = { .nr_map_ids = n };
+	uint32_t *ids = lua_newuserdatauv(L, (size_t)n * sizeof(*ids) + 1, 0);
+	int err;
+
+	info.map_ids = (uintptr_t)ids;
+	err = n ? read_info(fd, &info) : 0;
+	if (err)
+		return err;
+	n = info.nr_map_ids < n ? info.nr_map_ids : n;
+	lua_createtable(L, (int)n, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		lua_pushinteger(L, ids[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	lua_setfield(L, -3, "map_ids");
+	lua_pop(L, 1);
+	return 0;
+}
+
+/***
+ * What the kernel tells of the program, the fields of struct bpf_prog_info by their names;
+ * map_ids is a list. run_time_ns and run_cnt count while kernel.bpf_stats_enabled is 1.
+ * @function program:info
+ * @treturn table or nil, message, errno
+ */
+static int program_info(lua_State *L)
+{
+	struct program *h = check_program(L, 1);
+	struct bpf_prog_info info = { 0 };
+	int err = read_info(h->p.fd, &info);
+
+	if (err)
+		return refused(L, err, "info");
+	push_info(L, &info);
+	err = add_map_ids(L, h->p.fd, info.nr_map_ids);
+	return err ? refused(L, err, "info") : 1;
+}
+
+/*** The handle's descriptor, which stays the handle's. @function program:fd */
+static int program_fd(lua_State *L)
+{
+	lua_pushinteger(L, lb_program_fd(L, 1));
+	return 1;
+}
+
+/***
+ * Pins the program: it stays loaded under that path of a bpffs. Its links are pinned by
+ * themselves.
+ * @function program:pin
+ * @tparam string path
+ * @treturn boolean true, or nil, message, errno
+ */
+static int program_pin(lua_State *L)
+{
+	struct program *h = check_program(L, 1);
+	const char *path = luaL_checkstring(L, 2);
+	struct lb_log log;
+	int err;
+
+	lb_log_begin(&log);
+	err = lb_pin_make(h->p.fd, path, &log);
+	lb_log_end(&log);
+	if (err)
+		return lb_log_fail(L, err, &log, "%s: pin %s", name_of(L, 1), path);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static int program_gc(lua_State *L)
+{
+	struct program *h = to_program(L, 1);
+	int fd = h->p.fd;
+
+	h->p.fd = -1;
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+/***
+ * Closes the handle; again does nothing. The program stays loaded while a link, a pin, the open
+ * object or another handle has it.
+ * @function program:close
+ */
+static int program_close(lua_State *L)
+{
+	program_gc(L);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static int program_tostring(lua_State *L)
+{
+	const struct program *h = to_program(L, 1);
+
+	if (h->p.fd < 0) {
+		lua_pushliteral(L, "luabpf.program (closed)");
+		return 1;
+	}
+	push_type(L, h->p.type);
+	lua_pushfstring(L, "luabpf.program (%s %s id %I)", name_of(L, 1), lua_tostring(L, -1),
+			(LUAI_UACINT)h->id);
+	return 1;
+}
+
+/* name and type, else the methods, which are upvalue 1. */
+static int program_index(lua_State *L)
+{
+	const struct program *h = to_program(L, 1);
+	const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+
+	if (strcmp(field, "name") == 0) {
+		lua_getiuservalue(L, 1, NAME);
+	} else if (strcmp(field, "type") == 0) {
+		push_type(L, h->p.type);
+	} else {
+		lua_settop(L, 2);
+		lua_gettable(L, lua_upvalueindex(1));
+	}
+	return 1;
+}
+
+/* ---- attaching -------------------------------------------------------- */
+
+typedef int attach_fn(struct lb_link *link, const struct lb_prog *p, const char *target,
+		      enum lb_direction dir, struct lb_log *log);
+
+static int to_xdp(struct lb_link *link, const struct lb_prog *p, const char *target,
+		  enum lb_direction dir, struct lb_log *log)
+{
+	(void)dir;
+	return lb_attach_xdp(link, p, target, log);
+}
+
+static int to_tracepoint(struct lb_link *link, const struct lb_prog *p, const char *target,
+			 enum lb_direction dir, struct lb_log *log)
+{
+	(void)dir;
+	return lb_attach_tracepoint(link, p, target, log);
+}
+
+struct target {
+	const char *option;
+	attach_fn *attach;
+	bool directed;
+};
+
+static const struct target targets[] = {
+	{ "cgroup", lb_attach_cgroup, true },
+	{ "xdp", to_xdp, false },
+	{ "tc", lb_attach_tc, true },
+	{ "tracepoint", to_tracepoint, false },
+};
+
+#define NTARGETS (sizeof(targets) / sizeof(targets[0]))
+
+/* The one target that the options at index 2 name, its value pushed. */
+static const struct target *check_target(lua_State *L)
+{
+	const struct target *found = NULL;
+
+	for (size_t i = 0; i < NTARGETS; i++) {
+		if (lua_getfield(L, 2, targets[i].option) == LUA_TNIL) {
+			lua_pop(L, 1);
+			continue;
+		}
+		if (lua_type(L, -1) != LUA_TSTRING)
+			luaL_error(L, "%s: string expected, got %s", targets[i].option,
+				   luaL_typename(L, -1));
+		if (found)
+			luaL_error(L, "%s and %s: only one target can be given", found->option,
+				   targets[i].option);
+		found = &targets[i];
+	}
+	if (!found)
+		luaL_error(L, "a target is missing: one of cgroup, xdp, tc, tracepoint");
+	return found;
+}
+
+static enum lb_direction check_direction(lua_State *L, const struct target *t)
+{
+	enum lb_direction dir = LB_ANY_DIRECTION;
+	const char *given;
+
+	if (lua_getfield(L, 2, "direction") != LUA_TNIL) {
+		given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+		if (!t->directed)
+			luaL_error(L, "direction: goes with cgroup and tc, not with %s", t->option);
+		if (strcmp(given, "ingress") == 0)
+			dir = LB_INGRESS;
+		else if (strcmp(given, "egress") == 0)
+			dir = LB_EGRESS;
+		else
+			luaL_error(L, "direction: 'ingress' or 'egress' expected, got %s",
+				   luaL_tolstring(L, -1, NULL));
+	}
+	lua_pop(L, 1);
+	return dir;
+}
+
+/* Returns the link at the top if err is 0. */
+static int attached(lua_State *L, int err, struct lb_log *log)
+{
+	return err ? lb_log_fail(L, err, log, "%s: attach", name_of(L, 1)) : 1;
+}
+
+/* The options' target is at the top. */
+static int attach_to(lua_State *L, const struct program *h, const struct target *t,
+		     enum lb_direction dir)
+{
+	static const char *const suffix[] = { "", " ingress", " egress" };
+	const char *target = lua_tostring(L, -1);
+	struct lb_link *link;
+	struct lb_log log;
+	int err;
+
+	lua_pushfstring(L, "%s to %s %s%s", name_of(L, 1), t->option, target, suffix[dir]);
+	link = lb_link_push(L, lua_tostring(L, -1));
+	lb_log_begin(&log);
+	err = t->attach(link, &h->p, target, dir, &log);
+	lb_log_end(&log);
+	return attached(L, err, &log);
+}
+
+static int attach_by_section(lua_State *L, const struct program *h)
+{
+	const struct lb_object *o;
+	struct lb_link *link;
+	struct lb_log log;
+	int err;
+
+	if (!h->prog)
+		luaL_error(L, "a program that was opened from a pin has no section: "
+			      "give cgroup, xdp, tc or tracepoint");
+	lua_getiuservalue(L, 1, OBJECT);
+	o = lua_touserdata(L, -1);
+	if (!o || !o->obj)
+		luaL_error(L, "object is closed: attaching by section needs it, "
+			      "else give cgroup, xdp, tc or tracepoint");
+	lua_pushfstring(L, "%s by section %s", name_of(L, 1), bpf_program__section_name(h->prog));
+	link = lb_link_push(L, lua_tostring(L, -1));
+	lb_log_begin(&log);
+	err = lb_attach_section(link, h->prog, &log);
+	lb_log_end(&log);
+	return attached(L, err, &log);
+}
+
+/***
+ * Attaches the program. It runs from then on, until the link is closed or detached; a link that
+ * is pinned keeps it running after that.
+ * @function program:attach
+ * @tparam[opt] table options exactly one target:
+ * `cgroup`: a folder of a cgroup2 file system (Linux 5.7), with `direction` "ingress" or
+ * "egress" if the program's section does not say it; `xdp`: an interface (Linux 5.9); `tc`: an
+ * interface, with `direction`, "ingress" if not given; `tracepoint`: "category:event" (Linux
+ * 5.15), for raw tracepoint programs the event counts alone. Without options the section of the
+ * program says what to attach to, and the object must still be open.
+ * @treturn luabpf.link or nil, message, errno
+ * Raises for unknown options, more than one target, none, and a direction that does not apply.
+ */
+static int program_attach(lua_State *L)
+{
+	static const char *const names[] = {
+		"cgroup", "xdp", "tc", "tracepoint", "direction", NULL,
+	};
+	const struct program *h = check_program(L, 1);
+	const struct target *t;
+
+	lua_settop(L, 2);
+	if (lua_isnil(L, 2))
+		return attach_by_section(L, h);
+	lb_check_options(L, 2, names);
+	t = check_target(L);
+	return attach_to(L, h, t, check_direction(L, t));
+}
+
+/* ---- running ---------------------------------------------------------- */
+
+/* "programs of type syscall", for messages. */
+static const char *these(lua_State *L, const struct program *h)
+{
+	push_type(L, h->p.type);
+	return lua_pushfstring(L, "programs of type %s", lua_tostring(L, -1));
+}
+
+/* The string option called name, left on the stack; NULL if not given. */
+static const char *check_bytes(lua_State *L, const char *name, uint32_t *size)
+{
+	size_t len = 0;
+	const char *s = NULL;
+
+	if (lua_getfield(L, 2, name) == LUA_TSTRING)
+		s = lua_tolstring(L, -1, &len);
+	else if (!lua_isnil(L, -1))
+		luaL_error(L, "%s: string expected, got %s", name, luaL_typename(L, -1));
+	if (len > INT32_MAX)
+		luaL_error(L, "%s: 2 GiB or more cannot be given", name);
+	*size = (uint32_t)len;
+	return s;
+}
+
+static uint32_t check_times(lua_State *L)
+{
+	int exact = 1;
+	lua_Integer n = 1;
+
+	if (lua_getfield(L, 2, "times") != LUA_TNIL)
+		n = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+	if (!exact || n < 1 || n > INT32_MAX)
+		luaL_error(L, "times: integer from 1 to %d expected, got %s", INT32_MAX,
+			   luaL_tolstring(L, -1, NULL));
+	lua_pop(L, 1);
+	return (uint32_t)n;
+}
+
+/* Raises for what the type cannot be given. */
+static void check_fits(lua_State *L, const struct program *h, const struct lb_runtype *t,
+		       const struct lb_run *run)
+{
+	if (t->can & LB_RUN_DATA && !run->data)
+		luaL_error(L, "data: %s need a packet, an Ethernet frame", these(L, h));
+	if (t->can & LB_RUN_DATA && run->data_size < 14)
+		luaL_error(L, "data: at least 14 bytes, an Ethernet header, expected, got %d",
+			   (int)run->data_size);
+	if (!(t->can & LB_RUN_DATA) && run->data)
+		luaL_error(L, "data: %s take none", these(L, h));
+	if (!(t->can & LB_RUN_CTX) && run->ctx)
+		luaL_error(L, "ctx: %s take none", these(L, h));
+	if (!(t->can & LB_RUN_TIMES) && run->times > 1)
+		luaL_error(L, "times: %s run once", these(L, h));
+	if (t->can & LB_RUN_CTX_SAME && run->ctx_size > UINT16_MAX)
+		luaL_error(L, "ctx: at most %d bytes expected, got %d", UINT16_MAX,
+			   (int)run->ctx_size);
+}
+
+/* Memory for what comes back, left on the stack. */
+static void make_room(lua_State *L, const struct lb_runtype *t, struct lb_run *run)
+{
+	if (t->can & LB_RUN_DATA) {
+		run->data_out_size = lb_run_room(run->data_size);
+		run->data_out = lua_newuserdatauv(L, run->data_out_size, 0);
+	}
+	if (t->can & LB_RUN_CTX_OUT && run->ctx) {
+		run->ctx_out_size = lb_run_room(run->ctx_size);
+		run->ctx_out = lua_newuserdatauv(L, run->ctx_out_size, 0);
+	}
+	if (t->can & LB_RUN_CTX_SAME && run->ctx) {
+		/* The kernel writes the context back to where it was read. */
+		void *copy = lua_newuserdatauv(L, (size_t)run->ctx_size + 1, 0);
+
+		run->ctx = memcpy(copy, run->ctx, run->ctx_size);
+	}
+	if (!(t->can & LB_RUN_TIMES))
+		run->times = 0;
+}
+
+static void push_result(lua_State *L, const struct lb_runtype *t, const struct lb_run *run)
+{
+	lua_createtable(L, 0, 4);
+	lua_pushinteger(L, run->retval);
+	lua_setfield(L, -2, "retval");
+	if (t->can & LB_RUN_TIMES)
+		lb_set_int(L, "ns", run->ns);
+	if (run->data_out) {
+		lua_pushlstring(L, run->data_out, run->data_out_size);
+		lua_setfield(L, -2, "data");
+	}
+	if (run->ctx_out)
+		lua_pushlstring(L, run->ctx_out, run->ctx_out_size);
+	else if (run->ctx && t->can & LB_RUN_CTX_SAME)
+		lua_pushlstring(L, run->ctx, run->ctx_size);
+	else
+		return;
+	lua_setfield(L, -2, "ctx");
+}
+
+/***
+ * Runs the program now, on a packet or a context given, without attaching it.
+ * @function program:run
+ * @tparam[opt] table options
+ * `data`: a packet, beginning with its Ethernet header, for the types that work on packets.
+ * `ctx`: the context as binary string: struct __sk_buff or struct xdp_md, where "" stands for the
+ * packet's own and has it returned; the argument for "syscall" programs; the arguments, 8 bytes each, for
+ * raw tracepoints. `times`: how often to run it, 1 if not given; packet types only.
+ * @treturn table `retval` as the C program returned it (a signed 32-bit integer), `data` the
+ * packet and `ctx` the context as the program left them (nil for types without, or not given),
+ * `ns` nanoseconds a run on average (nil where the kernel does not time it); or nil, message,
+ * errno. Raises for what the type cannot be given. Linux 4.12; "syscall" programs 5.14.
+ */
+static int program_run(lua_State *L)
+{
+	static const char *const names[] = { "data", "ctx", "times", NULL };
+	static const struct lb_runtype unknown = { .can = LB_RUN_CTX };
+	const struct program *h = check_program(L, 1);
+	const struct lb_runtype *t = lb_runtype(h->p.type);
+	struct lb_run run = { 0 };
+	struct lb_log log;
+	int err;
+
+	lua_settop(L, 2);
+	if (lua_isnil(L, 2)) {
+		lua_newtable(L);
+		lua_replace(L, 2);
+	}
+	lb_check_options(L, 2, names);
+	run.data = check_bytes(L, "data", &run.data_size);
+	run.ctx = check_bytes(L, "ctx", &run.ctx_size);
+	run.times = check_times(L);
+	if (t)
+		check_fits(L, h, t, &run);
+	else
+		t = &unknown;
+	make_room(L, t, &run);
+	lb_log_begin(&log);
+	err = lb_testrun(&h->p, &run, &log);
+	lb_log_end(&log);
+	if (err)
+		return lb_log_fail(L, err, &log, "%s: run", name_of(L, 1));
+	push_result(L, t, &run);
+	return 1;
+}
+
+static const luaL_Reg methods[] = {
+	{ "attach", program_attach },
+	{ "close", program_close },
+	{ "fd", program_fd },
+	{ "info", program_info },
+	{ "pin", program_pin },
+	{ "run", program_run },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__gc", program_gc },
+	{ "__close", program_gc },
+	{ "__tostring", program_tostring },
+	{ NULL, NULL },
+};
+
+void lb_open_program(lua_State *L)
+{
+	lb_newclass(L, LB_PROGRAM, methods, meta);
+	luaL_getmetatable(L, LB_PROGRAM);
+	lua_getfield(L, -1, "__index");
+	lua_pushcclosure(L, program_index, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, program_open);
+	lua_setfield(L, -2, "open_program");
+}

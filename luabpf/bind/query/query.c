@@ -1,0 +1,758 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The class luabpf.query: fragments bound to a map, ready to be run. Two
+ * executors answer alike: the interpreter over the blocks of a cursor, and a
+ * program inside the kernel over the whole map. lua/luabpf/query/prepare.lua makes
+ * them, lua/luabpf/query/run.lua decides which executor to use.
+ *
+ *	q = core.query(map, { where =, columns = { code... }, nparams =,
+ *		reductions = { { op =, cpu =, offset =, size =, bit =, bits =,
+ *		signed =, big = }... }, sums = { { op =, code = }... },
+ *		keys =, values =, remove =, zeros = { { offset =, size = }... } })
+ *	n = q:match(batch, params)		how many match
+ *	rows = q:rows(batch, params, rows)	the matches, in old rows if there are any
+ *	some = q:pick(batch, params)		the matches as a batch
+ *	result, rows = q:scan{ params =, rows =, limit =, ... }
+ *	deleted, missing, kept, gone = q:delete_live(batch, params, copy)
+ */
+#include "lib/keys/keyed.h"
+#include "lib/keys/live.h"
+#include "lib/kernel/loader.h"
+#include "bind/object/object.h"
+#include "bind/query/rowset.h"
+#include "lib/scan/scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LB_QUERY "luabpf.query"
+#define MAX_ZEROS 64
+
+/* User values: the map, a table that keeps code and arrays. */
+enum { MAP = 1, KEPT, UVALUES = KEPT };
+
+struct query {
+	struct lb_map *map;
+	struct lb_scan_spec spec;	/* what it points to is kept by the user value */
+	struct lb_interp where;		/* where.f.n 0: everything matches */
+	struct lb_interp *columns;
+	uint8_t *match;			/* a byte per entry of the block at hand; malloc'd */
+	uint32_t room;
+	uint32_t matched;		/* counts fillings of match, to notice others */
+	struct lb_scan scan;
+	bool scan_open;
+	struct decider {
+		struct lb_keyed keyed;
+		bool open, refused;
+	} deciders[2];			/* judge given keys and delete; the second copies what it deletes */
+};
+
+static struct query *check_query(lua_State *L)
+{
+	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
+
+	luaL_argcheck(L, q->map && (q->map->k.fd >= 0 || q->map->detached), 1, "map is closed");
+	return q;
+}
+
+/* The same for what needs the map in the kernel. */
+static struct query *check_live_query(lua_State *L)
+{
+	struct query *q = check_query(L);
+
+	luaL_argcheck(L, !q->map->detached, 1, "a query of entries that are not in the kernel");
+	return q;
+}
+
+/* ---- reading the spec -------------------------------------------------- */
+
+/* Memory that lives as long as the query: a userdata kept in the table at index kept. */
+static void *keep(lua_State *L, int kept, size_t size)
+{
+	void *p = lua_newuserdatauv(L, size ? size : 1, 0);
+
+	memset(p, 0, size ? size : 1);
+	lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
+	return p;
+}
+
+/* The code string at the top, popped and kept. */
+static struct lb_fragment read_code(lua_State *L, int kept, const char *what)
+{
+	struct lb_fragment f = { 0 };
+	size_t len;
+
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		return f;
+	}
+	if (lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "%s: code expected", what);
+	f.code = (const struct bpf_insn *)(const void *)lua_tolstring(L, -1, &len);
+	f.n = (uint32_t)(len / sizeof(struct bpf_insn));
+	if (len % sizeof(struct bpf_insn))
+		luaL_error(L, "%s: not a whole number of instructions", what);
+	lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
+	return f;
+}
+
+/* The number of the field's text in names, which NULL ends. */
+static int choice(lua_State *L, int idx, const char *name, const char *const names[])
+{
+	const char *s;
+	int i = 0;
+
+	lua_getfield(L, idx, name);
+	s = luaL_checkstring(L, -1);
+	while (names[i] && strcmp(names[i], s) != 0)
+		i++;
+	if (!names[i])
+		luaL_error(L, "%s: unknown: %s", name, s);
+	lua_pop(L, 1);
+	return i;
+}
+
+/* Pushes the list under that name; its length, 0 if there is none. */
+static uint32_t open_list(lua_State *L, const char *name, uint32_t max)
+{
+	lua_Integer n = 0;
+
+	if (lua_getfield(L, 2, name) == LUA_TTABLE)
+		n = (lua_Integer)lua_rawlen(L, -1);
+	if (n > max)
+		luaL_error(L, "%s: more than %d", name, (int)max);
+	return (uint32_t)n;
+}
+
+static void push_item(lua_State *L, uint32_t i, const char *what)
+{
+	if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TTABLE)
+		luaL_error(L, "%s[%d]: table expected", what, (int)i + 1);
+}
+
+static void read_reductions(lua_State *L, struct query *q, int kept)
+{
+	static const char *const ops[] = { "sum", "max", "min", "cpu", NULL };
+	uint32_t n = open_list(L, "reductions", LB_MAX_REDUCTIONS);
+	struct lb_reduction *r = keep(L, kept, n * sizeof(*r));
+
+	for (uint32_t i = 0; i < n; i++) {
+		int item;
+
+		push_item(L, i, "reductions");
+		item = lua_gettop(L);
+		r[i].op = (enum lb_reduce_op)choice(L, item, "op", ops);
+		r[i].cpu = lb_opt_upto(L, item, "cpu", UINT16_MAX);
+		r[i].offset = lb_opt_upto(L, item, "offset", INT32_MAX);
+		r[i].size = lb_opt_upto(L, item, "size", 8);
+		r[i].bit = lb_opt_upto(L, item, "bit", 63);
+		r[i].bits = lb_opt_upto(L, item, "bits", 64);
+		r[i].is_signed = lb_opt_flag(L, item, "signed");
+		r[i].big = lb_opt_flag(L, item, "big");
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	q->spec.env.reductions = r;
+	q->spec.env.nreductions = n;
+}
+
+static void read_columns(lua_State *L, struct query *q, int kept)
+{
+	uint32_t n = open_list(L, "columns", LB_MAX_COLUMNS);
+	struct lb_fragment *f = keep(L, kept, n * sizeof(*f));
+
+	for (uint32_t i = 0; i < n; i++) {
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		f[i] = read_code(L, kept, "columns");
+	}
+	lua_pop(L, 1);
+	q->spec.columns = f;
+	q->spec.ncolumns = n;
+}
+
+static void read_sums(lua_State *L, struct query *q, int kept)
+{
+	static const char *const ops[] = { "sum", "min", "max", "smin", "smax", NULL };
+	uint32_t n = open_list(L, "sums", LB_MAX_SUMS);
+	struct lb_sum *s = keep(L, kept, n * sizeof(*s));
+
+	for (uint32_t i = 0; i < n; i++) {
+		push_item(L, i, "sums");
+		s[i].op = (enum lb_sum_op)choice(L, lua_gettop(L), "op", ops);
+		lua_getfield(L, -1, "code");
+		s[i].of = read_code(L, kept, "sums");
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	q->spec.sums = s;
+	q->spec.nsums = n;
+}
+
+static void read_zeros(lua_State *L, struct query *q, int kept)
+{
+	uint32_t n = open_list(L, "zeros", MAX_ZEROS);
+	struct lb_span *z = keep(L, kept, n * sizeof(*z));
+
+	for (uint32_t i = 0; i < n; i++) {
+		push_item(L, i, "zeros");
+		z[i].offset = lb_opt_upto(L, lua_gettop(L), "offset", INT32_MAX);
+		z[i].size = lb_opt_upto(L, lua_gettop(L), "size", INT32_MAX);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	q->spec.zeros = z;
+	q->spec.nzeros = n;
+}
+
+static void prepare(lua_State *L, struct lb_interp *ip, const struct lb_fragment *f,
+		    const struct lb_env *env)
+{
+	uint32_t at = 0;
+	const char *why = lb_interp_init(ip, f, env, &at);
+
+	if (why)
+		luaL_error(L, "fragment refused at instruction %d: %s", (int)at, why);
+}
+
+static void prepare_all(lua_State *L, struct query *q, int kept)
+{
+	const struct lb_scan_spec *s = &q->spec;
+	const char *why = lb_env_check(&s->env);
+
+	if (why)
+		luaL_error(L, "environment refused: %s", why);
+	if (s->where.n)
+		prepare(L, &q->where, &s->where, &s->env);
+	q->columns = keep(L, kept, s->ncolumns * sizeof(*q->columns));
+	for (uint32_t i = 0; i < s->ncolumns; i++)
+		prepare(L, &q->columns[i], &s->columns[i], &s->env);
+}
+
+/* core.query(map, spec) */
+static int query_new(lua_State *L)
+{
+	struct lb_map *m = lb_check_shapes(L, 1);
+	struct query *q;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	q = lua_newuserdatauv(L, sizeof(*q), UVALUES);
+	memset(q, 0, sizeof(*q));
+	luaL_setmetatable(L, LB_QUERY);
+	lua_newtable(L);
+	lua_pushvalue(L, 4);
+	lua_setiuservalue(L, 3, KEPT);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, 3, MAP);
+	q->spec.env = (struct lb_env){ .key_size = m->key.size, .value_size = m->value.size,
+				       .ncpu = m->value.ncpu,
+				       .nparams = lb_opt_upto(L, 2, "nparams", LB_MAX_PARAMS) };
+	read_reductions(L, q, 4);
+	lua_getfield(L, 2, "where");
+	q->spec.where = read_code(L, 4, "where");
+	read_columns(L, q, 4);
+	read_sums(L, q, 4);
+	read_zeros(L, q, 4);
+	q->spec.keys = lb_opt_flag(L, 2, "keys");
+	q->spec.values = lb_opt_flag(L, 2, "values");
+	q->spec.remove = lb_opt_flag(L, 2, "remove");
+	prepare_all(L, q, 4);
+	q->map = m;
+	lua_settop(L, 3);
+	return 1;
+}
+
+/* ---- the batch engine --------------------------------------------------- */
+
+/* The parameter slots at index idx: a packed string of the right size. */
+static const uint64_t *check_params(lua_State *L, const struct query *q, int idx)
+{
+	size_t len = 0;
+	const char *s = "";
+
+	if (!lua_isnoneornil(L, idx))
+		s = luaL_checklstring(L, idx, &len);
+	if (len != q->spec.env.nparams * sizeof(uint64_t))
+		luaL_argerror(L, idx, "parameters of the wrong size");
+	return (const uint64_t *)(const void *)s;
+}
+
+struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec)
+{
+	struct query *q = luaL_checkudata(L, arg, LB_QUERY);
+
+	luaL_argcheck(L, q->map && q->map->k.fd >= 0, arg, "map is closed");
+	spec->map = &q->map->k;
+	spec->where = q->spec.where.n ? &q->where : NULL;
+	spec->columns = q->columns;
+	spec->ncolumns = q->spec.ncolumns;
+	spec->params = check_params(L, q, params);
+	return q->map;
+}
+
+/* The batch at 2 as a block of this query's map. */
+static struct lb_block check_block(lua_State *L, const struct query *q)
+{
+	const struct lb_batch *b = lb_check_batch(L, 2);
+
+	if (b->map->key.size != q->map->key.size || b->map->value.stride != q->map->value.stride)
+		luaL_argerror(L, 2, "the batch is of a map with other sizes");
+	return (struct lb_block){ b->keys, b->values, b->n };
+}
+
+static void room_for(lua_State *L, struct query *q, uint32_t n)
+{
+	uint8_t *match;
+
+	if (n <= q->room)
+		return;
+	match = realloc(q->match, n);
+	if (!match)
+		luaL_error(L, "not enough memory");
+	q->match = match;
+	q->room = n;
+}
+
+/* Fills q->match; returns how many match. */
+static uint32_t match_block(lua_State *L, struct query *q, const struct lb_block *block,
+			    const uint64_t *params)
+{
+	room_for(L, q, block->n);
+	q->matched++;
+	if (q->spec.where.n)
+		return lb_interp_match(&q->where, block, params, q->match);
+	memset(q->match, 1, block->n);
+	return block->n;
+}
+
+/* q:match(batch, params): how many entries match. */
+static int query_match(lua_State *L)
+{
+	struct query *q = check_query(L);
+	struct lb_block block = check_block(L, q);
+
+	lua_pushinteger(L, match_block(L, q, &block, check_params(L, q, 3)));
+	return 1;
+}
+
+static void copy_matches(const struct query *q, const struct lb_block *block, uint8_t *keys,
+			 uint8_t *values)
+{
+	size_t ks = q->map->key.size, vs = q->map->value.stride, to = 0;
+
+	for (uint32_t i = 0; i < block->n; i++) {
+		if (!q->match[i])
+			continue;
+		if (keys)
+			memcpy(keys + to * ks, block->keys + i * ks, ks);
+		if (values)
+			memcpy(values + to * vs, block->values + i * vs, vs);
+		to++;
+	}
+}
+
+/* The rows at idx, or new ones there. */
+static struct lb_rows *open_rows(lua_State *L, const struct query *q, int idx)
+{
+	struct lb_rows *r;
+
+	lua_settop(L, idx);
+	if (lua_isnil(L, idx)) {
+		lua_getiuservalue(L, 1, MAP);
+		lb_rows_new(L, -1);
+		lua_replace(L, idx);
+		lua_settop(L, idx);
+	}
+	r = lb_check_rows(L, idx);
+	luaL_argcheck(L, r->map == q->map && !r->region, idx, "rows of another kind");
+	luaL_argcheck(L, !r->lender.busy, idx, "the rows are in use");
+	return r;
+}
+
+/* q:rows(batch, params [, rows]): the matches, in the rows of an earlier call if given. */
+static int query_rows(lua_State *L)
+{
+	struct query *q = check_query(L);
+	const uint64_t *params = check_params(L, q, 3);
+	const struct lb_scan_spec *s = &q->spec;
+	struct lb_rows *r = open_rows(L, q, 4);
+	struct lb_block block = check_block(L, q);
+	uint32_t n = match_block(L, check_query(L), &block, params);
+
+	if (!lb_rows_reserve(r, n, s->keys, s->values, s->ncolumns))
+		return luaL_error(L, "not enough memory");
+	copy_matches(q, &block, s->keys ? r->memory + (r->keys - r->memory) : NULL,
+		     s->values ? r->memory + (r->values - r->memory) : NULL);
+	for (uint32_t i = 0; i < s->ncolumns; i++)
+		lb_interp_column(&q->columns[i], &block, params, q->match,
+				 (uint64_t *)(void *)r->memory + i, s->ncolumns);
+	r->n = n;
+	return 1;
+}
+
+/* q:pick(batch, params): the matches as a batch of its own. */
+static int query_pick(lua_State *L)
+{
+	struct query *q = check_query(L);
+	struct lb_block block = check_block(L, q);
+	uint32_t n = match_block(L, q, &block, check_params(L, q, 3)), at = q->matched;
+	uint8_t *keys, *values, *present;
+
+	lua_getiuservalue(L, 1, MAP);
+	lb_batch_new(L, -1, n, false, &keys, &values, &present)->raw = lb_check_batch(L, 2)->raw;
+	block = check_block(L, q);
+	if (q->matched != at)
+		return luaL_error(L, "the query was run by a finalizer");
+	copy_matches(q, &block, keys, values);
+	return 1;
+}
+
+/* ---- deleting given keys ------------------------------------------------- */
+
+static int open_decider(struct query *q, struct decider *d, bool copy)
+{
+	struct lb_keyed_spec spec = { .op = LB_KEYED_DECIDE, .env = q->spec.env,
+				      .where = q->spec.where, .copy = copy,
+				      .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
+	int err = 0;
+
+	if (!d->open)
+		err = lb_keyed_open(&d->keyed, &q->map->k, &spec);
+	d->open = !err;
+	return err;
+}
+
+/* One call of delete_live. */
+struct deletion {
+	struct query *q;
+	struct lb_block block;
+	const uint64_t *params;
+	uint8_t *keys, *values;		/* of what was deleted; values NULL: not wanted */
+	uint8_t *status;
+	struct lb_live_tally live;
+};
+
+/* What the program deleted: those keys, and the values, which lie at their keys' places. */
+static void gather(struct deletion *x, uint32_t done)
+{
+	size_t ks = x->q->map->key.size, vs = x->q->map->value.stride;
+	uint32_t to = x->live.deleted;
+
+	for (uint32_t i = 0; i < done; i++) {
+		if (x->status[i] != LB_ST_DELETED)
+			continue;
+		memcpy(x->keys + to * ks, x->block.keys + i * ks, ks);
+		if (to != i)
+			memcpy(x->values + to * vs, x->values + i * vs, vs);
+		to++;
+	}
+}
+
+/*
+ * By the program: returns for how many entries. The others are left to single
+ * calls: there is no program, or it met an error.
+ */
+static uint32_t decide(struct deletion *x, bool copy)
+{
+	struct query *q = x->q;
+	struct decider *d = &q->deciders[copy];
+	struct lb_keys in = { .keys = x->block.keys, .n = x->block.n, .status = x->status };
+	struct lb_tally t = { 0 };
+	struct lb_region *region = NULL;
+	struct lb_log log;
+	int err;
+
+	/* Values with a lock are judged as they are read under it. */
+	if (x->block.n == 0 || d->refused || q->map->k.lock || !lb_kmap_allows(&q->map->k, true))
+		return 0;
+	err = open_decider(q, d, copy);
+	d->refused = err != 0;
+	if (err || lb_region_get(&q->map->pool, lb_keyed_room(&d->keyed, in.n), &region))
+		return 0;
+	err = lb_keyed_load(&d->keyed, region, &log);
+	d->refused = err && err != -ENOMEM;
+	if (!err)
+		lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &t, &log);
+	lb_region_put(&q->map->pool, region);
+	if (copy)
+		gather(x, t.done);
+	x->live = (struct lb_live_tally){ t.deleted, t.missing, t.changed };
+	return t.done;
+}
+
+static int delete_rest(struct deletion *x, uint32_t done)
+{
+	size_t ks = x->q->map->key.size, vs = x->q->map->value.stride;
+	struct lb_block rest = { x->block.keys + done * ks, x->block.values + done * vs,
+				 x->block.n - done };
+	uint32_t at = x->live.deleted;
+
+	return lb_live_delete(&x->q->map->k, x->q->spec.where.n ? &x->q->where : NULL, x->params,
+			      &rest, x->keys + at * ks, x->values + at * vs, &x->live);
+}
+
+/* nil, message, errno and the n values at the top as a list. */
+static int partial(lua_State *L, const struct query *q, int err, int n)
+{
+	lua_createtable(L, n, 0);
+	lua_insert(L, -n - 1);
+	for (int i = n; i >= 1; i--)
+		lua_rawseti(L, -i - 1, i);
+	lb_map_fail(L, q->map, "delete_where", -err);
+	lua_pushvalue(L, -4);
+	return 4;
+}
+
+/*
+ * q:delete_live(batch, params, copy): deletes those of the batch that match
+ * now: each is read again and judged immediately before its own delete, by a
+ * program where there is one. Returns deleted, missing, kept and, with copy, a
+ * batch of what was deleted, as it was then; or nil, message, errno and these
+ * as a list.
+ */
+static int query_delete_live(lua_State *L)
+{
+	struct query *q = check_live_query(L);
+	struct deletion x = { .q = q, .block = check_block(L, q), .params = check_params(L, q, 3) };
+	bool copy = lua_toboolean(L, 4);
+	struct lb_batch *gone;
+	uint8_t *present;
+	uint32_t done;
+	int err;
+
+	lua_settop(L, 4);
+	lua_getiuservalue(L, 1, MAP);
+	gone = lb_batch_new(L, 5, x.block.n, false, &x.keys, &x.values, &present);
+	x.status = lua_newuserdatauv(L, x.block.n + 1, 0);
+	check_query(L);
+	x.block = check_block(L, q);
+	done = decide(&x, copy);
+	err = delete_rest(&x, done);
+	gone->n = x.live.deleted;
+	gone->raw = lb_check_batch(L, 2)->raw;
+	lua_pushinteger(L, x.live.deleted);
+	lua_pushinteger(L, x.live.missing);
+	lua_pushinteger(L, x.live.kept);
+	if (copy)
+		lua_pushvalue(L, 6);
+	else
+		lua_pushnil(L);
+	return err ? partial(L, q, err, 4) : 4;
+}
+
+/* ---- the kernel engine -------------------------------------------------- */
+
+static const char *const stop_names[] = {
+	[LB_STOP_NONE] = "none", [LB_STOP_LIMIT] = "limit", [LB_STOP_DEADLINE] = "deadline",
+	[LB_STOP_VISITS] = "visits", [LB_STOP_FULL] = "full", [LB_STOP_ERROR] = "error",
+};
+
+/* nil, why the kernel engine cannot be used, errno, whether it never can. */
+static int refused(lua_State *L, const struct query *q, int err, struct lb_log *log)
+{
+	const char *tail = err == -EPERM ? "" : lb_log_tail(log, LB_LOG_LINES);
+	const char *why = q->scan.refused;
+	char text[128];
+
+	luaL_pushfail(L);
+	if (!why)
+		why = lb_strerror(-err, text, sizeof(text));
+	lua_pushfstring(L, tail[0] ? "%s\n%s" : "%s", why, tail);
+	lua_pushinteger(L, -err);
+	lua_pushboolean(L, err != -ENOMEM && (!q->scan_open || q->scan.refused));
+	return 4;
+}
+
+static int not_allowed(lua_State *L)
+{
+	luaL_pushfail(L);
+	lua_pushliteral(L, "the map is frozen, or the handle not for reading and writing");
+	lua_pushinteger(L, EPERM);
+	lua_pushboolean(L, false);
+	return 4;
+}
+
+static void push_result(lua_State *L, const struct query *q, const struct lb_scan_result *r)
+{
+	char text[128];
+
+	lua_createtable(L, 0, 10);
+	lb_set_int(L, "visited", r->visited);
+	lb_set_int(L, "matched", r->matched);
+	lb_set_int(L, "deleted", r->deleted);
+	lb_set_int(L, "missing", r->missing);
+	lb_set_int(L, "cut", r->cut);
+	lb_set_int(L, "stored", r->stored);
+	lua_pushstring(L, stop_names[r->stop]);
+	lua_setfield(L, -2, "stop");
+	if (r->stop == LB_STOP_ERROR) {
+		lb_set_int(L, "errno", (uint64_t)-r->error);
+		lua_pushstring(L, lb_strerror(-r->error, text, sizeof(text)));
+		lua_setfield(L, -2, "error");
+	}
+	lua_createtable(L, (int)q->spec.nsums, 0);
+	for (uint32_t i = 0; i < q->spec.nsums; i++) {
+		lua_pushinteger(L, (lua_Integer)r->sums[i]);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lua_setfield(L, -2, "sums");
+}
+
+static void fill_rows(struct lb_rows *rows, const struct query *q, const struct lb_scan_result *r)
+{
+	rows->n = r->stored;
+	rows->ncolumns = q->spec.ncolumns;
+	rows->keys = q->spec.keys ? r->rows.keys : NULL;
+	rows->values = q->spec.values ? r->rows.values : NULL;
+	rows->columns = r->columns;
+}
+
+static struct lb_scan_args scan_args(lua_State *L, const uint64_t *params)
+{
+	return (struct lb_scan_args){
+		.params = params,
+		.limit = (uint64_t)lb_opt_int(L, 2, "limit", 0),
+		.count_on = lb_opt_flag(L, 2, "count_on"),
+		.dry = lb_opt_flag(L, 2, "dry"),
+		.max_visits = (uint64_t)lb_opt_int(L, 2, "max_visits", 0),
+	};
+}
+
+/* Opens the scan and loads its program, with a region for nrows checked out if it has rows. */
+static int ready(struct query *q, uint64_t nrows, struct lb_rows *rows, struct lb_log *log)
+{
+	int err = 0;
+
+	q->scan.refused = NULL;
+	if (!q->scan_open) {
+		err = lb_scan_open(&q->scan, &q->map->k, &q->spec, log);
+		q->scan_open = !err;
+	}
+	if (!err && lb_scan_has_rows(&q->scan))
+		err = lb_region_get(&q->map->pool, lb_scan_room(&q->scan, nrows), &rows->region);
+	return err ? err : lb_scan_load(&q->scan, rows->region, log);
+}
+
+static int run(struct query *q, struct lb_scan_args *args, uint64_t budget,
+	       const struct lb_rows *rows, struct lb_scan_result *result, struct lb_log *log)
+{
+	args->deadline = budget ? lb_monotonic() + budget : 0;
+	return lb_scan_run(&q->scan, args, rows->region, result, log);
+}
+
+/*
+ * q:scan{ params =, limit =, count_on =, dry =, budget = (ns that it may take),
+ * max_visits =, rows = (how many there is room for) }: one walk inside the
+ * kernel. Returns the result and its rows; or nil, reason, errno and whether
+ * that is so for good, with nothing done.
+ */
+static int query_scan(lua_State *L)
+{
+	struct query *q = check_live_query(L);
+	const uint64_t *params;
+	struct lb_scan_result result;
+	struct lb_scan_args args;
+	struct lb_rows *rows;
+	struct lb_log log;
+	uint64_t nrows, budget;
+	int err;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	lua_getfield(L, 2, "params");
+	params = check_params(L, q, 3);
+	nrows = (uint64_t)lb_opt_int(L, 2, "rows", 0);
+	budget = (uint64_t)lb_opt_int(L, 2, "budget", 0);
+	args = scan_args(L, params);
+	lua_getiuservalue(L, 1, MAP);
+	rows = lb_rows_new(L, 4);
+	check_query(L);
+	if (!lb_kmap_allows(&q->map->k, false) ||
+	    (q->spec.remove && !args.dry && !lb_kmap_allows(&q->map->k, true)))
+		return not_allowed(L);
+	lb_log_begin(&log);
+	lb_log_end(&log);
+	err = ready(q, nrows, rows, &log);
+	if (!err)
+		err = run(q, &args, budget, rows, &result, &log);
+	if (err) {
+		lb_rows_release(rows);
+		return refused(L, q, err, &log);
+	}
+	fill_rows(rows, q, &result);
+	push_result(L, q, &result);
+	lua_insert(L, -2);
+	return 2;
+}
+
+/* core.element_count(map): as the kernel counts; nil where it does not. */
+static int element_count(lua_State *L)
+{
+	struct lb_many_map m = lb_map_many(lb_check_map(L, 1));
+	uint64_t n;
+
+	if (lb_many_count(&m, &n))
+		luaL_pushfail(L);
+	else
+		lua_pushinteger(L, (lua_Integer)n);
+	return 1;
+}
+
+/* q:instructions(): of the program as it was loaded last; 0 if none was. */
+static int query_instructions(lua_State *L)
+{
+	struct query *q = check_query(L);
+
+	lua_pushinteger(L, q->scan_open ? q->scan.ninsns : 0);
+	return 1;
+}
+
+static int query_gc(lua_State *L)
+{
+	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
+
+	if (q->scan_open)
+		lb_scan_close(&q->scan);
+	q->scan_open = false;
+	for (int i = 0; i < 2; i++) {
+		if (q->deciders[i].open)
+			lb_keyed_close(&q->deciders[i].keyed);
+		q->deciders[i].open = false;
+	}
+	free(q->match);
+	q->match = NULL;
+	q->room = 0;
+	q->matched++;
+	return 0;
+}
+
+static const luaL_Reg methods[] = {
+	{ "match", query_match },
+	{ "rows", query_rows },
+	{ "pick", query_pick },
+	{ "delete_live", query_delete_live },
+	{ "scan", query_scan },
+	{ "instructions", query_instructions },
+	{ "close", query_gc },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__gc", query_gc },
+	{ "__close", query_gc },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+	{ "query", query_new },
+	{ "element_count", element_count },
+	{ NULL, NULL },
+};
+
+void lb_open_query(lua_State *L)
+{
+	lb_newclass(L, LB_QUERY, methods, meta);
+	luaL_setfuncs(L, functions, 0);
+	lb_set_int(L, "max_region", LB_MAX_REGION);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows of queries for the binding files. A row has any of key, value and
+ * columns, which are u64 words. rowset.c holds them and decodes them, query.c
+ * makes them, sink.c sums them up and sorts them.
+ */
+#ifndef LUABPF_ROWSET_H
+#define LUABPF_ROWSET_H
+
+#include "lib/sum/agg.h"
+#include "bind/map/batch.h"
+#include "lib/thread/crew.h"
+#include "lib/kernel/region.h"
+
+#define LB_ROWS "luabpf.rows"
+#define LB_DECODER "luabpf.decoder"
+
+struct lb_rows {
+	struct lb_lender lender;
+	struct lb_map *map;
+	uint32_t n, ncolumns;
+	const uint8_t *keys, *values;	/* NULL: rows have none */
+	const uint64_t *columns;	/* ncolumns apart */
+	/* What holds them: */
+	uint8_t *memory;		/* malloc'd, or NULL */
+	size_t room;			/* bytes of memory */
+	struct lb_region *region;	/* checked out of the map's pool, or NULL */
+};
+
+/* Pushes empty rows of the map at that index. */
+struct lb_rows *lb_rows_new(lua_State *L, int map);
+/* Room for n rows in memory of their own; what was there is void. False: out of memory. */
+bool lb_rows_reserve(struct lb_rows *r, uint32_t n, bool keys, bool values, uint32_t ncolumns);
+/* Gives the memory back, unless it is being read; what was borrowed is void. May be called twice. */
+void lb_rows_release(struct lb_rows *r);
+/* The rows at arg; raises otherwise. */
+struct lb_rows *lb_check_rows(lua_State *L, int arg);
+
+/* One column of results: an integer, or a type whose bytes are the words. */
+struct lb_output {
+	uint32_t word;			/* where it begins in a row's words */
+	const struct lb_type *type;	/* NULL: an integer */
+};
+
+struct lb_decoder {
+	uint32_t n, nwords;		/* outputs; words a row must have */
+	struct lb_output outputs[];
+};
+
+/* The decoder at arg, checked to need no more than nwords words. */
+const struct lb_decoder *lb_check_decoder(lua_State *L, int arg, uint32_t nwords);
+/* Sets the outputs of one row in the table at the top; names is the index of decoder's names. */
+void lb_decode_into(lua_State *L, const struct lb_decoder *d, int names, const uint64_t *words);
+/* Pushes the names of the decoder at index arg, for lb_decode_into. */
+void lb_decoder_names(lua_State *L, int arg);
+
+/*
+ * Fills in what a crew needs of the query at arg and its parameters at params;
+ * the map, which is open.
+ */
+struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec);
+/* The specification of the open aggregation at arg, which needs at most ncolumns columns, and
+ * itself; raises otherwise. */
+const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, uint32_t ncolumns,
+				       struct lb_agg **agg);
+
+void lb_open_crew(lua_State *L);
+void lb_open_rows(lua_State *L);
+void lb_open_query(lua_State *L);
+void lb_open_sinks(lua_State *L);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine: clocks, CPUs, errno names, the terminal, the boot id. What
+ * Lua's own library lacks.
+ */
+#include "lib/kernel/kmap.h"
+#include "bind/base.h"
+#include "lib/kernel/privilege.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NSEC 1000000000ll
+
+static int push_clock(lua_State *L, clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	lua_pushinteger(L, (lua_Integer)ts.tv_sec * NSEC + ts.tv_nsec);
+	return 1;
+}
+
+/*** Nanoseconds since boot without suspend, the clock of bpf_ktime_get_ns. @function now */
+static int system_now(lua_State *L)
+{
+	return push_clock(L, CLOCK_MONOTONIC);
+}
+
+/*** Nanoseconds since boot with suspend, the clock of bpf_ktime_get_boot_ns. @function boottime */
+static int system_boottime(lua_State *L)
+{
+	return push_clock(L, CLOCK_BOOTTIME);
+}
+
+/*** Sleeps ns nanoseconds; returns early, with false, when a signal comes. @function sleep */
+static int system_sleep(lua_State *L)
+{
+	lua_Integer ns = lb_check_int(L, 1, 0, LUA_MAXINTEGER);
+	struct timespec ts = { .tv_sec = ns / NSEC, .tv_nsec = ns % NSEC };
+
+	lua_pushboolean(L, nanosleep(&ts, NULL) == 0);
+	return 1;
+}
+
+/*** Possible CPUs (the length of per-CPU lists), and CPUs online. @function cpus */
+static int system_cpus(lua_State *L)
+{
+	lua_pushinteger(L, lb_possible_cpus());
+	lua_pushinteger(L, sysconf(_SC_NPROCESSORS_ONLN));
+	return 2;
+}
+
+/*** The kernel's release text, such as "6.1.0-18-amd64". @function release */
+static int system_release(lua_State *L)
+{
+	struct utsname u;
+
+	lua_pushstring(L, uname(&u) == 0 ? u.release : "unknown");
+	return 1;
+}
+
+/*** The id of this boot. @function boot_id */
+static int system_boot_id(lua_State *L)
+{
+	lua_pushstring(L, lb_boot_id());
+	return 1;
+}
+
+/*** Whether descriptor fd is a terminal. @function isatty */
+static int system_isatty(lua_State *L)
+{
+	lua_pushboolean(L, isatty((int)lb_check_int(L, 1, 0, INT32_MAX)));
+	return 1;
+}
+
+/*** Columns of the terminal at descriptor fd, or nil. @function columns */
+static int system_columns(lua_State *L)
+{
+	struct winsize w;
+
+	if (ioctl((int)lb_check_int(L, 1, 0, INT32_MAX), TIOCGWINSZ, &w) < 0 || w.ws_col == 0)
+		luaL_pushfail(L);
+	else
+		lua_pushinteger(L, w.ws_col);
+	return 1;
+}
+
+/*
+ * core.probe_map_type(id), core.probe_program_type(id),
+ * core.probe_helper(program_type, helper): whether the kernel has it; nil when
+ * that cannot be found out, for lack of privileges: without CAP_BPF nothing
+ * can, and without the others what is there may be refused like what is not.
+ */
+static int push_probe(lua_State *L, int result)
+{
+	unsigned int needed = LB_CAP_BPF;
+	char buf[128];
+
+	if (result == 0)
+		needed |= LB_CAP_PERFMON | LB_CAP_NET_ADMIN;
+	if (result < 0 || lb_missing_privileges(needed, buf, sizeof(buf)))
+		luaL_pushfail(L);
+	else
+		lua_pushboolean(L, result);
+	return 1;
+}
+
+static int system_probe_map_type(lua_State *L)
+{
+	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+
+	return push_probe(L, libbpf_probe_bpf_map_type((enum bpf_map_type)type, NULL));
+}
+
+static int system_probe_program_type(lua_State *L)
+{
+	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+
+	return push_probe(L, libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL));
+}
+
+static int system_probe_helper(lua_State *L)
+{
+	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+	int helper = (int)lb_check_int(L, 2, 1, INT32_MAX);
+
+	return push_probe(L, libbpf_probe_bpf_helper((enum bpf_prog_type)type,
+						     (enum bpf_func_id)helper, NULL));
+}
+
+/*** The capabilities this process lacks, as text; nil if none. @function missing_privileges */
+static int system_missing_privileges(lua_State *L)
+{
+	char buf[128];
+
+	lua_pushstring(L, lb_missing_privileges(LB_CAP_BPF | LB_CAP_PERFMON | LB_CAP_NET_ADMIN |
+						LB_CAP_SYS_ADMIN, buf, sizeof(buf)));
+	return 1;
+}
+
+static const luaL_Reg functions[] = {
+	{ "now", system_now },
+	{ "boottime", system_boottime },
+	{ "sleep", system_sleep },
+	{ "cpus", system_cpus },
+	{ "release", system_release },
+	{ "boot_id", system_boot_id },
+	{ "isatty", system_isatty },
+	{ "columns", system_columns },
+	{ "probe_map_type", system_probe_map_type },
+	{ "probe_program_type", system_probe_program_type },
+	{ "probe_helper", system_probe_helper },
+	{ "missing_privileges", system_missing_privileges },
+	{ NULL, NULL },
+};
+
+/* core.errno: name -> number, and number -> name. glibc knows the names. */
+static void push_errno(lua_State *L)
+{
+	lua_newtable(L);
+	for (int i = 1; i < 134; i++) {
+		const char *name = strerrorname_np(i);
+
+		if (!name)
+			continue;
+		lua_pushinteger(L, i);
+		lua_setfield(L, -2, name);
+		lua_pushstring(L, name);
+		lua_rawseti(L, -2, i);
+	}
+	lua_pushinteger(L, LB_ENOTSUPP);
+	lua_setfield(L, -2, "ENOTSUPP");
+	lua_pushliteral(L, "ENOTSUPP");
+	lua_rawseti(L, -2, LB_ENOTSUPP);
+}
+
+void lb_open_system(lua_State *L)
+{
+	luaL_setfuncs(L, functions, 0);
+	push_errno(L);
+	lua_setfield(L, -2, "errno");
+}

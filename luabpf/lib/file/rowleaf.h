@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One value of a row, from its text to its bytes: what the readers of JSON lines
+ * and CSV share. No Lua here.
+ */
+#ifndef LUABPF_ROWLEAF_H
+#define LUABPF_ROWLEAF_H
+
+#include "lib/layout/layout.h"
+
+/* Where a value stands: "value.slots[2].x". */
+struct lb_spot {
+	const struct lb_spot *up;	/* NULL: this is the start */
+	const char *name;		/* NULL: an index, from 1 */
+	size_t name_len;
+	uint32_t index;
+};
+
+/* Text of a value. Quoted text is a JSON string's inside, decoded; CSV has both kinds alike. */
+struct lb_token {
+	char *at;
+	size_t n;
+	bool quoted, bare;
+};
+
+/* What is being filled in. */
+struct lb_filling {
+	uint8_t *base;		/* the first byte of a key, or of a value of one CPU */
+	uint8_t *written;	/* its bits written so far; NULL: its type has no union */
+	char problem[512];	/* what is wrong: "value.bytes: integer expected" */
+};
+
+/* Sets f->problem, behind the spot's text; false. */
+bool lb_row_problem(struct lb_filling *f, const struct lb_spot *spot, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Stores the text as a member of the struct at p: m has its type, bit offset and
+ * width, not its byte offset. type NULL: bytes of that size. May write into the text.
+ */
+bool lb_leaf_read(struct lb_filling *f, const struct lb_member *m, uint32_t size, uint8_t *p,
+		  struct lb_token *t, const struct lb_spot *spot);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening and loading of object files. libbpf does the work; this file finds
+ * out beforehand what libbpf would report as a bare EINVAL, and afterwards
+ * why the kernel refused. See loader.h.
+ */
+#include "lib/kernel/loader.h"
+
+#include "lib/kernel/kmap.h"
+#include "lib/kernel/privilege.h"
+
+#include <bpf/bpf.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Older headers lack it. */
+#ifndef EM_BPF
+#define EM_BPF 247
+#endif
+
+int lb_libbpf_errno(int err)
+{
+	err = err < 0 ? -err : err;
+	return err >= __LIBBPF_ERRNO__START ? EINVAL : err;
+}
+
+/* ---- opening ---------------------------------------------------------- */
+
+static int refuse(struct lb_log *log, const char *reason)
+{
+	lb_log_reason(log, "%s", reason);
+	return -ENOEXEC;
+}
+
+static int check_header(int fd, struct lb_log *log)
+{
+	Elf64_Ehdr h;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		return -EISDIR;
+	n = read(fd, &h, sizeof(h));
+	if (n < 0)
+		return -errno;
+	if (n < (ssize_t)sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
+		return refuse(log, "not an ELF file");
+	if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_BPF)
+		return refuse(log, "an ELF file, but not of BPF programs "
+				   "(compile with clang -target bpf)");
+	if (h.e_type != ET_REL)
+		return refuse(log, "not a relocatable object file");
+	return 0;
+}
+
+static int check_file(const char *path, struct lb_log *log)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = check_header(fd, log);
+	close(fd);
+	return err;
+}
+
+int lb_object_open(const char *path, struct bpf_object **obj, struct lb_log *log)
+{
+	int err = check_file(path, log);
+
+	if (err)
+		return err;
+	*obj = bpf_object__open_file(path, NULL);
+	if (*obj)
+		return 0;
+	err = errno;
+	if (err >= __LIBBPF_ERRNO__START)
+		lb_log_reason(log, "not a valid BPF object file");
+	return -lb_libbpf_errno(err);
+}
+
+/* ---- maps ------------------------------------------------------------- */
+
+int lb_object_set_type(struct bpf_map *map, const struct lb_maptype *type, struct lb_log *log)
+{
+	bool no_prealloc = bpf_map__map_flags(map) & BPF_F_NO_PREALLOC;
+
+	if (no_prealloc && type->can & LB_EVICTS) {
+		lb_log_reason(log, "%s maps cannot have the flag no_prealloc, which the object sets",
+			      type->name);
+		return -EINVAL;
+	}
+	if (!no_prealloc && type->can & LB_NEEDS_NO_PREALLOC) {
+		lb_log_reason(log, "%s maps need the flag no_prealloc, which the object does not set",
+			      type->name);
+		return -EINVAL;
+	}
+	return bpf_map__set_type(map, (enum bpf_map_type)type->id) < 0 ? -errno : 0;
+}
+
+/* A list of differences, "max_entries is 10, not 20; ..." */
+struct differences {
+	char text[384];
+	size_t len;
+};
+
+static void differ(struct differences *d, const char *what, const char *has, const char *wanted)
+{
+	if (d->len < sizeof(d->text))
+		d->len += (size_t)snprintf(d->text + d->len, sizeof(d->text) - d->len,
+					   "%s%s is %s, not %s", d->len ? "; " : "", what, has,
+					   wanted);
+}
+
+static void compare(struct differences *d, const char *what, uint32_t has, uint32_t wanted)
+{
+	char a[16], b[16];
+
+	if (has == wanted)
+		return;
+	snprintf(a, sizeof(a), "%u", has);
+	snprintf(b, sizeof(b), "%u", wanted);
+	differ(d, what, a, b);
+}
+
+/* The same conditions as map_is_reuse_compat of libbpf. */
+static int check_same(const struct bpf_map *map, const struct lb_mapinfo *has, struct lb_log *log)
+{
+	struct differences d = { .len = 0 };
+
+	if (has->type != (uint32_t)bpf_map__type(map))
+		differ(&d, "type", lb_maptype(has->type)->name,
+		       lb_maptype((uint32_t)bpf_map__type(map))->name);
+	compare(&d, "key_size", has->key_size, bpf_map__key_size(map));
+	compare(&d, "value_size", has->value_size, bpf_map__value_size(map));
+	compare(&d, "max_entries", has->max_entries, bpf_map__max_entries(map));
+	compare(&d, "map_flags", has->map_flags, bpf_map__map_flags(map));
+	if (!d.len)
+		return 0;
+	lb_log_reason(log, "maps.%s: the map pinned at %s does not fit: its %s",
+		      bpf_map__name(map), bpf_map__pin_path(map), d.text);
+	return -EINVAL;
+}
+
+static int check_pin(const struct bpf_map *map, struct lb_log *log)
+{
+	const char *path = bpf_map__pin_path(map);
+	struct lb_mapinfo info;
+	int fd, err;
+
+	if (!path || access(path, F_OK) != 0)
+		return 0;
+	fd = lb_pin_open(path, LB_FD_MAP, log);
+	if (fd < 0)
+		return fd;
+	err = lb_kmap_info(fd, &info);
+	close(fd);
+	return err ? err : check_same(map, &info, log);
+}
+
+/* ---- loading ---------------------------------------------------------- */
+
+const char *lb_progtype_name(enum bpf_prog_type type, char *buf, size_t size)
+{
+	const char *name = libbpf_bpf_prog_type_str(type);
+
+	if (name)
+		return name;
+	snprintf(buf, size, "type %d", (int)type);
+	return buf;
+}
+
+/* Names a program whose type this kernel does not have. */
+static bool lacks_type(struct bpf_object *obj, struct lb_log *log)
+{
+	struct bpf_program *p;
+	char buf[24];
+
+	bpf_object__for_each_program(p, obj) {
+		enum bpf_prog_type type = bpf_program__type(p);
+
+		if (!bpf_program__autoload(p) || libbpf_probe_bpf_prog_type(type, NULL) != 0)
+			continue;
+		lb_log_reason(log, "program %s: this kernel has no programs of type %s",
+			      bpf_program__name(p), lb_progtype_name(type, buf, sizeof(buf)));
+		return true;
+	}
+	return false;
+}
+
+/* Names the program that the verifier refused, as libbpf's log does at its end. */
+static void name_refused(int err, struct lb_log *log)
+{
+	static const char begin[] = "prog '", end[] = "': failed to load";
+	char *name = NULL, *p, *stop, buf[128];
+
+	for (p = log->text; (p = strstr(p, begin)) != NULL; p += sizeof(begin) - 1)
+		name = p + sizeof(begin) - 1;
+	stop = name ? strstr(name, end) : NULL;
+	if (stop)
+		lb_log_reason(log, "the kernel refuses program %.*s: %s", (int)(stop - name), name,
+			      lb_strerror(err, buf, sizeof(buf)));
+}
+
+static void explain(struct bpf_object *obj, int err, struct lb_log *log)
+{
+	const unsigned int wanted = LB_CAP_BPF | LB_CAP_PERFMON | LB_CAP_NET_ADMIN;
+	char buf[64], text[128];
+
+	if (log->reason[0])
+		return;
+	if ((err == EPERM || err == EACCES) && lb_missing_privileges(wanted, buf, sizeof(buf)))
+		lb_log_reason(log, "%s (this process lacks %s)",
+			      lb_strerror(err, text, sizeof(text)), buf);
+	else if (err != EINVAL || !lacks_type(obj, log))
+		name_refused(err, log);
+}
+
+int lb_object_load(struct bpf_object *obj, struct lb_log *log)
+{
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map, obj) {
+		err = check_pin(map, log);
+		if (err)
+			return err;
+	}
+	err = bpf_object__load(obj);
+	if (!err)
+		return 0;
+	err = lb_libbpf_errno(err);
+	explain(obj, err, log);
+	return -err;
+}
+
+/* ---- descriptors ------------------------------------------------------ */
+
+enum lb_fdkind lb_fdkind(int fd)
+{
+	static const struct {
+		const char *target;
+		enum lb_fdkind kind;
+	} kinds[] = {
+		{ "anon_inode:bpf-map", LB_FD_MAP },
+		{ "anon_inode:bpf-prog", LB_FD_PROGRAM },
+		{ "anon_inode:bpf_link", LB_FD_LINK },	/* made by attaching */
+		{ "anon_inode:bpf-link", LB_FD_LINK },	/* opened from a pin */
+	};
+	char path[40], target[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(target, kinds[i].target) == 0)
+			return kinds[i].kind;
+	return LB_FD_OTHER;
+}
+
+static int no_pin(int err, const char *path, struct lb_log *log)
+{
+	char buf[64];
+
+	if (err == EINVAL || (err == EACCES && access(path, R_OK | W_OK) == 0))
+		lb_log_reason(log, "%s is not a pin of a map, program or link", path);
+	else if (err == EPERM && lb_missing_privileges(LB_CAP_BPF, buf, sizeof(buf)))
+		lb_log_reason(log, "%s: %s (this process lacks %s)", path, strerrordesc_np(err),
+			      buf);
+	else
+		lb_log_reason(log, "%s: %s", path, strerrordesc_np(err));
+	return -err;
+}
+
+int lb_pin_open(const char *path, enum lb_fdkind kind, struct lb_log *log)
+{
+	static const char *const names[] = {
+		[LB_FD_OTHER] = "something else", [LB_FD_MAP] = "a map",
+		[LB_FD_PROGRAM] = "a program", [LB_FD_LINK] = "a link",
+	};
+	int fd = bpf_obj_get(path);
+	enum lb_fdkind is;
+
+	if (fd < 0)
+		return no_pin(errno, path, log);
+	is = lb_fdkind(fd);
+	if (is == kind)
+		return fd;
+	close(fd);
+	lb_log_reason(log, "%s is the pin of %s, not of %s", path, names[is], names[kind]);
+	return -EINVAL;
+}
+
+/* Whether the folder that path lies in is one of a BPF file system. */
+static bool in_bpffs(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	struct statfs fs;
+	bool in = folder && statfs(folder, &fs) == 0 && fs.f_type == BPF_FS_MAGIC;
+
+	free(folder);
+	return in;
+}
+
+/* Source: bpf_obj_do_pin and bpf_lookup, kernel/bpf/inode.c. */
+int lb_pin_make(int fd, const char *path, struct lb_log *log)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	int err;
+
+	if (bpf_obj_pin(fd, path) == 0)
+		return 0;
+	err = errno;
+	if (err == EPERM && !in_bpffs(path))
+		lb_log_reason(log, "not within a BPF file system (mount -t bpf bpffs /sys/fs/bpf)");
+	else if (err == EPERM && strchr(name, '.'))
+		lb_log_reason(log, "names of pins have no dots");
+	else
+		lb_refused(err, LB_CAP_BPF, log);
+	return -err;
+}

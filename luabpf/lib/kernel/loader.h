@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BPF object files: opening one, changing its maps, loading it, and the
+ * reason when that fails. No Lua here; object.c has the handle.
+ *
+ * Functions return 0 or -errno. log->reason says more than the errno where
+ * it can, lb_log_tail(log) is what libbpf and the verifier said.
+ */
+#ifndef LUABPF_LOADER_H
+#define LUABPF_LOADER_H
+
+#include "lib/kernel/log.h"
+#include "lib/kernel/maptype.h"
+
+#include <bpf/libbpf.h>
+
+int lb_object_open(const char *path, struct bpf_object **obj, struct lb_log *log);
+/*
+ * Gives a map of an object that is not loaded yet another type. -EINVAL with
+ * a reason if its flags do not fit that type.
+ */
+int lb_object_set_type(struct bpf_map *map, const struct lb_maptype *type, struct lb_log *log);
+/*
+ * Creates the maps, reusing what is pinned, and loads the programs. A pin
+ * whose map differs from the object's is refused; the reason lists in what.
+ */
+int lb_object_load(struct bpf_object *obj, struct lb_log *log);
+
+/* "xdp", "cgroup_skb"; "type 99" for numbers libbpf has no name for is written into buf. */
+const char *lb_progtype_name(enum bpf_prog_type type, char *buf, size_t size);
+
+/* What a file descriptor of bpf(2) refers to. */
+enum lb_fdkind { LB_FD_OTHER, LB_FD_MAP, LB_FD_PROGRAM, LB_FD_LINK };
+enum lb_fdkind lb_fdkind(int fd);
+/* Opens a pin, which must be of that kind: a descriptor, or -errno with a reason that names it. */
+int lb_pin_open(const char *path, enum lb_fdkind kind, struct lb_log *log);
+/* Pins a descriptor: 0, or -errno with a reason where the kernel's EPERM does not tell it. */
+int lb_pin_make(int fd, const char *path, struct lb_log *log);
+
+/* An errno that libbpf returned as one of the system's: its own begin at 4000. */
+int lb_libbpf_errno(int err);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's own count of entries. See elemcount.h.
+ */
+#include "lib/keys/elemcount.h"
+
+#include <bpf/btf.h>
+#include <pthread.h>
+#include <string.h>
+
+/* Of bpf_map_sum_elem_count in the kernel's BTF; not positive if it has none. */
+static int function_id;
+
+static void find_function(void)
+{
+	struct btf *btf;
+
+	lb_log_install();
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return;
+	function_id = btf__find_by_name_kind(btf, "bpf_map_sum_elem_count", BTF_KIND_FUNC);
+	btf__free(btf);
+}
+
+static void write_program(struct lb_image *image, int map_fd)
+{
+	struct lb_code *c = &image->code;
+
+	image->name = "luabpf_count";
+	image->type = BPF_PROG_TYPE_SYSCALL;
+	lb_image_function(image, 1);
+	lb_emit(c, LB_MOV(BPF_REG_6, BPF_REG_1));
+	lb_emit_map(c, BPF_REG_1, map_fd);
+	lb_emit(c, LB_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function_id));
+	lb_emit(c, LB_STORE(BPF_DW, BPF_REG_6, 0, BPF_REG_0));
+	lb_emit(c, LB_MOV_K(BPF_REG_0, 0));
+	lb_emit(c, LB_EXIT());
+}
+
+int lb_elemcount_open(struct lb_elemcount *e, struct lb_kmap *map, struct lb_log *log)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct lb_image image = { 0 };
+	int err;
+
+	memset(e, 0, sizeof(*e));
+	lb_program_init(&e->program);
+	if (!lb_can(map, LB_SUM_COUNT)) {
+		e->refused = "the kernel does not count the entries of this type of map";
+		return -LB_ENOTSUPP;
+	}
+	pthread_once(&once, find_function);
+	if (function_id <= 0) {
+		e->refused = "bpf_map_sum_elem_count needs Linux 6.6 with BTF";
+		return -LB_ENOTSUPP;
+	}
+	write_program(&image, map->fd);
+	err = lb_program_load(&e->program, &image, NULL, &e->refused, log);
+	lb_image_free(&image);
+	return err;
+}
+
+int lb_elemcount_run(const struct lb_elemcount *e, uint64_t *count)
+{
+	*count = 0;
+	return lb_program_run(&e->program, count, sizeof(*count));
+}
+
+void lb_elemcount_close(struct lb_elemcount *e)
+{
+	lb_program_close(&e->program);
+}

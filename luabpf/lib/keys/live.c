@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Read, judge, delete, a key at a time. See live.h.
+ */
+#include "lib/keys/live.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+/* 1 when the entry was deleted, 0 when not, -errno. value has room for one. */
+static int delete_one(const struct lb_kmap *m, const struct lb_interp *where,
+		      const uint64_t *params, const uint8_t *key, uint8_t *value,
+		      struct lb_live_tally *live)
+{
+	if (bpf_map_lookup_elem_flags(m->fd, key, value, m->lock ? BPF_F_LOCK : 0) < 0) {
+		live->missing += errno == ENOENT;
+		return errno == ENOENT ? 0 : -errno;
+	}
+	if (where && !lb_interp_entry(where, key, value, params)) {
+		live->kept++;
+		return 0;
+	}
+	if (bpf_map_delete_elem(m->fd, key) < 0) {
+		live->missing += errno == ENOENT;
+		return errno == ENOENT ? 0 : -errno;
+	}
+	live->deleted++;
+	return 1;
+}
+
+int lb_live_delete(const struct lb_kmap *m, const struct lb_interp *where, const uint64_t *params,
+		   const struct lb_block *block, uint8_t *keys, uint8_t *values,
+		   struct lb_live_tally *live)
+{
+	size_t ks = m->info.key_size, vs = m->value_stride;
+
+	for (uint32_t i = 0; i < block->n; i++) {
+		const uint8_t *key = block->keys + i * ks;
+		uint32_t at = live->deleted;
+		int rc = delete_one(m, where, params, key, values + at * vs, live);
+
+		if (rc < 0)
+			return rc;
+		if (rc)
+			memcpy(keys + at * ks, key, ks);
+	}
+	return 0;
+}

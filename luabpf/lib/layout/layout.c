@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layouts: the arena their types live in, the members of structs as users
+ * see them, and access to integers and bitfields. No Lua here.
+ *
+ * A layout's memory is a chain of chunks, freed together. Types are built
+ * from the leaves up: lb_type_finish of a struct copies the members of its
+ * anonymous members, which are finished already.
+ */
+#include "lib/layout/layout.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the positions of bitfields are those of little-endian machines"
+#endif
+
+/* One chunk holds the types of most maps; larger requests get one of their own. */
+#define CHUNK 4000
+
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+	_Alignas(max_align_t) uint8_t bytes[];
+};
+
+/* ---- memory ----------------------------------------------------------- */
+
+struct lb_layout *lb_layout_new(void)
+{
+	return calloc(1, sizeof(struct lb_layout));
+}
+
+void lb_layout_free(struct lb_layout *layout)
+{
+	struct chunk *c = layout ? layout->memory : NULL;
+
+	while (c) {
+		struct chunk *next = c->next;
+
+		free(c);
+		c = next;
+	}
+	free(layout);
+}
+
+static struct chunk *add_chunk(struct lb_layout *layout, size_t size)
+{
+	struct chunk *c = calloc(1, sizeof(*c) + size);
+
+	if (!c)
+		return NULL;
+	c->next = layout->memory;
+	c->size = size;
+	layout->memory = c;
+	return c;
+}
+
+void *lb_layout_alloc(struct lb_layout *layout, size_t size)
+{
+	struct chunk *c = layout->memory;
+	void *p;
+
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	size = (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+	if (!c || c->size - c->used < size) {
+		c = add_chunk(layout, size > CHUNK ? size : CHUNK);
+		if (!c)
+			return NULL;
+	}
+	p = c->bytes + c->used;
+	c->used += size;
+	return p;
+}
+
+const char *lb_layout_strdup(struct lb_layout *layout, const char *s)
+{
+	size_t size = strlen(s) + 1;
+	char *copy = lb_layout_alloc(layout, size);
+
+	return copy ? memcpy(copy, s, size) : NULL;
+}
+
+/* ---- members ---------------------------------------------------------- */
+
+static bool is_record(const struct lb_type *type)
+{
+	return type->kind == LB_STRUCT || type->kind == LB_UNION;
+}
+
+/* Unnamed bitfields and the like only fill space: they give no member. */
+static uint32_t count_members(const struct lb_field *f)
+{
+	if (f->name)
+		return 1;
+	return is_record(f->type) ? f->type->nmembers : 0;
+}
+
+static struct lb_member *add_members(struct lb_member *m, const struct lb_field *f)
+{
+	if (f->name) {
+		*m = (struct lb_member){ .name = f->name, .type = f->type, .offset = f->bit / 8,
+					 .bit = f->bit % 8, .bits = f->bits };
+		return m + 1;
+	}
+	for (uint32_t i = 0, n = count_members(f); i < n; i++) {
+		*m = f->type->members[i];
+		m->offset += f->bit / 8;
+		m++;
+	}
+	return m;
+}
+
+static bool has_union(const struct lb_type *type)
+{
+	if (type->kind == LB_UNION)
+		return true;
+	if (type->kind == LB_ARRAY)
+		return type->elem->has_union;
+	for (uint32_t i = 0; i < type->nfields; i++)
+		if (type->fields[i].type->has_union)
+			return true;
+	return false;
+}
+
+bool lb_type_finish(struct lb_layout *layout, struct lb_type *type)
+{
+	struct lb_member *members, *m;
+	size_t n = 0;
+
+	type->has_union = has_union(type);
+	for (uint32_t i = 0; i < type->nfields; i++)
+		n += count_members(&type->fields[i]);
+	if (n > UINT32_MAX)
+		return false;
+	members = m = lb_layout_alloc(layout, n * sizeof(*m));
+	if (!members)
+		return false;
+	for (uint32_t i = 0; i < type->nfields; i++)
+		m = add_members(m, &type->fields[i]);
+	type->members = members;
+	type->nmembers = (uint32_t)n;
+	return true;
+}
+
+/* By enum lb_kind; the names are those of description tables (codec.c). */
+static const char *const kind_names[] = {
+	[LB_INT] = "int", [LB_BOOL] = "bool", [LB_FLOAT] = "float", [LB_TEXT] = "text",
+	[LB_BYTES] = "bytes", [LB_IPV4] = "ipv4", [LB_IPV6] = "ipv6", [LB_IP] = "ip",
+	[LB_MAC] = "mac", [LB_PREFIX4] = "prefix4", [LB_PREFIX6] = "prefix6",
+	[LB_ENUM] = "enum", [LB_POINTER] = "pointer", [LB_SPECIAL] = "special",
+	[LB_ARRAY] = "array", [LB_STRUCT] = "struct", [LB_UNION] = "union",
+};
+
+const char *lb_kind_name(enum lb_kind kind)
+{
+	return kind < sizeof(kind_names) / sizeof(kind_names[0]) ? kind_names[kind] : NULL;
+}
+
+/* ---- raw access ------------------------------------------------------- */
+
+uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed)
+{
+	const uint8_t *first = (const uint8_t *)p + bit / 8;
+	unsigned __int128 v = 0;
+	uint32_t unused = 64 - bits;
+
+	bit %= 8;
+	memcpy(&v, first, (bit + bits + 7) / 8);
+	v >>= bit;
+	if (is_signed)
+		return (uint64_t)((int64_t)((uint64_t)v << unused) >> unused);
+	return (uint64_t)v << unused >> unused;
+}
+
+void lb_store_bits(void *p, uint32_t bit, uint32_t bits, uint64_t v)
+{
+	uint8_t *first = (uint8_t *)p + bit / 8;
+	unsigned __int128 old = 0, mask;
+	uint32_t n;
+
+	bit %= 8;
+	n = (bit + bits + 7) / 8;
+	mask = (((unsigned __int128)1 << bits) - 1) << bit;
+	memcpy(&old, first, n);
+	old = (old & ~mask) | (((unsigned __int128)v << bit) & mask);
+	memcpy(first, &old, n);
+}

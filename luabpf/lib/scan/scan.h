@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel scan: a program that walks a map inside the kernel with
+ * bpf_for_each_map_elem, judges every entry, and counts, sums up, copies or
+ * deletes those that match. No Lua here.
+ *
+ *	err = lb_scan_open(&s, map, &spec, &log);
+ *	err = lb_scan_run(&s, &args, region, &result, &log);	again and again
+ *	lb_scan_close(&s);
+ *
+ * HOW IT WORKS. One callback does the work for an entry. Its numbers (visited,
+ * matched, ...) and the parameters lie in the program's context, 64-bit slots
+ * that are written back; rows go to a region, which the program has the
+ * address of: a scan with rows is loaded when it is run with a region, and
+ * again only when that is another one.
+ *
+ * It needs Linux 5.14 and CAP_BPF. A run cannot be interrupted or resumed. It
+ * sees every entry of a map at rest once; while others replace entries (update
+ * of an existing key) it may miss or repeat one that is being replaced.
+ */
+#ifndef LUABPF_SCAN_H
+#define LUABPF_SCAN_H
+
+#include "lib/code/interp.h"
+#include "lib/kernel/kmap.h"
+#include "lib/code/program.h"
+
+#define LB_MAX_SUMS 64
+#define LB_MAX_COLUMNS 64
+
+enum lb_sum_op {
+	LB_SUM,			/* modulo 2^64 */
+	LB_MIN, LB_MAX,		/* unsigned */
+	LB_SMIN, LB_SMAX,	/* signed */
+};
+
+/* One number computed over all matches. */
+struct lb_sum {
+	enum lb_sum_op op;
+	struct lb_fragment of;
+};
+
+/*
+ * What a scan does. The counts of entries come with every run; the rest is up
+ * to the spec. The fragments run in one environment: its parameters and
+ * reductions are common to all.
+ */
+struct lb_scan_spec {
+	struct lb_env env;		/* key_size, value_size and ncpu are those of the map */
+	struct lb_fragment where;	/* n 0: every entry matches */
+	const struct lb_sum *sums;
+	uint32_t nsums;			/* 0 in a scan that deletes */
+	/* Rows: of each match any of key, value, columns. */
+	bool keys, values;
+	const struct lb_fragment *columns;
+	uint32_t ncolumns;
+	const struct lb_span *zeros;	/* special fields: rows carry zeros there */
+	uint32_t nzeros;
+	/*
+	 * Deletes what matches. Rows are handed over then: a row is stored for
+	 * each entry that was deleted, and the scan stops before the first
+	 * one that does not fit.
+	 */
+	bool remove;
+	uint32_t unrolled;		/* CPUs that are read without a loop; 0: up to 16 */
+};
+
+struct lb_scan {
+	struct lb_kmap *map;		/* the caller's, open as long as the scan is run */
+	struct lb_scan_spec spec;	/* copied, with everything it points to */
+	void *memory;
+	struct lb_program program;
+	bool straight;			/* dynptrs were refused: rows are copied by straight code */
+	uint32_t ninsns;		/* of the program as loaded last, for reports */
+	const char *refused;		/* why open or run failed: static text, or NULL */
+};
+
+struct lb_scan_args {
+	const uint64_t *params;		/* env.nparams slots */
+	uint64_t limit;			/* act on this many matches; 0: on all */
+	bool count_on;			/* past the limit go on counting; else stop there */
+	bool dry;			/* delete nothing: rows and counts as if */
+	uint64_t deadline;		/* lb_monotonic() to stop at; 0: none */
+	uint64_t max_visits;		/* 0: twice max_entries */
+};
+
+enum lb_stop {
+	LB_STOP_NONE,			/* the whole map was visited */
+	LB_STOP_LIMIT,
+	LB_STOP_DEADLINE,
+	LB_STOP_VISITS,
+	LB_STOP_FULL,			/* a deletion whose row does not fit was not made */
+	LB_STOP_ERROR,			/* a deletion failed otherwise: error */
+};
+
+/*
+ * matched = deleted + missing + cut in a scan that deletes. stored < matched -
+ * cut in one that does not: the region was too small, the counts hold all the
+ * same, and lb_scan_room(s, matched - cut) bytes would do on a map at rest.
+ */
+struct lb_scan_result {
+	uint64_t visited, matched;
+	uint64_t deleted;
+	uint64_t missing;		/* matched, and gone before the deletion */
+	uint64_t cut;			/* matched after the limit was reached */
+	uint64_t sums[LB_MAX_SUMS];	/* minima and maxima mean nothing if nothing matched */
+	enum lb_stop stop;
+	int error;			/* -errno for LB_STOP_ERROR */
+	/* Rows, in the region until it is given back or used again. */
+	uint32_t stored;
+	struct lb_block rows;		/* keys and values where asked for; n = stored */
+	const uint64_t *columns;	/* ncolumns apart */
+};
+
+/* Whether stop leaves part of the map unvisited. */
+static inline bool lb_scan_complete(const struct lb_scan_result *r)
+{
+	return r->stop == LB_STOP_NONE;
+}
+
+/*
+ * Copies and checks the spec; loads the program if it has no rows. 0, -EINVAL
+ * for a bad spec, -LB_ENOTSUPP where the map cannot be scanned so, or the
+ * kernel's refusal; s->refused says why. s is closed after a failure.
+ */
+int lb_scan_open(struct lb_scan *s, struct lb_kmap *map, const struct lb_scan_spec *spec,
+		 struct lb_log *log);
+/* May be called twice. */
+void lb_scan_close(struct lb_scan *s);
+
+/* Whether it has rows: then a region is needed. */
+bool lb_scan_has_rows(const struct lb_scan *s);
+/* Bytes of region for that many rows. */
+size_t lb_scan_room(const struct lb_scan *s, uint64_t rows);
+/* Rows that a region of size bytes holds. */
+uint32_t lb_scan_capacity(const struct lb_scan *s, size_t size);
+
+/* Loads the program for a region, unless it is. What lb_scan_run does first. */
+int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log);
+/*
+ * Runs it. 0 with the result, which may be partial (see stop), or -errno with
+ * nothing done: the kernel refused to load or to run the program.
+ */
+int lb_scan_run(struct lb_scan *s, const struct lb_scan_args *args, struct lb_region *region,
+		struct lb_scan_result *out, struct lb_log *log);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads over one map. See crew.h; the buckets are split as in source.h.
+ */
+#include "lib/thread/crew.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What one thread has: a map handle with buffers of its own, its sums or its parcels. */
+struct lb_crew_member {
+	struct lb_kmap map;
+	struct lb_source source;
+	struct lb_agg agg;
+	struct lb_column *columns;
+	uint64_t *words;
+	uint8_t *match;
+	uint32_t room;			/* entries that words and match are for */
+	uint64_t visited, matched;
+	struct lb_packer packer;
+	int err;
+};
+
+static int make_room(const struct lb_crew_spec *s, struct lb_crew_member *m, uint32_t n)
+{
+	if (n <= m->room)
+		return 0;
+	free(m->match);
+	free(m->words);
+	m->room = 0;
+	m->match = malloc(n);
+	m->words = malloc(((size_t)n * s->ncolumns + 1) * sizeof(*m->words));
+	if (!m->match || !m->words)
+		return -ENOMEM;
+	m->room = n;
+	return 0;
+}
+
+static uint32_t judge(const struct lb_crew_spec *s, struct lb_crew_member *m,
+		      const struct lb_block *block)
+{
+	if (s->where)
+		return lb_interp_match(s->where, block, s->params, m->match);
+	memset(m->match, 1, block->n);
+	return block->n;
+}
+
+/* Columns lie one after the other, so that each is an array of its own. */
+static int sum_up(const struct lb_crew_spec *s, struct lb_crew_member *m,
+		  const struct lb_block *block, uint32_t n)
+{
+	struct lb_agg_block rows = { .dense = true, .n = n };
+
+	for (uint32_t i = 0; i < s->ncolumns; i++) {
+		uint64_t *words = m->words + (size_t)i * rows.n;
+
+		lb_interp_column(&s->columns[i], block, s->params, m->match, words, 1);
+		m->columns[i] = (struct lb_column){ words, 1 };
+	}
+	rows.groups = m->columns;
+	rows.values = m->columns + s->agg->group_columns;
+	return lb_agg_add(&m->agg, &rows);
+}
+
+/* Columns lie row after row. */
+static int pack(const struct lb_crew_spec *s, struct lb_crew_member *m,
+		const struct lb_block *block)
+{
+	for (uint32_t i = 0; i < s->ncolumns; i++)
+		lb_interp_column(&s->columns[i], block, s->params, m->match, m->words + i,
+				 s->ncolumns);
+	return lb_packer_add(&m->packer, block, m->match, m->words);
+}
+
+/* ---- threads ---------------------------------------------------------------------- */
+
+static int add_block(struct lb_crew *c, struct lb_crew_member *m, const struct lb_block *block)
+{
+	const struct lb_crew_spec *s = &c->spec;
+	int err = make_room(s, m, block->n);
+	uint32_t n;
+
+	if (err)
+		return err;
+	n = judge(s, m, block);
+	m->visited += block->n;
+	m->matched += n;
+	__atomic_fetch_add(&c->visited, block->n, __ATOMIC_RELAXED);
+	if (n && s->agg)
+		err = sum_up(s, m, block, n);
+	else if (n && s->pack.form)
+		err = pack(s, m, block);
+	return err;
+}
+
+static void work(struct lb_workers *workers, uint32_t index)
+{
+	struct lb_crew *c = workers->data;
+	struct lb_crew_member *m = &c->members[index];
+	int n = 0;
+
+	while (!m->err && !lb_workers_cancelled(workers) &&
+	       (n = lb_source_next(&m->source)) > 0) {
+		const struct lb_block block = { m->source.buf.keys, m->source.buf.values,
+						(uint32_t)n };
+
+		m->err = add_block(c, m, &block);
+	}
+	if (n < 0)
+		m->err = n;
+	if (!m->err)
+		m->err = lb_packer_flush(&m->packer);
+	if (m->err)
+		lb_workers_cancel(workers);
+}
+
+static int prepare(struct lb_crew *c, uint32_t i)
+{
+	const struct lb_crew_spec *s = &c->spec;
+	struct lb_crew_member *m = &c->members[i];
+	uint64_t buckets = lb_kmap_buckets(s->map);
+	int err;
+
+	m->map = *s->map;
+	m->map.fd = c->fd;
+	m->packer = (struct lb_packer){ .spec = &s->pack, .workers = &c->workers };
+	memset(&m->map.spare, 0, sizeof(m->map.spare));
+	m->columns = calloc(s->ncolumns + 1, sizeof(*m->columns));
+	if (!m->columns)
+		return -ENOMEM;
+	err = lb_source_open(&m->source, &m->map, s->batch_size, false, false);
+	if (!err && c->n > 1)
+		lb_source_range(&m->source, (uint32_t)(buckets * i / c->n),
+				(uint32_t)(buckets * (i + 1) / c->n));
+	if (!err && s->agg)
+		err = lb_agg_open(&m->agg, s->agg);
+	return err;
+}
+
+int lb_crew_start(struct lb_crew *c, const struct lb_crew_spec *spec)
+{
+	int err = 0;
+
+	memset(c, 0, sizeof(*c));
+	c->spec = *spec;
+	c->spec.pack.ncolumns = spec->ncolumns;
+	c->spec.pack.key_size = spec->map->info.key_size;
+	c->spec.pack.value_stride = spec->map->value_stride;
+	c->n = spec->map->type->position == LB_POS_BUCKET ? spec->workers : 1;
+	if (c->n > lb_kmap_buckets(spec->map))
+		c->n = lb_kmap_buckets(spec->map);
+	if (c->n == 0 || c->n > LB_MAX_WORKERS)
+		return -EINVAL;
+	c->members = calloc(c->n, sizeof(*c->members));
+	if (!c->members)
+		return -ENOMEM;
+	c->fd = fcntl(spec->map->fd, F_DUPFD_CLOEXEC, 0);
+	if (c->fd < 0)
+		err = -errno;
+	for (uint32_t i = 0; i < c->n && !err; i++)
+		err = prepare(c, i);
+	if (!err)
+		err = lb_workers_start(&c->workers, c->n, work, c);
+	if (err)
+		lb_crew_close(c);
+	return err;
+}
+
+void lb_crew_cancel(struct lb_crew *c)
+{
+	lb_workers_cancel(&c->workers);
+	while (!lb_crew_wait(c, 1000000000))
+		;
+}
+
+int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *out)
+{
+	int err = 0;
+
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct lb_crew_member *m = &c->members[i];
+
+		/* Those that were cancelled have none of their own. */
+		if (m->err && (!err || err == -ECANCELED))
+			err = m->err;
+		if (!err && agg)
+			err = lb_agg_merge(agg, &m->agg);
+		out->visited += m->visited;
+		out->matched += m->matched;
+	}
+	out->full = err == -ENOBUFS;
+	return err;
+}
+
+struct lb_scan_stats lb_crew_stats(const struct lb_crew *c)
+{
+	struct lb_scan_stats all = { 0 };
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct lb_scan_stats *one = &c->members[i].source.stats;
+
+		all.batches += one->batches;
+		all.entries += one->entries;
+		all.calls += one->calls;
+		all.grown += one->grown;
+		all.retried += one->retried;
+		all.restarted += one->restarted;
+	}
+	return all;
+}
+
+static void dismiss(struct lb_crew_member *m)
+{
+	lb_source_close(&m->source);
+	lb_agg_close(&m->agg);
+	/* The descriptor is the crew's. */
+	m->map.fd = -1;
+	lb_kmap_close(&m->map);
+	free(m->columns);
+	free(m->words);
+	free(m->match);
+	lb_packer_close(&m->packer);
+}
+
+void lb_crew_close(struct lb_crew *c)
+{
+	lb_workers_stop(&c->workers);
+	for (uint32_t i = 0; c->members && i < c->n; i++)
+		dismiss(&c->members[i]);
+	if (c->members && c->fd >= 0)
+		close(c->fd);
+	free(c->members);
+	c->members = NULL;
+	c->n = 0;
+}
