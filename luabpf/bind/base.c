@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * luabpf.core: opens the classes, and holds what all bindings share: errors,
- * classes, options. The Lua side (lua/luabpf/init.lua) builds the public
- * module on it.
- */
+/* What all bindings share: errors, classes, options. */
 #include "bind/base.h"
 
-#include "bind/value/codec.h"
 #include "lib/kernel/kmap.h"
-#include "bind/map/map.h"
-#include "bind/query/rowset.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -169,30 +162,11 @@ static int error_tostring(lua_State *L)
 static const luaL_Reg error_methods[] = { { NULL, NULL } };
 static const luaL_Reg error_meta[] = { { "__tostring", error_tostring }, { NULL, NULL } };
 
-LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L);
-
-LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
+void lb_open_base(lua_State *L)
 {
-	lua_newtable(L);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, "luabpf.classes");
 	lua_setfield(L, -2, "classes");
 	lb_newclass(L, LB_ERROR, error_methods, error_meta);
 	luaL_getmetatable(L, LB_ERROR);
 	lua_setfield(L, -2, "error");
-	lb_open_system(L);
-	lb_open_codec(L);
-	lb_open_map(L);
-	lb_open_batch(L);
-	lb_open_bulk(L);
-	lb_open_rows(L);
-	lb_open_query(L);
-	lb_open_sinks(L);
-	lb_open_workers(L);
-	lb_open_crew(L);
-	lb_open_output(L);
-	lb_open_input(L);
-	lb_open_store(L);
-	lb_open_object(L);
-	lb_open_snapshot(L);
-	return 1;
 }

@@ -75,15 +75,31 @@ int lb_map_fd(lua_State *L, int arg);
 /* The same for programs. */
 int lb_program_fd(lua_State *L, int arg);
 
-/* Each adds its functions to the module table at the top of the stack. */
+/*
+ * Each adds its class and its functions to the module table at the top of the stack: one a
+ * binding, which luaopen_luabpf_core (luabpf/core.c) calls, and nobody else.
+ */
+void lb_open_base(lua_State *L);
 void lb_open_system(lua_State *L);
+void lb_open_layout(lua_State *L);
 void lb_open_map(lua_State *L);
-void lb_open_bulk(lua_State *L);
+void lb_open_keys(lua_State *L);
 void lb_open_batch(lua_State *L);
-void lb_open_input(lua_State *L);
-void lb_open_store(lua_State *L);
-void lb_open_output(lua_State *L);
+void lb_open_cursor(lua_State *L);
+void lb_open_view(lua_State *L);
 void lb_open_object(lua_State *L);
+void lb_open_globals(lua_State *L);
+void lb_open_program(lua_State *L);
+void lb_open_link(lua_State *L);
+void lb_open_rowset(lua_State *L);
+void lb_open_query(lua_State *L);
+void lb_open_sums(lua_State *L);
+void lb_open_output(lua_State *L);
+void lb_open_input(lua_State *L);
 void lb_open_snapshot(lua_State *L);
+void lb_open_diff(lua_State *L);
+void lb_open_store(lua_State *L);
+void lb_open_workers(lua_State *L);
+void lb_open_crew(lua_State *L);
 
 #endif

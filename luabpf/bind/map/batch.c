@@ -404,6 +404,4 @@ static const luaL_Reg meta[] = {
 void lb_open_batch(lua_State *L)
 {
 	lb_newclass(L, LB_BATCH, methods, meta);
-	lb_open_cursor(L);
-	lb_open_view(L);
 }

@@ -77,8 +77,4 @@ void lb_cursor_push_position(lua_State *L, struct lb_cursor *c);
  */
 int lb_views(lua_State *L, int arg);
 
-void lb_open_workers(lua_State *L);
-void lb_open_cursor(lua_State *L);
-void lb_open_view(lua_State *L);
-
 #endif

@@ -404,7 +404,7 @@ static const luaL_Reg methods[] = {
 	{ NULL, NULL },
 };
 
-void lb_open_bulk(lua_State *L)
+void lb_open_keys(lua_State *L)
 {
 	luaL_getmetatable(L, LB_MAP);
 	lua_getfield(L, -1, "__index");

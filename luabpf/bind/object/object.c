@@ -453,7 +453,4 @@ void lb_open_object(lua_State *L)
 	lua_pop(L, 1);
 	lua_pushcfunction(L, object_load);
 	lua_setfield(L, -2, "load");
-	lb_open_globals(L);
-	lb_open_program(L);
-	lb_open_link(L);
 }

@@ -40,9 +40,4 @@ int lb_globals_push(lua_State *L, const struct bpf_object *obj, const char *path
  */
 void lb_global_init(lua_State *L, const struct bpf_object *obj, const char *name, int idx);
 
-/* Each registers its class. The module table is at the top. */
-void lb_open_globals(lua_State *L);
-void lb_open_program(lua_State *L);
-void lb_open_link(lua_State *L);
-
 #endif

@@ -237,7 +237,7 @@ static const luaL_Reg meta[] = {
 
 static const luaL_Reg nothing[] = { { NULL, NULL } };
 
-void lb_open_rows(lua_State *L)
+void lb_open_rowset(lua_State *L)
 {
 	lb_newclass(L, LB_ROWS, methods, meta);
 	lb_newclass(L, LB_DECODER, nothing, nothing);

@@ -64,9 +64,4 @@ struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_s
 const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, uint32_t ncolumns,
 				       struct lb_agg **agg);
 
-void lb_open_crew(lua_State *L);
-void lb_open_rows(lua_State *L);
-void lb_open_query(lua_State *L);
-void lb_open_sinks(lua_State *L);
-
 #endif

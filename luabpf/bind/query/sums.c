@@ -435,7 +435,7 @@ static const luaL_Reg functions[] = {
 	{ NULL, NULL },
 };
 
-void lb_open_sinks(lua_State *L)
+void lb_open_sums(lua_State *L)
 {
 	lb_newclass(L, LB_AGG, agg_methods, agg_meta);
 	lb_newclass(L, LB_TOPN, topn_methods, topn_meta);

@@ -640,5 +640,4 @@ void lb_open_snapshot(lua_State *L)
 	lb_newclass(L, LB_SNAPSHOT, snapshot_methods, snapshot_meta);
 	lb_newclass(L, LB_SNAP_CURSOR, cursor_methods, cursor_meta);
 	luaL_setfuncs(L, functions, 0);
-	lb_open_diff(L);
 }

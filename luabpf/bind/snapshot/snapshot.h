@@ -21,6 +21,4 @@ struct lb_snap_writer *lb_test_snapshot_writer(lua_State *L, int arg);
 /* Raises an error object: reading the snapshot at arg failed. */
 int lb_snapshot_throw(lua_State *L, int arg, int err, const struct lb_snap_fault *fault);
 
-void lb_open_diff(lua_State *L);
-
 #endif

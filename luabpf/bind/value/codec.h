@@ -50,7 +50,4 @@ void lb_layout_push(lua_State *L, struct lb_layout *layout);
 /* The layout at idx, or NULL if the value there is not one. */
 const struct lb_layout *lb_layout_test(lua_State *L, int idx);
 
-/* Registers the class; leaves core.layout (the constructor) in the module table at the top. */
-void lb_open_codec(lua_State *L);
-
 #endif

@@ -556,7 +556,7 @@ static const luaL_Reg meta[] = {
 	{ NULL, NULL },
 };
 
-void lb_open_codec(lua_State *L)
+void lb_open_layout(lua_State *L)
 {
 	lb_newclass(L, LB_LAYOUT, methods, meta);
 	lua_pushcfunction(L, new_layout);

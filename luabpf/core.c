@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * luabpf.core: opens the bindings. The Lua side (lua/luabpf/init.lua) builds
+ * the public module on it.
+ */
+#include "bind/base.h"
+
+LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L);
+
+LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
+{
+	lua_newtable(L);
+	lb_open_base(L);
+	lb_open_system(L);
+	lb_open_layout(L);
+	lb_open_map(L);
+	lb_open_keys(L);
+	lb_open_batch(L);
+	lb_open_cursor(L);
+	lb_open_view(L);
+	lb_open_object(L);
+	lb_open_globals(L);
+	lb_open_program(L);
+	lb_open_link(L);
+	lb_open_rowset(L);
+	lb_open_query(L);
+	lb_open_sums(L);
+	lb_open_output(L);
+	lb_open_input(L);
+	lb_open_snapshot(L);
+	lb_open_diff(L);
+	lb_open_store(L);
+	lb_open_workers(L);
+	lb_open_crew(L);
+	return 1;
+}
