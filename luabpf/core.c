@@ -14,6 +14,9 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_system(L);
 	lb_open_layout(L);
 	lb_open_map(L);
+	lb_open_open(L);
+	lb_open_info(L);
+	lb_open_entry(L);
 	lb_open_keys(L);
 	lb_open_batch(L);
 	lb_open_cursor(L);

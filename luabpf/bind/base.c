@@ -3,7 +3,10 @@
 #include "bind/base.h"
 
 #include "lib/kernel/kmap.h"
+#include "lib/kernel/log.h"
+#include "lib/kernel/privilege.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -34,6 +37,42 @@ int lb_refuse(lua_State *L, int err)
 	return 3;
 }
 
+int lb_fail_unprivileged(lua_State *L, int err, unsigned int wanted, const char *what)
+{
+	char buf[64], text[128];
+
+	if (err != EPERM || !lb_missing_privileges(wanted, buf, sizeof(buf)))
+		return lb_fail(L, err, "%s", what);
+	luaL_pushfail(L);
+	lua_pushfstring(L, "%s: %s (this process lacks %s)", what,
+			lb_strerror(err, text, sizeof(text)), buf);
+	lua_pushinteger(L, err);
+	return 3;
+}
+
+int lb_log_fail(lua_State *L, int err, struct lb_log *log, const char *what, ...)
+{
+	const char *said = lb_log_tail(log, LB_LOG_LINES);
+	char text[128];
+	va_list ap;
+
+	luaL_pushfail(L);
+	va_start(ap, what);
+	lua_pushvfstring(L, what, ap);
+	va_end(ap);
+	lua_pushfstring(L, "%s: %s%s%s", lua_tostring(L, -1),
+			log->reason[0] ? log->reason : lb_strerror(-err, text, sizeof(text)),
+			*said ? "\n" : "", said);
+	lua_remove(L, -2);
+	lua_pushinteger(L, -err);
+	return 3;
+}
+
+void *lb_scratch(lua_State *L, size_t size, void *local, size_t room)
+{
+	return size <= room ? local : lua_newuserdatauv(L, size, 0);
+}
+
 void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta)
 {
 	luaL_newmetatable(L, name);
@@ -46,6 +85,14 @@ void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const 
 	lua_pop(L, 1);
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
+}
+
+void lb_add_methods(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+	luaL_getmetatable(L, name);
+	lua_getfield(L, -1, "__index");
+	luaL_setfuncs(L, methods, 0);
+	lua_pop(L, 2);
 }
 
 static bool listed(const char *name, const char *const names[])

@@ -6,6 +6,8 @@
 #ifndef LUABPF_H
 #define LUABPF_H
 
+#include "lib/kernel/log.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
@@ -32,7 +34,14 @@
  * a positive errno. What is formatted with lua_pushfstring's directives.
  */
 int lb_fail(lua_State *L, int err, const char *what, ...);
-/* The same without WHAT, for callers that name it themselves. */
+/* The same; when it was not permitted, with those of the capabilities wanted that are missing. */
+int lb_fail_unprivileged(lua_State *L, int err, unsigned int wanted, const char *what);
+/*
+ * Pushes nil, "WHAT: reason" with what libbpf and the verifier said on the
+ * lines after it, errno, and returns 3. err is a negative errno.
+ */
+int lb_log_fail(lua_State *L, int err, struct lb_log *log, const char *what, ...);
+/* lb_fail without WHAT, for callers that name it themselves. */
 int lb_refuse(lua_State *L, int err);
 /* Replaces nil, message, errno at the top by an error object and raises it. */
 int lb_throw(lua_State *L);
@@ -44,6 +53,12 @@ int lb_throw_text(lua_State *L, int err, const char *message);
  * (and core.classes[name], where Lua adds its own), metamethods beside it.
  */
 void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* Adds methods to a class that was registered before: classes may be spread over files. */
+void lb_add_methods(lua_State *L, const char *name, const luaL_Reg *methods);
+
+/* Memory for one operation: local if it is large enough, else a userdata left on the stack. */
+void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
 
 /* Raises "unknown option 'x'" for a key of the table at idx that names does not list. */
 void lb_check_options(lua_State *L, int idx, const char *const names[]);
@@ -83,6 +98,9 @@ void lb_open_base(lua_State *L);
 void lb_open_system(lua_State *L);
 void lb_open_layout(lua_State *L);
 void lb_open_map(lua_State *L);
+void lb_open_open(lua_State *L);
+void lb_open_info(lua_State *L);
+void lb_open_entry(lua_State *L);
 void lb_open_keys(lua_State *L);
 void lb_open_batch(lua_State *L);
 void lb_open_cursor(lua_State *L);

@@ -3,10 +3,12 @@
  * Map methods on many given keys: lookup_batch, update_batch, delete_batch,
  * upsert_batch. Keys and values come as a list of Lua values, as a packed
  * string of records, or as a batch, which serves as both. Everything is
- * encoded before the first key reaches the kernel. many.h does the work.
+ * encoded before the first key reaches the kernel. lib/keys/keyset.h does the work.
  */
-#include "lib/keys/bulk.h"
+#include "bind/map/batch.h"
+#include "bind/map/entry.h"
 #include "bind/map/map.h"
+#include "lib/keys/bulk.h"
 
 #include <string.h>
 
@@ -406,8 +408,5 @@ static const luaL_Reg methods[] = {
 
 void lb_open_keys(lua_State *L)
 {
-	luaL_getmetatable(L, LB_MAP);
-	lua_getfield(L, -1, "__index");
-	luaL_setfuncs(L, methods, 0);
-	lua_pop(L, 2);
+	lb_add_methods(L, LB_MAP, methods);
 }

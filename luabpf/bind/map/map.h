@@ -48,18 +48,19 @@ struct lb_map *lb_check_map(lua_State *L, int arg);
 struct lb_map *lb_to_map(lua_State *L, int arg);
 /* The map at arg, open or detached: what has shapes; raises otherwise. */
 struct lb_map *lb_check_shapes(lua_State *L, int arg);
+/* Pushes a closed handle. */
+struct lb_map *lb_map_new(lua_State *L);
+/*
+ * Fills the handle at the top of the stack from fd, which it owns from then
+ * on. Returns 1, or 3 with nil, WHAT: reason, errno.
+ */
+int lb_map_fill(lua_State *L, struct lb_map *m, int fd, const char *what);
+/* Gives the handle types, which its user values keep; NULL: binary strings. */
+void lb_map_set_shapes(struct lb_map *m, const struct lb_type *key, const struct lb_type *value);
+/* What messages call the map: its name, or "map 17" in buf. */
+const char *lb_map_label(const struct lb_map *m, char *buf, size_t size);
 /* lb_fail for an operation on a map: "conns: lookup_batch: reason"; pushes nil, message, errno. */
 int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int err);
-
-/*
- * Encodes the value at idx as key or value of a map: what lb_encode takes, a
- * view of the same size, a map or program handle where values are
- * descriptors, an index where keys are indexes.
- */
-void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *shape, int idx,
-		   void *out, const struct lb_path *path);
-/* Memory for one operation: local if it is large enough, else a userdata left on the stack. */
-void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
 
 /* ---- batches ---------------------------------------------------------- */
 

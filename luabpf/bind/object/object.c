@@ -46,24 +46,6 @@ static void close_object(struct lb_object *o)
 	bpf_object__close(obj);
 }
 
-int lb_log_fail(lua_State *L, int err, struct lb_log *log, const char *what, ...)
-{
-	const char *said = lb_log_tail(log, LB_LOG_LINES);
-	char text[128];
-	va_list ap;
-
-	luaL_pushfail(L);
-	va_start(ap, what);
-	lua_pushvfstring(L, what, ap);
-	va_end(ap);
-	lua_pushfstring(L, "%s: %s%s%s", lua_tostring(L, -1),
-			log->reason[0] ? log->reason : lb_strerror(-err, text, sizeof(text)),
-			*said ? "\n" : "", said);
-	lua_remove(L, -2);
-	lua_pushinteger(L, -err);
-	return 3;
-}
-
 /* ---- options ---------------------------------------------------------- */
 
 /* Pushes "conns, counters": the maps that an option may name. */

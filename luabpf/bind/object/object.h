@@ -15,12 +15,6 @@ struct lb_object {
 };
 
 /*
- * Pushes nil, "WHAT: reason" with what libbpf and the verifier said on the
- * lines after it, errno, and returns 3. err is a negative errno.
- */
-int lb_log_fail(lua_State *L, int err, struct lb_log *log, const char *what, ...);
-
-/*
  * Pushes a handle for a loaded program of the object at index object, with a
  * descriptor of its own. Returns 1, or 3 with nil, message, errno.
  */
