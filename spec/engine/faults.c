@@ -38,6 +38,19 @@ static void expect_none(void)
 	nfaults = nused = 0;
 }
 
+/* Nothing fits or is free: the kernel's position is the bucket that it stands at. */
+static int stand_still(struct batch *b, int err)
+{
+	uint32_t at = 0;
+
+	if (b->in)
+		memcpy(&at, b->in, sizeof(at));
+	if (b->out)
+		memcpy(b->out, &at, sizeof(at));
+	b->count = 0;
+	return err;
+}
+
 static int answer(enum bpf_cmd cmd, struct batch *b)
 {
 	const struct fault *f = nused < nfaults ? &faults[nused++] : NULL;
@@ -45,10 +58,8 @@ static int answer(enum bpf_cmd cmd, struct batch *b)
 
 	if (f && f->count_left)
 		return f->err;
-	if (f && f->did == 0) {
-		b->count = 0;
-		return f->err;
-	}
+	if (f && f->did == 0)
+		return stand_still(b, f->err);
 	if (f && b->count > f->did)
 		b->count = f->did;
 	err = batch(cmd, b);
@@ -114,16 +125,41 @@ int bpf_map_delete_batch(int fd, const void *keys, __u32 *count,
 		    opts);
 }
 
+/* Single calls. */
+static bool refused_singly(void)
+{
+	errno = nused < nfaults ? faults[nused++].err : 0;
+	return errno != 0;
+}
+
 int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
 {
 	union bpf_attr attr = { .map_fd = (uint32_t)fd, .key = (uintptr_t)key,
 				.value = (uintptr_t)value, .flags = flags };
 
-	if (nused < nfaults) {
-		errno = faults[nused++].err;
+	if (refused_singly())
 		return -errno;
-	}
 	return syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+int bpf_map_lookup_elem_flags(int fd, const void *key, void *value, __u64 flags)
+{
+	union bpf_attr attr = { .map_fd = (uint32_t)fd, .key = (uintptr_t)key,
+				.value = (uintptr_t)value, .flags = flags };
+
+	if (refused_singly())
+		return -errno;
+	return syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+int bpf_map_get_next_key(int fd, const void *key, void *next)
+{
+	union bpf_attr attr = { .map_fd = (uint32_t)fd, .key = (uintptr_t)key,
+				.next_key = (uintptr_t)next };
+
+	if (refused_singly())
+		return -errno;
+	return syscall(SYS_bpf, BPF_MAP_GET_NEXT_KEY, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }
 
 /* ---- scans ------------------------------------------------------------ */
@@ -137,25 +173,41 @@ static void adopt(struct lb_kmap *m, uint32_t max_entries)
 		give_up("the map's info");
 }
 
-/* Reads all; how many keys came exactly once, or -errno. */
-static int64_t read_all(struct lb_kmap *m, uint32_t want, bool drain, struct lb_scan_stats *stats)
+/* Reads all of a source and closes it; how many keys came exactly once, or -errno. */
+static int64_t read_source(struct lb_source *s, struct lb_scan_stats *stats)
 {
 	uint8_t seen[N] = { 0 };
 	int64_t once = 0;
-	struct lb_source s;
 	int n;
 
-	if (lb_source_open(&s, m, want, drain, false) < 0)
-		give_up("a scan");
-	while ((n = lb_source_next(&s)) > 0)
+	while ((n = lb_source_next(s)) > 0)
 		for (int i = 0; i < n; i++)
-			seen[((uint64_t *)(void *)s.buf.keys)[i]]++;
+			seen[((uint64_t *)(void *)s->buf.keys)[i]]++;
 	if (stats)
-		*stats = s.stats;
-	lb_source_close(&s);
+		*stats = s->stats;
+	lb_source_close(s);
 	for (int i = 0; i < N; i++)
 		once += seen[i] == 1;
 	return n < 0 ? n : once;
+}
+
+static int64_t read_all(struct lb_kmap *m, uint32_t want, bool drain, struct lb_scan_stats *stats)
+{
+	struct lb_source s;
+
+	if (lb_source_open(&s, m, want, drain, false) < 0)
+		give_up("a scan");
+	return read_source(&s, stats);
+}
+
+/* By single calls. */
+static int64_t walk_all(struct lb_kmap *m, struct lb_scan_stats *stats)
+{
+	struct lb_source s;
+
+	if (lb_source_open(&s, m, 256, false, true) < 0)
+		give_up("a walk");
+	return read_source(&s, stats);
 }
 
 /* Each answer once with entries, once without, and twice in a row. */
@@ -180,6 +232,86 @@ static void passing_trouble(bool drain)
 	expect_none();
 }
 
+/* Refused before the kernel looks at the map, at the first call and in the midst of a scan. */
+static void trouble_before_the_map(bool drain)
+{
+	struct lb_kmap m;
+
+	for (size_t i = 0; i < NPASSING; i++) {
+		adopt(&m, N);
+		fill(m.fd, N);
+		expect_none();
+		expect(passing[i], 0, true);
+		expect(0, 256, false);
+		expect(passing[i], 0, true);
+		check(read_all(&m, 256, drain, NULL) == N && nused == nfaults,
+		      "[case 12] %s refused with \"%s\" gives each entry once, and no others",
+		      drain ? "a drain" : "a scan", strerror(passing[i]));
+		lb_kmap_close(&m);
+	}
+	expect_none();
+}
+
+/* Of the calls that a key walk begins with: next key, lookup, next key. */
+static void trouble_of_a_walk(void)
+{
+	struct lb_scan_stats stats;
+	struct lb_kmap m;
+
+	adopt(&m, N);
+	fill(m.fd, N);
+	for (size_t i = 0; i < NPASSING; i++) {
+		expect_none();
+		expect(passing[i], 0, true);
+		expect(0, 0, true);
+		expect(passing[i], 0, true);
+		expect(0, 0, true);
+		expect(passing[i], 0, true);
+		check(walk_all(&m, &stats) == N && nused == nfaults && stats.retried == 3,
+		      "a key walk goes on after \"%s\", each entry once", strerror(passing[i]));
+	}
+	expect_none();
+	for (int i = 0; i < 100; i++)
+		expect(EAGAIN, 0, true);
+	check(walk_all(&m, NULL) == -EAGAIN && nused < nfaults, "but not for ever");
+	expect_none();
+	lb_kmap_close(&m);
+}
+
+/* As many as were asked for, then a bucket is busy: they are gone from the map. */
+static void full_batch_then_trouble(void)
+{
+	struct lb_kmap m;
+
+	adopt(&m, N);
+	fill(m.fd, N);
+	expect_none();
+	expect(EBUSY, 250, false);
+	equal(read_all(&m, 250, true, NULL), N, "a drain keeps a full batch that ends in trouble");
+	expect_none();
+	lb_kmap_close(&m);
+}
+
+/* Arrays know no bucket that does not fit: the scan must not begin past index 0. */
+static void no_space_for_an_array(void)
+{
+	struct lb_source s;
+	struct lb_kmap m;
+
+	if (lb_kmap_adopt(&m, new_map(BPF_MAP_TYPE_ARRAY, 4, 8, N, 0)) < 0)
+		give_up("the map's info");
+	expect_none();
+	expect(ENOSPC, 0, true);
+	if (lb_source_open(&s, &m, 256, false, false) < 0)
+		give_up("a scan");
+	equal(lb_source_next(&s), -ENOSPC, "ENOSPC of a call that looked at no map is an error");
+	check(lb_source_next(&s) == 256 && *(uint32_t *)(void *)s.buf.keys == 0,
+	      "and the next one begins at index 0");
+	lb_source_close(&s);
+	expect_none();
+	lb_kmap_close(&m);
+}
+
 static void lasting_trouble(void)
 {
 	struct lb_kmap m;
@@ -197,7 +329,7 @@ static void lasting_trouble(void)
 
 static void refusals(void)
 {
-	const int refused[] = { EINVAL, EPERM, EBADF, LB_ENOTSUPP, EFAULT };
+	const int refused[] = { EINVAL, EPERM, EBADF, LB_ENOTSUPP, EFAULT, ENOENT, ENOSPC };
 	struct lb_kmap m;
 
 	adopt(&m, N);
@@ -419,6 +551,11 @@ int main(void)
 {
 	passing_trouble(false);
 	passing_trouble(true);
+	trouble_before_the_map(false);
+	trouble_before_the_map(true);
+	trouble_of_a_walk();
+	full_batch_then_trouble();
+	no_space_for_an_array();
 	lasting_trouble();
 	refusals();
 	growing_without_end();

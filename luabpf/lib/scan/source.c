@@ -32,6 +32,27 @@ static bool transient(int err)
 	       err == ETIMEDOUT || err == ENOMEM;
 }
 
+/*
+ * A call that is refused before the map is looked at (a signal, memory, an LSM,
+ * a seccomp filter) leaves count and position as they were. A position that no
+ * kernel gives tells that from a call that did all it was asked for: there is no
+ * bucket, index or prefix length of that number.
+ */
+#define UNTOUCHED UINT32_MAX
+
+static bool looked(uint32_t count, const void *position)
+{
+	uint32_t at;
+
+	memcpy(&at, position, sizeof(at));
+	return count == 0 || at != UNTOUCHED;
+}
+
+static bool moved(const void *position)
+{
+	return looked(1, position);
+}
+
 /* Whether keys that vanish under the scan have sent it back too often. */
 static bool too_long(const struct lb_source *s)
 {
@@ -161,36 +182,45 @@ static int grow(struct lb_source *s)
 }
 
 /*
- * One call. The number of entries, 0 to be called again, or -errno. Sets
- * ended. The kernel's count holds only after success, ENOENT, ENOSPC and the
- * transient errors; after others it is the request's.
+ * After an error that passes: what the call did, 0 to be called again. The
+ * kernel's count holds if it looked at the map.
  */
-static int batch_step(struct lb_source *s, unsigned int *retries)
+static int after_trouble(struct lb_source *s, uint32_t count)
 {
-	uint32_t count = lb_kmap_call_limit(s->map, s->want);
-	int err;
-
-	memcpy(s->next, s->pos, key_room(s->map));
-	err = batch_call(s, &count);
-	if (err == 0 || err == ENOENT) {
-		s->ended = err == ENOENT;
-		if (!s->ended || count)
-			advance(s);
-		return (int)count;
-	}
-	if (err == ENOSPC) {
-		advance(s);
-		return grow(s);
-	}
-	if (!transient(err) || ++*retries > MAX_RETRIES)
-		return -err;
 	s->stats.retried++;
-	if (count == 0 || count > lb_kmap_call_limit(s->map, s->want)) {
+	if (count == 0 || !moved(s->next)) {
 		sched_yield();
 		return 0;
 	}
 	advance(s);
 	return (int)count;
+}
+
+/*
+ * One call. The number of entries, 0 to be called again, or -errno. Sets
+ * ended. ENOSPC is about a bucket only if the kernel says which; then the count
+ * is 0.
+ */
+static int batch_step(struct lb_source *s, unsigned int *retries)
+{
+	uint32_t count = lb_kmap_call_limit(s->map, s->want), untouched = UNTOUCHED;
+	int err;
+
+	memcpy(s->next, &untouched, sizeof(untouched));
+	err = batch_call(s, &count);
+	if (err == 0 || (err == ENOENT && looked(count, s->next))) {
+		s->ended = err == ENOENT;
+		if (moved(s->next))
+			advance(s);
+		return (int)count;
+	}
+	if (err == ENOSPC && moved(s->next)) {
+		advance(s);
+		return grow(s);
+	}
+	if (!transient(err) || ++*retries > MAX_RETRIES)
+		return -err;
+	return after_trouble(s, count);
 }
 
 /* ---- part of a table --------------------------------------------------- */
@@ -217,7 +247,7 @@ static int read_beyond(struct lb_source *s, struct lb_buffer *beyond, uint32_t n
 	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = m->lock ? BPF_F_LOCK : 0);
 
 	for (unsigned int tries = 0; tries < MAX_RETRIES; tries++) {
-		uint32_t count = n, in = s->end, out;
+		uint32_t count = n, in = s->end, out = UNTOUCHED;
 		int err = lb_buffer_get(m, beyond, n);
 
 		if (err)
@@ -225,10 +255,10 @@ static int read_beyond(struct lb_source *s, struct lb_buffer *beyond, uint32_t n
 		s->stats.calls++;
 		err = bpf_map_lookup_batch(m->fd, &in, &out, beyond->keys, beyond->values, &count,
 					   &opts) < 0 ? errno : 0;
-		if (err == 0 || err == ENOENT)
+		if (err == 0 || (err == ENOENT && looked(count, &out)))
 			return (int)count;
 		lb_buffer_put(m, beyond);
-		if (err == ENOSPC)
+		if (err == ENOSPC && moved(&out))
 			n = lb_kmap_call_limit(m, n * 2);
 		else if (!transient(err))
 			return -err;
@@ -357,16 +387,45 @@ static int trie_step(struct lb_source *s, unsigned int *retries)
 
 /* ---- the key walk ----------------------------------------------------- */
 
+/* Whether a single call is worth another try; waits a little then. */
+static bool again(struct lb_source *s, int err, unsigned int *retries)
+{
+	if (!transient(err) || ++*retries > MAX_RETRIES)
+		return false;
+	s->stats.retried++;
+	sched_yield();
+	return true;
+}
+
 /*
  * 1 with the key's value stored, 0 if it has none (deleted meanwhile, empty
  * slot), -errno.
  */
 static int walk_lookup(struct lb_source *s, const uint8_t *key, uint8_t *value)
 {
-	s->stats.calls++;
-	if (bpf_map_lookup_elem_flags(s->map->fd, key, value, s->map->lock ? BPF_F_LOCK : 0) == 0)
-		return 1;
-	return errno == ENOENT || errno == EAGAIN ? 0 : -errno;
+	unsigned int retries = 0;
+	int err;
+
+	do {
+		s->stats.calls++;
+		err = bpf_map_lookup_elem_flags(s->map->fd, key, value,
+						s->map->lock ? BPF_F_LOCK : 0) < 0 ? errno : 0;
+	} while (err && again(s, err, &retries));
+	return err == 0 ? 1 : err == ENOENT ? 0 : -err;
+}
+
+/* The key after the one stood on into s->next: 0, or -errno. */
+static int walk_next(struct lb_source *s)
+{
+	unsigned int retries = 0;
+	int err;
+
+	do {
+		s->stats.calls++;
+		err = bpf_map_get_next_key(s->map->fd, s->started ? s->pos : NULL, s->next) < 0
+			      ? errno : 0;
+	} while (err && again(s, err, &retries));
+	return -err;
 }
 
 /* Whether the kernel has to begin again because the key stood on is gone. */
@@ -389,13 +448,12 @@ static int walk_step(struct lb_source *s)
 
 		if (too_long(s))
 			return -ELOOP;
-		s->stats.calls++;
-		if (bpf_map_get_next_key(m->fd, s->started ? s->pos : NULL, s->next) < 0) {
-			if (errno != ENOENT)
-				return -errno;
-			s->ended = true;
+		rc = walk_next(s);
+		s->ended = rc == -ENOENT;
+		if (s->ended)
 			break;
-		}
+		if (rc < 0)
+			return rc;
 		advance(s);
 		rc = walk_lookup(s, s->pos, s->buf.values + (size_t)n * m->value_stride);
 		if (rc < 0)
