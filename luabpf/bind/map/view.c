@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The class luabpf.view: looks into an entry of a batch without decoding it.
+ * The class luabpf.view: looks into an entry of a batch, or into a record of a
+ * reader, without decoding it.
  *
  * batch:views() makes one view of the key and one of the value and moves them
  * along; view.field reads the field's bytes where they lie in the batch. A
@@ -9,24 +10,27 @@
  * Scalar keys and values have no fields and come as plain Lua values.
  */
 #include "bind/map/batch.h"
+#include "bind/map/view.h"
 
 #include <string.h>
 
 /* User values of a view: what it keeps alive, field names, the views within it. */
 enum { OWNER = 1, NAMES, INNER, LAYOUT, UVALUES = LAYOUT };
 
-struct view {
+struct lb_view {
 	const void *magic;		/* &view_magic: the cheap class check of view_index */
-	const struct lb_batch *batch;
-	const struct view *root;	/* itself, unless within another one */
+	const struct lb_view *root;	/* itself, unless within another one */
 	const struct lb_type *type;	/* of one value */
 	uint32_t offset;		/* from the start of the entry */
 	uint32_t ncpu;			/* a list of one value per CPU */
 	uint32_t size;			/* bytes it shows */
-	bool is_value;
 	/* Of a root. */
-	bool active;
-	uint32_t index;
+	const struct lb_shape *shape;
+	const char *what;		/* "key", "value", "event" */
+	const uint8_t *entry;		/* what it shows; NULL: nothing */
+	uint32_t room;			/* bytes of it */
+	struct lb_lender *lender;	/* of the entry; NULL: it stays */
+	uint64_t step;			/* the lender's clock while it is there */
 	/* By field, its name as lua_topointer gives it: one string for equal texts, if they are short. */
 	const void *names[];
 };
@@ -39,35 +43,50 @@ static bool is_struct(const struct lb_type *t)
 }
 
 /* The view at index 1, for the metamethods: their table may be called with anything. */
-static struct view *self(lua_State *L)
+static struct lb_view *self(lua_State *L)
 {
-	struct view *v = lua_touserdata(L, 1);
+	struct lb_view *v = lua_touserdata(L, 1);
 
 	if (!v || lua_rawlen(L, 1) < sizeof(*v) || v->magic != &view_magic)
 		luaL_typeerror(L, 1, LB_VIEW);
 	return v;
 }
 
-static const uint8_t *address(lua_State *L, const struct view *v)
+static bool shows(const struct lb_view *v)
 {
-	const struct lb_batch *b = v->batch;
-	const struct lb_shape *shape = v->is_value ? &b->map->value : &b->map->key;
+	const struct lb_view *root = v->root;
 
-	if (!v->root->active || !lb_batch_valid(b))
-		luaL_error(L, "the view is stale: its loop moved on or ended "
-			      "(bpf.copy(view) keeps what it shows)");
-	return (v->is_value ? b->values : b->keys) + (size_t)v->root->index * shape->stride +
-	       v->offset;
+	return root->entry && (!root->lender || root->lender->clock == root->step);
 }
 
-static struct view *new_view(lua_State *L, const struct lb_batch *b, const struct lb_type *type)
+static const uint8_t *address(lua_State *L, const struct lb_view *v)
 {
-	size_t size = sizeof(struct view) + type->nmembers * sizeof(void *);
-	struct view *v = lua_newuserdatauv(L, size, UVALUES);
+	if (!shows(v))
+		luaL_error(L, "the view is stale: its loop moved on or ended "
+			      "(bpf.copy(view) keeps what it shows)");
+	return v->root->entry + v->offset;
+}
+
+/* Around what allocates Lua memory while the entry is read, as lb_batch_hold. */
+static void hold(const struct lb_view *v)
+{
+	if (v->root->lender)
+		v->root->lender->busy++;
+}
+
+static void release(const struct lb_view *v)
+{
+	if (v->root->lender)
+		v->root->lender->busy--;
+}
+
+static struct lb_view *new_view(lua_State *L, const struct lb_type *type)
+{
+	size_t size = sizeof(struct lb_view) + type->nmembers * sizeof(void *);
+	struct lb_view *v = lua_newuserdatauv(L, size, UVALUES);
 
 	memset(v, 0, size);
 	v->magic = &view_magic;
-	v->batch = b;
 	v->root = v;
 	v->type = type;
 	v->size = type->size;
@@ -78,7 +97,7 @@ static struct view *new_view(lua_State *L, const struct lb_batch *b, const struc
 }
 
 /* Gives the view at the top the table of its fields, name -> number, from 1, which keeps names. */
-static void set_names(lua_State *L, struct view *v)
+static void set_names(lua_State *L, struct lb_view *v)
 {
 	const struct lb_type *t = v->type;
 
@@ -96,19 +115,18 @@ static void set_names(lua_State *L, struct view *v)
  * Pushes a view within the one at index 1. The key at index 2 names it: the
  * same one comes back for the same key.
  */
-static void push_inner(lua_State *L, const struct view *outer, const struct lb_type *type,
+static void push_inner(lua_State *L, const struct lb_view *outer, const struct lb_type *type,
 		       uint32_t offset)
 {
-	struct view *v;
+	struct lb_view *v;
 
 	lua_getiuservalue(L, 1, INNER);
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, -2) == LUA_TUSERDATA)
 		return;
 	lua_pop(L, 1);
-	v = new_view(L, outer->batch, type);
+	v = new_view(L, type);
 	v->root = outer->root;
-	v->is_value = outer->is_value;
 	v->offset = outer->offset + offset;
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, OWNER);
@@ -120,7 +138,7 @@ static void push_inner(lua_State *L, const struct view *outer, const struct lb_t
 
 /* ---- reading ---------------------------------------------------------- */
 
-static void push_member(lua_State *L, const struct view *v, const struct lb_member *m)
+static void push_member(lua_State *L, const struct lb_view *v, const struct lb_member *m)
 {
 	const uint8_t *base = address(L, v);
 
@@ -128,12 +146,15 @@ static void push_member(lua_State *L, const struct view *v, const struct lb_memb
 		push_inner(L, v, m->type, m->offset);
 		return;
 	}
-	lb_batch_hold(v->batch);
-	lb_push_member(L, m, base);
-	lb_batch_release(v->batch);
+	hold(v);
+	if (lb_is_rest(m->type) && v == v->root)
+		lb_push_rest(L, m->type, base + m->offset, v->room - m->offset);
+	else
+		lb_push_member(L, m, base);
+	release(v);
 }
 
-static void push_cpu(lua_State *L, const struct view *v, uint32_t cpu)
+static void push_cpu(lua_State *L, const struct lb_view *v, uint32_t cpu)
 {
 	uint32_t offset = cpu * lb_cpu_stride(v->type->size);
 	const uint8_t *base = address(L, v);
@@ -142,12 +163,12 @@ static void push_cpu(lua_State *L, const struct view *v, uint32_t cpu)
 		push_inner(L, v, v->type, offset);
 		return;
 	}
-	lb_batch_hold(v->batch);
+	hold(v);
 	lb_push_type(L, v->type, base + offset);
-	lb_batch_release(v->batch);
+	release(v);
 }
 
-static int index_cpu(lua_State *L, const struct view *v)
+static int index_cpu(lua_State *L, const struct lb_view *v)
 {
 	int exact = 0;
 	lua_Integer i = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &exact) : 0;
@@ -162,7 +183,7 @@ static int index_cpu(lua_State *L, const struct view *v)
 }
 
 /* The field that the name at index 2 is of: long names are several strings for equal texts. */
-static const struct lb_member *find_member(lua_State *L, const struct view *v)
+static const struct lb_member *find_member(lua_State *L, const struct lb_view *v)
 {
 	lua_Integer i;
 
@@ -170,7 +191,7 @@ static const struct lb_member *find_member(lua_State *L, const struct view *v)
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, -2) != LUA_TNUMBER)
 		luaL_error(L, "no field '%s' in %s", luaL_tolstring(L, 2, NULL),
-			   v->is_value ? "value" : "key");
+			   v->root->what);
 	i = lua_tointeger(L, -1);
 	lua_settop(L, 2);
 	return &v->type->members[i - 1];
@@ -178,7 +199,7 @@ static const struct lb_member *find_member(lua_State *L, const struct view *v)
 
 static int view_index(lua_State *L)
 {
-	struct view *v = self(L);
+	struct lb_view *v = self(L);
 	const void *name = lua_topointer(L, 2);
 	uint32_t i = 0;
 
@@ -205,7 +226,7 @@ static int view_newindex(lua_State *L)
 
 static int view_len(lua_State *L)
 {
-	const struct view *v = self(L);
+	const struct lb_view *v = self(L);
 
 	if (!v->ncpu)
 		return luaL_error(L, "a struct has no length");
@@ -214,7 +235,7 @@ static int view_len(lua_State *L)
 }
 
 /* The number of the field or CPU after the control value at index 2. */
-static uint32_t after(lua_State *L, const struct view *v)
+static uint32_t after(lua_State *L, const struct lb_view *v)
 {
 	uint32_t i;
 
@@ -235,7 +256,7 @@ static uint32_t after(lua_State *L, const struct view *v)
 
 static int view_next(lua_State *L)
 {
-	const struct view *v = self(L);
+	const struct lb_view *v = self(L);
 	uint32_t i;
 
 	lua_settop(L, 2);
@@ -266,16 +287,16 @@ static int view_pairs(lua_State *L)
 }
 
 /* Pushes what the view at index 1 shows as a Lua value of its own. */
-static void push_copy(lua_State *L, const struct view *v)
+static void push_copy(lua_State *L, const struct lb_view *v)
 {
 	const uint8_t *p = address(L, v);
 
-	lb_batch_hold(v->batch);
+	hold(v);
 	if (v->root == v)
-		lb_push(L, v->is_value ? &v->batch->map->value : &v->batch->map->key, p, false);
+		lb_push(L, v->shape, p, false);
 	else
 		lb_push_type(L, v->type, p);
-	lb_batch_release(v->batch);
+	release(v);
 }
 
 /***
@@ -292,7 +313,7 @@ static int view_copy(lua_State *L)
 }
 
 /* Adds field or CPU i of the view at index 1 to the text at index 3; 2 is for its name. */
-static void add_text(lua_State *L, const struct view *v, uint32_t i)
+static void add_text(lua_State *L, const struct lb_view *v, uint32_t i)
 {
 	const char *name = v->ncpu ? "" : v->type->members[i].name;
 
@@ -314,11 +335,11 @@ static void add_text(lua_State *L, const struct view *v, uint32_t i)
 /* "{ packets = 3, bytes = 240 }" */
 static int view_tostring(lua_State *L)
 {
-	const struct view *v = self(L);
+	const struct lb_view *v = self(L);
 	uint32_t n = v->ncpu ? v->ncpu : v->type->nmembers;
 
 	lua_settop(L, 1);
-	if (!v->root->active || !lb_batch_valid(v->batch)) {
+	if (!shows(v)) {
 		lua_pushliteral(L, "luabpf.view (stale)");
 		return 1;
 	}
@@ -333,7 +354,7 @@ static int view_tostring(lua_State *L)
 
 const void *lb_view_bytes(lua_State *L, int idx, size_t *size)
 {
-	const struct view *v = luaL_testudata(L, idx, LB_VIEW);
+	const struct lb_view *v = luaL_testudata(L, idx, LB_VIEW);
 
 	if (!v)
 		return NULL;
@@ -343,53 +364,72 @@ const void *lb_view_bytes(lua_State *L, int idx, size_t *size)
 
 /* ---- the loop --------------------------------------------------------- */
 
+struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb_shape *shape,
+			    struct lb_lender *lender, const char *what)
+{
+	struct lb_view *v;
+
+	owner = lua_absindex(L, owner);
+	layout = lua_absindex(L, layout);
+	v = new_view(L, shape->type);
+	v->shape = shape;
+	v->what = what;
+	v->lender = lender;
+	v->step = lender ? lender->clock : 0;
+	v->ncpu = shape->ncpu;
+	v->size = shape->stride;
+	lua_pushvalue(L, owner);
+	lua_setiuservalue(L, -2, OWNER);
+	lua_pushvalue(L, layout);
+	lua_setiuservalue(L, -2, LAYOUT);
+	set_names(L, v);
+	return v;
+}
+
+void lb_view_move(struct lb_view *v, const uint8_t *entry, uint32_t room)
+{
+	v->entry = entry;
+	v->room = room;
+}
+
 /* Pushes a root view of the batch at index arg, or nil where there are no fields. */
 static void push_root(lua_State *L, int arg, bool is_value)
 {
 	const struct lb_batch *b = lua_touserdata(L, arg);
 	const struct lb_shape *shape = is_value ? &b->map->value : &b->map->key;
 	const struct lb_layout *layout;
-	struct view *v;
 
 	lua_getiuservalue(L, arg, LB_BATCH_MAP);
 	lua_getiuservalue(L, -1, is_value ? LB_MAP_VALUE_LAYOUT : LB_MAP_KEY_LAYOUT);
 	lua_remove(L, -2);
 	layout = lb_layout_test(L, -1);
 	if (!layout || layout->root != shape->type || b->raw ||
-	    (!shape->ncpu && !is_struct(layout->root))) {
-		lua_pop(L, 1);
+	    (!shape->ncpu && !is_struct(layout->root)))
 		lua_pushnil(L);
-		return;
-	}
-	v = new_view(L, b, layout->root);
-	v->is_value = is_value;
-	v->ncpu = shape->ncpu;
-	v->size = shape->stride;
-	lua_pushvalue(L, arg);
-	lua_setiuservalue(L, -2, OWNER);
-	set_names(L, v);
-	lua_insert(L, -2);
-	lua_setiuservalue(L, -2, LAYOUT);
+	else
+		lb_view_new(L, arg, -1, shape, b->lender, is_value ? "value" : "key")->step = b->step;
+	lua_remove(L, -2);
 }
 
 /* Where a loop is; the views are NULL where plain values take their place. */
 struct place {
 	uint32_t i;	/* of the entry that comes next */
-	struct view *key, *value;
+	struct lb_view *key, *value;
 };
 
 /* Upvalues of the loop. */
 enum { BATCH = 1, KEY, VALUE, PLACE, NUPVALUES = PLACE };
 
-static void move(struct view *v, uint32_t i, bool active)
+/* Shows entry i of the batch, or nothing. */
+static void move(struct lb_view *v, const struct lb_batch *b, uint32_t i)
 {
-	if (v) {
-		v->index = i;
-		v->active = active;
-	}
+	const uint8_t *all = v == NULL || v->shape == &b->map->key ? b->keys : b->values;
+
+	if (v)
+		lb_view_move(v, i < b->n ? all + (size_t)i * v->shape->stride : NULL, v->size);
 }
 
-static void push_key(lua_State *L, const struct lb_batch *b, const struct view *v, uint32_t i)
+static void push_key(lua_State *L, const struct lb_batch *b, const struct lb_view *v, uint32_t i)
 {
 	if (v)
 		lua_pushvalue(L, lua_upvalueindex(KEY));
@@ -399,7 +439,7 @@ static void push_key(lua_State *L, const struct lb_batch *b, const struct view *
 		lua_pushinteger(L, (lua_Integer)i + 1);
 }
 
-static void push_value(lua_State *L, const struct lb_batch *b, const struct view *v, uint32_t i)
+static void push_value(lua_State *L, const struct lb_batch *b, const struct lb_view *v, uint32_t i)
 {
 	if (v)
 		lua_pushvalue(L, lua_upvalueindex(VALUE));
@@ -417,8 +457,8 @@ static int views_step(lua_State *L)
 		return luaL_error(L, "the batch is stale: its iterator moved on or was closed");
 	while (i < b->n && !lb_batch_has(b, i))
 		i++;
-	move(at->key, i, i < b->n);
-	move(at->value, i, i < b->n);
+	move(at->key, b, i);
+	move(at->value, b, i);
 	if (i >= b->n)
 		return 0;
 	at->i = i + 1;

@@ -229,6 +229,18 @@ void lb_push_member(lua_State *L, const struct lb_member *m, const void *base)
 		lb_push_type(L, m->type, p);
 }
 
+void lb_push_rest(lua_State *L, const struct lb_type *type, const void *p, uint32_t size)
+{
+	struct lb_type rest = *type;
+
+	rest.size = size;
+	if (rest.kind == LB_ARRAY) {
+		rest.n = rest.elem->size ? size / rest.elem->size : 0;
+		rest.size = rest.n * rest.elem->size;
+	}
+	lb_push_type(L, &rest, p);
+}
+
 static void push_one(lua_State *L, const struct lb_shape *shape, const void *p, bool raw)
 {
 	if (raw || !shape->type || shape->type->kind == LB_BYTES)

@@ -30,6 +30,11 @@ void lb_push(lua_State *L, const struct lb_shape *shape, const void *p, bool raw
 /* The same for one type, without per-CPU list; for a member, with its bit offset and width. */
 void lb_push_type(lua_State *L, const struct lb_type *type, const void *p);
 void lb_push_member(lua_State *L, const struct lb_member *m, const void *base);
+/*
+ * What has no size of its own, text, bytes or an array without a length at the
+ * end of a record: size bytes at p.
+ */
+void lb_push_rest(lua_State *L, const struct lb_type *type, const void *p, uint32_t size);
 
 /*
  * Encodes the Lua value at index idx into the shape->stride bytes at out,

@@ -101,6 +101,12 @@ static inline uint32_t lb_cpu_stride(uint32_t size)
 	return (size + 7u) & ~7u;
 }
 
+/* Whether it is what follows the fields of a record: char name[] in C. */
+static inline bool lb_is_rest(const struct lb_type *t)
+{
+	return t->size == 0 && (t->kind == LB_TEXT || t->kind == LB_BYTES || t->kind == LB_ARRAY);
+}
+
 struct lb_layout *lb_layout_new(void);			/* NULL: out of memory */
 void lb_layout_free(struct lb_layout *layout);
 /* Zeroed memory that lives as long as the layout; NULL: out of memory. */
