@@ -9,6 +9,7 @@ local evaluator = require "spec.support.evaluator"
 local expr = require "luabpf.expr.parse"
 local helper = require "spec.support.helper"
 local layout = require "luabpf.layout.layout"
+local parameters = require "luabpf.expr.params"
 local word = require "luabpf.expr.word"
 
 local function page()
@@ -34,7 +35,7 @@ local function run(text, env, entry)
   local params = {}
   for _, param in ipairs(fragment.params) do params[param.name] = entry.params[param.name] end
   local r0 = bpf_machine.run(fragment.code, { key = entry.key, value = entry.value,
-    params = compile.pack_params(fragment.params, params, entry.now, entry.boottime) })
+    params = parameters.pack(fragment.params, params, entry.now, entry.boottime) })
   if fragment.kind == "condition" then r0 = r0 == 1 end
   return written(r0, fragment.kind), ast
 end

@@ -10,6 +10,7 @@ local evaluator = require "spec.support.evaluator"
 local expr = require "luabpf.expr.parse"
 local generator = require "spec.support.generator"
 local layouts = require "spec.support.layouts"
+local parameters = require "luabpf.expr.params"
 local word = require "luabpf.expr.word"
 
 -- LUABPF_SEED=n runs the random expressions of that seed only, LUABPF_GOLDEN=1 writes the golden
@@ -41,7 +42,7 @@ local function run(compiled, env, entry)
   return bpf_machine.run(compiled.code, {
     key = entry.key, value = not env.ncpu and entry.value or nil,
     slots = env.ncpu and reduce(compiled.percpu, entry.value),
-    params = compile.pack_params(compiled.params, entry.params, entry.now, entry.boottime),
+    params = parameters.pack(compiled.params, entry.params, entry.now, entry.boottime),
   })
 end
 
@@ -268,7 +269,7 @@ end)
 
 describe("parameters", function()
   local function pack(text, values, env)
-    return compile.pack_params(fragment(text, env or layouts.env).params, values, 11, 22)
+    return parameters.pack(fragment(text, env or layouts.env).params, values, 11, 22)
   end
 
   local function refused(wanted, text, values)

@@ -1,16 +1,19 @@
 -- SPDX-License-Identifier: MIT
 --
 -- What an expression means, computed from its tree in the plainest way, for
--- comparison with compiled fragments. It shares nothing with the compiler: it
--- reads fields by string.unpack or bit by bit, divides by hand, and writes
--- addresses as text to compare them.
+-- comparison with compiled fragments. It shares nothing with the compiler but the
+-- rows of functions, which say what they mean: it reads fields by string.unpack or
+-- bit by bit, divides by hand, and writes addresses as text to compare them.
+
+local functions = require "luabpf.expr.functions"
 
 local evaluator = {}
 
 local eval = {}
 
 local function value_of(node, entry)
-  return eval[node.op](node, entry)
+  local rule = eval[node.op] or functions[node.op].run
+  return rule(node, entry, value_of)
 end
 
 -- ---- numbers -----------------------------------------------------------------
@@ -89,10 +92,6 @@ eval["or"] = function(node, entry)
     if value_of(arg, entry) then return true end
   end
   return false
-end
-
-eval["if"] = function(node, entry)
-  return value_of(node.args[value_of(node.args[1], entry) and 2 or 3], entry)
 end
 
 -- ---- fields ------------------------------------------------------------------

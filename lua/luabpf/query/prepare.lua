@@ -10,6 +10,7 @@ local compile = require "luabpf.expr.compile"
 local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
 local expr = require "luabpf.expr.parse"
+local parameters = require "luabpf.expr.params"
 
 local prepare = {}
 
@@ -373,7 +374,7 @@ end
 function prepare.params(query, values, now, boottime)
   local params = query.shared.params
   if #params == 0 and not (values and next(values)) then return "" end
-  return compile.pack_params(params, values, now or core.now(), boottime or core.boottime())
+  return parameters.pack(params, values, now or core.now(), boottime or core.boottime())
 end
 
 return prepare

@@ -1,0 +1,133 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Parameters: the slots that a fragment reads them from, and the values that a run
+-- puts there. A parameter is { name, kind, desc, within, slot, slots }; the clocks are
+-- parameters too.
+
+local literal = require "luabpf.expr.literal"
+local load = require "luabpf.expr.load"
+
+local params = {}
+
+-- ---- slots -------------------------------------------------------------------
+
+--- How many slots they take.
+function params.slots(list)
+  local last = list[#list]
+  return last and last.slot + last.slots or 0
+end
+
+-- Slots of a parameter beside text or an address: a prefix length, then of each part the bytes
+-- and, where only some of them count, the mask.
+local function pattern_slots(param)
+  local masked = params.masked(param)
+  local parts = #load.parts(param.desc.size)
+  return (params.has_length(param) and 1 or 0) + parts * (masked and 2 or 1)
+end
+
+--- Whether a parameter's pattern has a mask beside the bytes.
+function params.masked(param)
+  return param.kind == "text" or (param.within and param.kind ~= "mac" and param.kind ~= "bytes")
+    or false
+end
+
+--- Whether it has a prefix length.
+function params.has_length(param)
+  return param.within and param.kind:find("^prefix") ~= nil or false
+end
+
+--- The parameter of that name and what it is (param of a node); made when there is none.
+function params.entry(context, name, param)
+  for _, known in ipairs(context.params) do
+    if known.name == name and known.kind == param.kind and known.desc == param.desc
+      and known.within == param.within then
+      return known
+    end
+  end
+  local made = { name = name, kind = param.kind, desc = param.desc, within = param.within }
+  made.slot = params.slots(context.params)
+  made.slots = literal.has_pattern(param) and pattern_slots(param) or 1
+  context.params[#context.params + 1] = made
+  return made
+end
+
+-- ---- values ------------------------------------------------------------------
+
+local function bad_param(param, reason)
+  error(("params.%s: %s"):format(param.name, reason), 0)
+end
+
+local function pack_pattern(param, value)
+  if type(value) ~= "string" then
+    bad_param(param, ("text expected, got %s"):format(type(value)))
+  end
+  local pattern, reason = literal.pattern(param.desc, value, param.within)
+  if not pattern then bad_param(param, reason) end
+  local packed = { params.has_length(param) and string.pack("<I8", pattern.length) or nil }
+  for _, part in ipairs(load.parts(param.desc.size)) do
+    for _, bytes in ipairs { pattern.bytes, params.masked(param) and pattern.mask or nil } do
+      local chunk = bytes:sub(part[1] + 1, part[1] + part[2])
+      packed[#packed + 1] = chunk .. ("\0"):rep(8 - part[2])
+    end
+  end
+  return table.concat(packed)
+end
+
+local function pack_integer(param, value)
+  local n, reason
+  if param.kind == "enum" and type(value) == "string" then
+    n, reason = literal.enumerator(param.desc, value)
+  else
+    n, reason = literal.quantity(value)
+  end
+  if not n then bad_param(param, reason) end
+  return string.pack("<i8", n)
+end
+
+local function pack_bool(param, value)
+  if type(value) ~= "boolean" then
+    bad_param(param, ("true or false expected, got %s"):format(type(value)))
+  end
+  return string.pack("<i8", value and 1 or 0)
+end
+
+local function pack_param(param, value)
+  if value == nil then bad_param(param, "missing") end
+  if param.kind == "bool" then return pack_bool(param, value) end
+  return (literal.has_pattern(param) and pack_pattern or pack_integer)(param, value)
+end
+
+local function check_names(list, values)
+  local known, names = {}, {}
+  for _, param in ipairs(list) do
+    if param.kind ~= "clock" then
+      known[param.name], names[#names + 1] = true, param.name
+    end
+  end
+  for name in pairs(values) do
+    if not known[name] then
+      name = tostring(name)
+      error(("params.%s: no such parameter%s"):format(name, literal.suggest(name, names)), 0)
+    end
+  end
+end
+
+--- The slots of the parameters, for one run.
+-- @tparam table list of a fragment, or shared by several
+-- @tparam[opt] table values name = integer, text such as "30s", an address, a name, a boolean, as
+--   the place it is used at wants; raises "params.NAME: ..." when one is missing, unknown or unfit
+-- @tparam integer now
+-- @tparam integer boottime ns, what `now` and `boottime` are
+-- @treturn string u64 slots
+function params.pack(list, values, now, boottime)
+  local packed, clock = {}, { now = now, boottime = boottime }
+  values = values or {}
+  check_names(list, values)
+  for i, param in ipairs(list) do
+    packed[i] = param.kind == "clock" and string.pack("<i8", clock[param.name])
+      or pack_param(param, values[param.name])
+  end
+  return table.concat(packed)
+end
+
+return params
