@@ -131,7 +131,7 @@ static void refused_accesses(void)
 	refuses("part of a parameter", FRAGMENT(LOAD(W, 0, 8, 4)), "no such parameter", 0);
 	refuses("a per-CPU slot", FRAGMENT(LOAD(DW, 0, 9, 0)), "no such per-CPU slot", 0);
 	refuses("an unwritten slot", FRAGMENT(LOAD(DW, 0, 10, -8)), "load of an unwritten slot", 0);
-	refuses("a slot below the frame", FRAGMENT(STORE_K(-136, 0)), "store outside the frame", 0);
+	refuses("a slot below the frame", FRAGMENT(STORE_K(-LB_FRAME_SIZE - 8, 0)), "store outside the frame", 0);
 	refuses("half a slot", FRAGMENT(INSN(BPF_ST | BPF_MEM | BPF_W, 10, 0, -8, 0)),
 		"store outside the frame", 0);
 	refuses("a store to the value", FRAGMENT(INSN(BPF_ST | BPF_MEM | BPF_DW, 7, 0, 0, 0)),
@@ -273,6 +273,23 @@ static void blocks(void)
 	ok(matched == n && columns == n, "the matches are counted");
 }
 
+/* The third answer is none of the matches. */
+static void answers(void)
+{
+	struct lb_env env = { .key_size = 1, .value_size = 1 };
+	struct lb_fragment where = FRAGMENT(LOAD(B, 0, 6, 0)), column = FRAGMENT(LOAD(B, 0, 7, 0));
+	uint8_t keys[] = { LB_NO, LB_YES, LB_ASK, LB_YES }, values[] = { 10, 11, 12, 13 }, match[4];
+	struct lb_block b = { keys, values, 4 };
+	struct lb_interp w, c;
+	uint64_t out[4];
+
+	ok(!lb_interp_init(&w, &where, &env, NULL) && !lb_interp_init(&c, &column, &env, NULL) &&
+	   lb_interp_match(&w, &b, NULL, match) == 2 && memcmp(match, keys, 4) == 0,
+	   "a condition has three answers");
+	ok(lb_interp_column(&c, &b, NULL, match, out, 1) == 2 && out[0] == 11 && out[1] == 13,
+	   "columns are of what it says yes to");
+}
+
 /* What the generator makes keeps the contract: otherwise the tests that use it show nothing. */
 static void generator(void)
 {
@@ -303,6 +320,7 @@ int main(void)
 	refused_arithmetic();
 	reductions();
 	blocks();
+	answers();
 	generator();
 	return tap_end();
 }

@@ -8,6 +8,7 @@
 #include "capability.h"
 #include "lib/code/interp.h"
 #include "lib/keys/keyed.h"
+#include "lib/keys/live.h"
 #include "maps.h"
 
 #include <bpf/btf.h>
@@ -278,6 +279,9 @@ struct decision {
 	uint64_t params[2];
 };
 
+/* The key's first byte modulo 3: one of three answers, of which one deletes. */
+static const struct bpf_insn three[] = { LOAD(B, 0, 6, 0), ALU_K(MOD, 0, 3) };
+
 static void random_decision(struct decision *d, const struct filled *f)
 {
 	memset(d, 0, sizeof(*d));
@@ -293,6 +297,8 @@ static void random_decision(struct decision *d, const struct filled *f)
 		d->spec.env.nreductions = 1;
 	}
 	d->spec.where = gen_fragment(&d->gen, &d->spec.env, below(60), true);
+	if (below(3) == 0)
+		d->spec.where = (struct lb_fragment){ three, 2 };
 	d->params[0] = rnd();
 	d->params[1] = below(5);
 }
@@ -307,7 +313,7 @@ static enum lb_status decided(const struct decision *d, const struct filled *f,
 	if (i >= f->n || gone[i])
 		return LB_ST_MISSING;
 	lb_interp_init(&ip, &d->spec.where, &d->spec.env, NULL);
-	if (!lb_interp_entry(&ip, key_of(f, i), value_of(f, i), d->params))
+	if (lb_interp_entry(&ip, key_of(f, i), value_of(f, i), d->params) != LB_YES)
 		return LB_ST_CHANGED;
 	gone[i] = true;
 	return LB_ST_DELETED;
@@ -364,6 +370,34 @@ static bool decides(const struct kind *kind, uint32_t vs)
 	forget(&r);
 	drop(&f);
 	return good;
+}
+
+/* Judged as they are read, without a program. */
+static void live(void)
+{
+	struct lb_env env = { .key_size = 5, .value_size = 8 };
+	struct lb_fragment where = { three, 2 };
+	struct lb_live_tally t = { 0 };
+	uint8_t keys[5 * 300], values[8 * 300];
+	uint32_t left = 0, wrong = 0;
+	struct lb_interp ip;
+	struct filled f;
+
+	make(&f, BPF_MAP_TYPE_HASH, 5, 8, 300, 300, 0);
+	struct lb_block all = { key_of(&f, 0), value_of(&f, 0), 300 };
+
+	lb_interp_init(&ip, &where, &env, NULL);
+	int err = lb_live_delete(&f.m, &ip, NULL, &all, keys, values, &t);
+
+	for (uint32_t i = 0; i < 300; i++) {
+		bool stays = key_of(&f, i)[0] % 3 != LB_YES;
+
+		left += stays;
+		wrong += bpf_map_lookup_elem(f.m.fd, key_of(&f, i), values) != (stays ? 0 : -ENOENT);
+	}
+	ok(!err && wrong == 0 && t.kept == left && t.deleted == 300 - left,
+	   "judged as they are read: what is answered with yes is deleted, nothing else");
+	drop(&f);
 }
 
 static void decisions(const struct kind *kind)
@@ -633,6 +667,7 @@ int main(void)
 	for (size_t i = 0; i < NKINDS; i++)
 		if (!kinds[i].array)
 			decisions(&kinds[i]);
+	live();
 	large();
 	room();
 	full();

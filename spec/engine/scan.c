@@ -364,6 +364,75 @@ static void handed_over(void)
 	drop(&f);
 }
 
+/* The key's first byte modulo 3 is the answer. */
+#define THREE FRAGMENT(LOAD(B, 0, 6, 0), ALU_K(MOD, 0, 3))
+
+/* Whether the entries left to others are those, whole, each once. */
+static bool asked_right(const struct filled *f, const struct lb_scan_result *r)
+{
+	bool seen[1000] = { false };
+
+	for (uint32_t k = 0; k < r->asked.n; k++) {
+		uint32_t i = index_of(f, r->asked.keys + (size_t)k * f->ks);
+
+		if (i >= f->n || seen[i] || key_of(f, i)[0] % 3 != LB_ASK ||
+		    memcmp(r->asked.values + (size_t)k * f->vs, value_of(f, i), f->vs) != 0)
+			return false;
+		seen[i] = true;
+	}
+	return true;
+}
+
+/* What where leaves to others is handed over beside the rows, and not acted on. */
+static void asked(enum bpf_map_type type, const char *what)
+{
+	bool array = type == BPF_MAP_TYPE_ARRAY;
+	uint32_t count[3] = { 0 }, wrong = 0;
+	struct filled f;
+	struct lb_region *region = NULL;
+	struct lb_scan s;
+	struct lb_scan_result r;
+
+	make(&f, type, array ? 4 : 7, 13, 1000, 1000, 0);
+	for (uint32_t i = 0; i < 1000; i++)
+		count[key_of(&f, i)[0] % 3]++;
+	struct lb_scan_spec spec = { .env = env_of(&f), .where = THREE, .asked = 1000 };
+	int err = lb_scan_open(&s, &f.m, &spec, &elog);
+
+	err = err ? err : lb_region_get(&pool, lb_scan_room(&s, 0), &region);
+	err = err ? err : RUN(region, .params = NULL);
+	if (err)
+		explain(&s, err);
+	ok(!err && lb_scan_complete(&r) && r.visited == 1000 && r.matched == count[LB_YES] &&
+	   r.asked.n == count[LB_ASK] && asked_right(&f, &r), "%s: a count leaves entries to others",
+	   what);
+	lb_region_put(&pool, region);
+	lb_scan_close(&s);
+
+	spec.keys = spec.values = true;
+	spec.remove = !array;
+	err = lb_scan_open(&s, &f.m, &spec, &elog);
+	err = err ? err : lb_region_get(&pool, lb_scan_room(&s, 1000), &region);
+	err = err ? err : RUN(region, .params = NULL);
+	for (uint32_t k = 0; k < r.stored; k++)
+		wrong += r.rows.keys[(size_t)k * f.ks] % 3 != LB_YES;
+	ok(!err && r.stored == count[LB_YES] && wrong == 0 && r.asked.n == count[LB_ASK] &&
+	   asked_right(&f, &r) && count_present(&f) == (array ? 1000 : 1000 - count[LB_YES]),
+	   "%s: so does one with rows, or that deletes: they stay", what);
+	lb_region_put(&pool, region);
+	lb_scan_close(&s);
+
+	spec.asked = 10;
+	err = lb_scan_open(&s, &f.m, &spec, &elog);
+	err = err ? err : lb_region_get(&pool, lb_scan_room(&s, 1000), &region);
+	err = err ? err : RUN(region, .params = NULL);
+	ok(!err && r.stop == LB_STOP_ASKED && r.asked.n == 10 && !lb_scan_complete(&r),
+	   "%s: it stops where there is no room for them", what);
+	lb_region_put(&pool, region);
+	lb_scan_close(&s);
+	drop(&f);
+}
+
 static void too_small(void)
 {
 	struct filled f;
@@ -692,6 +761,9 @@ int main(void)
 	deletes(0, "hash");
 	deletes(BPF_F_NO_PREALLOC, "not preallocated");
 	handed_over();
+	asked(BPF_MAP_TYPE_HASH, "hash");
+	asked(BPF_MAP_TYPE_ARRAY, "array");
+	asked(BPF_MAP_TYPE_PERCPU_HASH, "percpu_hash");
 	too_small();
 	regions();
 	special();

@@ -8,12 +8,15 @@
  *	q = core.query(map, { where =, columns = { code... }, nparams =,
  *		reductions = { { op =, cpu =, offset =, size =, bit =, bits =,
  *		signed =, big = }... }, sums = { { op =, code = }... },
- *		keys =, values =, remove =, zeros = { { offset =, size = }... } })
- *	n = q:match(batch, params)		how many match
- *	rows = q:rows(batch, params, rows)	the matches, in old rows if there are any
- *	some = q:pick(batch, params)		the matches as a batch
+ *		keys =, values =, remove =, asked = (room for what where leaves to Lua),
+ *		zeros = { { offset =, size = }... } })
+ *	n, asked = q:match(batch, params)	how many match; those left to Lua, a list or nil
+ *	rows = q:rows(batch, params, rows, also)	the matches, in old rows if there are any
+ *	some = q:pick(batch, params, also)	the matches as a batch
  *	result, rows = q:scan{ params =, rows =, limit =, ... }
  *	deleted, missing, kept, gone = q:delete_live(batch, params, copy)
+ *
+ * also: a list of indices in the batch that match whatever where says, as Lua judged them.
  */
 #include "lib/keys/keyed.h"
 #include "lib/keys/live.h"
@@ -28,6 +31,8 @@
 
 #define LB_QUERY "luabpf.query"
 #define MAX_ZEROS 64
+/* Entries that one scan may leave to Lua; more are cheaper judged by Lua from the start. */
+#define MAX_ASKED (1 << 20)
 
 /* User values: the map, a table that keeps code and arrays. */
 enum { MAP = 1, KEPT, UVALUES = KEPT };
@@ -37,7 +42,7 @@ struct query {
 	struct lb_scan_spec spec;	/* what it points to is kept by the user value */
 	struct lb_interp where;		/* where.f.n 0: everything matches */
 	struct lb_interp *columns;
-	uint8_t *match;			/* a byte per entry of the block at hand; malloc'd */
+	uint8_t *match;			/* enum lb_answer of each entry of the block at hand; malloc'd */
 	uint32_t room;
 	uint32_t matched;		/* counts fillings of match, to notice others */
 	struct lb_scan scan;
@@ -257,6 +262,7 @@ static int query_new(lua_State *L)
 	q->spec.keys = lb_opt_flag(L, 2, "keys");
 	q->spec.values = lb_opt_flag(L, 2, "values");
 	q->spec.remove = lb_opt_flag(L, 2, "remove");
+	q->spec.asked = lb_opt_upto(L, 2, "asked", MAX_ASKED);
 	prepare_all(L, q, 4);
 	q->map = m;
 	lua_settop(L, 3);
@@ -288,7 +294,13 @@ struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_s
 	spec->columns = q->columns;
 	spec->ncolumns = q->spec.ncolumns;
 	spec->params = check_params(L, q, params);
+	spec->asks = q->spec.asked > 0;
 	return q->map;
+}
+
+void lb_query_map(lua_State *L, int arg)
+{
+	lua_getiuservalue(L, arg, MAP);
 }
 
 /* The batch at 2 as a block of this query's map. */
@@ -322,18 +334,63 @@ static uint32_t match_block(lua_State *L, struct query *q, const struct lb_block
 	q->matched++;
 	if (q->spec.where.n)
 		return lb_interp_match(&q->where, block, params, q->match);
-	memset(q->match, 1, block->n);
+	memset(q->match, LB_YES, block->n);
 	return block->n;
 }
 
-/* q:match(batch, params): how many entries match. */
+/* Entries that match whatever where says: those of the list at idx. How many that adds. */
+static uint32_t match_also(lua_State *L, struct query *q, const struct lb_block *block, int idx)
+{
+	lua_Unsigned n = lua_isnoneornil(L, idx) ? 0 : lua_rawlen(L, idx);
+	uint32_t added = 0;
+
+	for (lua_Unsigned i = 1; i <= n; i++) {
+		lua_Unsigned at;
+
+		lua_rawgeti(L, idx, (lua_Integer)i);
+		at = (lua_Unsigned)lua_tointeger(L, -1) - 1;
+		lua_pop(L, 1);
+		if (at >= block->n || q->match[at] == LB_YES)
+			continue;
+		q->match[at] = LB_YES;
+		added++;
+	}
+	return added;
+}
+
+/* Pushes the list of the entries that are left to Lua; nil if there are none. */
+static void push_asked(lua_State *L, const struct query *q, uint32_t n)
+{
+	uint32_t at = q->matched;
+	lua_Integer found = 0;
+
+	lua_pushnil(L);
+	for (uint32_t i = 0; q->spec.asked && i < n && q->matched == at; i++) {
+		if (q->match[i] != LB_ASK)
+			continue;
+		if (!found) {
+			lua_pop(L, 1);
+			lua_newtable(L);
+			/* A finalizer may have run the query. */
+			if (q->matched != at)
+				break;
+		}
+		lua_pushinteger(L, (lua_Integer)i + 1);
+		lua_rawseti(L, -2, ++found);
+	}
+	if (q->matched != at)
+		luaL_error(L, "the query was run by a finalizer");
+}
+
+/* q:match(batch, params): how many entries match, and which are left to Lua, or nil. */
 static int query_match(lua_State *L)
 {
 	struct query *q = check_query(L);
 	struct lb_block block = check_block(L, q);
 
 	lua_pushinteger(L, match_block(L, q, &block, check_params(L, q, 3)));
-	return 1;
+	push_asked(L, q, block.n);
+	return 2;
 }
 
 static void copy_matches(const struct query *q, const struct lb_block *block, uint8_t *keys,
@@ -342,7 +399,7 @@ static void copy_matches(const struct query *q, const struct lb_block *block, ui
 	size_t ks = q->map->key.size, vs = q->map->value.stride, to = 0;
 
 	for (uint32_t i = 0; i < block->n; i++) {
-		if (!q->match[i])
+		if (q->match[i] != LB_YES)
 			continue;
 		if (keys)
 			memcpy(keys + to * ks, block->keys + i * ks, ks);
@@ -352,17 +409,17 @@ static void copy_matches(const struct query *q, const struct lb_block *block, ui
 	}
 }
 
-/* The rows at idx, or new ones there. */
+/* The rows at idx, or new ones there; one argument follows. */
 static struct lb_rows *open_rows(lua_State *L, const struct query *q, int idx)
 {
 	struct lb_rows *r;
 
-	lua_settop(L, idx);
+	lua_settop(L, idx + 1);
 	if (lua_isnil(L, idx)) {
 		lua_getiuservalue(L, 1, MAP);
 		lb_rows_new(L, -1);
 		lua_replace(L, idx);
-		lua_settop(L, idx);
+		lua_settop(L, idx + 1);
 	}
 	r = lb_check_rows(L, idx);
 	luaL_argcheck(L, r->map == q->map && !r->region, idx, "rows of another kind");
@@ -370,7 +427,7 @@ static struct lb_rows *open_rows(lua_State *L, const struct query *q, int idx)
 	return r;
 }
 
-/* q:rows(batch, params [, rows]): the matches, in the rows of an earlier call if given. */
+/* q:rows(batch, params [, rows [, also]]): the matches, in the rows of an earlier call if given. */
 static int query_rows(lua_State *L)
 {
 	struct query *q = check_query(L);
@@ -380,6 +437,8 @@ static int query_rows(lua_State *L)
 	struct lb_block block = check_block(L, q);
 	uint32_t n = match_block(L, check_query(L), &block, params);
 
+	n += match_also(L, q, &block, 5);
+	lua_settop(L, 4);
 	if (!lb_rows_reserve(r, n, s->keys, s->values, s->ncolumns))
 		return luaL_error(L, "not enough memory");
 	copy_matches(q, &block, s->keys ? r->memory + (r->keys - r->memory) : NULL,
@@ -391,7 +450,7 @@ static int query_rows(lua_State *L)
 	return 1;
 }
 
-/* q:pick(batch, params): the matches as a batch of its own. */
+/* q:pick(batch, params [, also]): the matches as a batch of its own. */
 static int query_pick(lua_State *L)
 {
 	struct query *q = check_query(L);
@@ -399,6 +458,7 @@ static int query_pick(lua_State *L)
 	uint32_t n = match_block(L, q, &block, check_params(L, q, 3)), at = q->matched;
 	uint8_t *keys, *values, *present;
 
+	n += match_also(L, q, &block, 4);
 	lua_getiuservalue(L, 1, MAP);
 	lb_batch_new(L, -1, n, false, &keys, &values, &present)->raw = lb_check_batch(L, 2)->raw;
 	block = check_block(L, q);
@@ -546,6 +606,7 @@ static int query_delete_live(lua_State *L)
 static const char *const stop_names[] = {
 	[LB_STOP_NONE] = "none", [LB_STOP_LIMIT] = "limit", [LB_STOP_DEADLINE] = "deadline",
 	[LB_STOP_VISITS] = "visits", [LB_STOP_FULL] = "full", [LB_STOP_ERROR] = "error",
+	[LB_STOP_ASKED] = "asked",
 };
 
 /* nil, why the kernel engine cannot be used, errno, whether it never can. */
@@ -577,13 +638,14 @@ static void push_result(lua_State *L, const struct query *q, const struct lb_sca
 {
 	char text[128];
 
-	lua_createtable(L, 0, 10);
+	lua_createtable(L, 0, 11);
 	lb_set_int(L, "visited", r->visited);
 	lb_set_int(L, "matched", r->matched);
 	lb_set_int(L, "deleted", r->deleted);
 	lb_set_int(L, "missing", r->missing);
 	lb_set_int(L, "cut", r->cut);
 	lb_set_int(L, "stored", r->stored);
+	lb_set_int(L, "asked", r->asked.n);
 	lua_pushstring(L, stop_names[r->stop]);
 	lua_setfield(L, -2, "stop");
 	if (r->stop == LB_STOP_ERROR) {
@@ -606,6 +668,7 @@ static void fill_rows(struct lb_rows *rows, const struct query *q, const struct 
 	rows->keys = q->spec.keys ? r->rows.keys : NULL;
 	rows->values = q->spec.values ? r->rows.values : NULL;
 	rows->columns = r->columns;
+	rows->asked = r->asked;
 }
 
 static struct lb_scan_args scan_args(lua_State *L, const uint64_t *params)

@@ -43,6 +43,7 @@ bool lb_rows_reserve(struct lb_rows *r, uint32_t n, bool keys, bool values, uint
 
 	r->lender.clock++;
 	r->n = 0;
+	r->asked.n = 0;
 	if (all > r->room) {
 		uint8_t *memory = malloc(all);
 
@@ -65,6 +66,7 @@ void lb_rows_release(struct lb_rows *r)
 
 	r->lender.clock++;
 	r->n = 0;
+	r->asked.n = 0;
 	if (r->lender.busy)
 		return;
 	free(r->memory);
@@ -105,6 +107,16 @@ static int rows_batch(lua_State *L)
 	luaL_argcheck(L, r->keys && r->values, 1, "rows without key and value");
 	lua_getiuservalue(L, 1, MAP);
 	lb_batch_borrow(L, 1, -1, &r->lender, r->keys, r->values, r->n);
+	return 1;
+}
+
+/* rows:asked(): the entries that where left to Lua, as a batch. */
+static int rows_asked(lua_State *L)
+{
+	struct lb_rows *r = lb_check_rows(L, 1);
+
+	lua_getiuservalue(L, 1, MAP);
+	lb_batch_borrow(L, 1, -1, &r->lender, r->asked.keys, r->asked.values, r->asked.n);
 	return 1;
 }
 
@@ -223,6 +235,7 @@ static int rows_each(lua_State *L)
 
 static const luaL_Reg methods[] = {
 	{ "batch", rows_batch },
+	{ "asked", rows_asked },
 	{ "each", rows_each },
 	{ "close", rows_close },
 	{ NULL, NULL },

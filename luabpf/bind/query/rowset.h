@@ -21,6 +21,7 @@ struct lb_rows {
 	uint32_t n, ncolumns;
 	const uint8_t *keys, *values;	/* NULL: rows have none */
 	const uint64_t *columns;	/* ncolumns apart */
+	struct lb_block asked;		/* whole entries that Lua has to judge, no rows */
 	/* What holds them: */
 	uint8_t *memory;		/* malloc'd, or NULL */
 	size_t room;			/* bytes of memory */
@@ -59,6 +60,8 @@ void lb_decoder_names(lua_State *L, int arg);
  * the map, which is open.
  */
 struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec);
+/* Pushes the map of the query at arg. */
+void lb_query_map(lua_State *L, int arg);
 /* The specification of the open aggregation at arg, which needs at most ncolumns columns, and
  * itself; raises otherwise. */
 const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, uint32_t ncolumns,

@@ -3,9 +3,11 @@
  * The class luabpf.crew: a query run by several threads over the batch cursor
  * (crew.h). Internal to lua/luabpf/query/run.lua and export.lua.
  *
- *	crew, threads = core.crew{ query =, params =, workers =, batch_size =, agg = or nil }
+ *	crew, threads = core.crew{ query =, params =, workers =, batch_size =, agg = or nil, most_asked = }
  *	crew:wait(ns)			true once all threads have ended
- *	visited, matched = crew:finish()	adds their sums to agg; raises an error object
+ *	visited, matched, asked = crew:finish()	adds their sums to agg; asked: a batch of what where
+ *					leaves to Lua, or nil. nil where that is more than most_asked
+ *					bytes; raises an error object
  *	crew:close()			cancels what runs
  *
  * With writer = a row writer or a snapshot writer in place of agg, the threads
@@ -134,6 +136,7 @@ static int crew_new(lua_State *L)
 	writer = check_writer(L, c->map, &spec);
 	spec.workers = get_count(L, "workers", LB_MAX_WORKERS);
 	spec.batch_size = get_count(L, "batch_size", UINT32_MAX);
+	spec.most_asked = (size_t)lb_opt_int(L, 1, "most_asked", 0);
 	if (spec.batch_size > LB_MAX_CALL)
 		spec.batch_size = LB_MAX_CALL;
 	err = lb_crew_start(&c->c, &spec);
@@ -168,6 +171,22 @@ static int failed(lua_State *L, const struct crew *c, const struct lb_crew_resul
 	return lb_throw(L);
 }
 
+/* What Lua has to judge, as a batch; nil for nothing. */
+static void push_asked(lua_State *L, struct crew *c, uint32_t n)
+{
+	uint8_t *keys, *values, *present;
+
+	if (!n) {
+		lua_pushnil(L);
+		return;
+	}
+	lua_getiuservalue(L, 1, QUERY);
+	lb_query_map(L, -1);
+	lb_batch_new(L, -1, n, false, &keys, &values, &present);
+	check_crew(L);
+	lb_crew_asked(&c->c, keys, values);
+}
+
 static int crew_finish(lua_State *L)
 {
 	struct crew *c = check_crew(L);
@@ -179,11 +198,14 @@ static int crew_finish(lua_State *L)
 	if (!lb_crew_wait(&c->c, 0))
 		return luaL_error(L, "threads are running");
 	err = lb_crew_end(&c->c, c->agg, &r);
+	if (r.often)
+		luaL_pushfail(L);
 	if (err)
-		return failed(L, c, &r, err);
+		return r.often ? 1 : failed(L, c, &r, err);
 	lua_pushinteger(L, (lua_Integer)r.visited);
 	lua_pushinteger(L, (lua_Integer)r.matched);
-	return 2;
+	push_asked(L, c, r.asked);
+	return 3;
 }
 
 /* The crew at 1, which hands over parcels of that form. */

@@ -30,7 +30,7 @@ struct reg {
 
 struct state {
 	struct reg r[NSCRATCH];
-	uint16_t written;	/* slots of the frame, bit 0 the lowest */
+	uint32_t written;	/* slots of the frame, bit 0 the lowest */
 	bool reached;
 };
 
@@ -133,10 +133,10 @@ static bool inside_slots(int64_t off, uint32_t size, uint32_t n)
 }
 
 /* The frame's slot that a whole, aligned access at off from r10 means; NSLOTS: none. */
-static unsigned int frame_slot(int64_t off, uint32_t size)
+static unsigned int frame_slot(const struct lb_env *env, int64_t off, uint32_t size)
 {
-	off += LB_FRAME_SIZE;
-	return inside_slots(off, size, NSLOTS) ? (unsigned int)(off / 8) : NSLOTS;
+	off += lb_frame_size(env);
+	return inside_slots(off, size, lb_frame_size(env) / 8) ? (unsigned int)(off / 8) : NSLOTS;
 }
 
 static const char *check_load(const struct check *c, struct state *s, const struct bpf_insn *insn)
@@ -159,7 +159,7 @@ static const char *check_load(const struct check *c, struct state *s, const stru
 	case SLOTS:
 		return inside_slots(off, size, c->env->nreductions) ? NULL : "no such per-CPU slot";
 	case FRAME:
-		slot = frame_slot(off, size);
+		slot = frame_slot(c->env, off, size);
 		return slot < NSLOTS && s->written >> slot & 1 ? NULL : "load of an unwritten slot";
 	default:
 		return "load from what is no pointer";
@@ -169,7 +169,7 @@ static const char *check_load(const struct check *c, struct state *s, const stru
 static const char *check_store(const struct check *c, struct state *s, const struct bpf_insn *insn)
 {
 	bool imm = BPF_CLASS(insn->code) == BPF_ST;
-	unsigned int slot = frame_slot(insn->off, access_size(insn));
+	unsigned int slot = frame_slot(c->env, insn->off, access_size(insn));
 
 	if (BPF_MODE(insn->code) != BPF_MEM || (imm ? insn->src_reg != 0 : insn->imm != 0))
 		return "bad store";
@@ -177,7 +177,7 @@ static const char *check_store(const struct check *c, struct state *s, const str
 		return "store outside the frame";
 	if (!imm && !is_number(c, s, insn->src_reg))
 		return "store of what is no number";
-	s->written |= (uint16_t)(1u << slot);
+	s->written |= 1u << slot;
 	return NULL;
 }
 

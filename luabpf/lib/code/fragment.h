@@ -10,9 +10,10 @@
  *	r7	the value (not in per-CPU maps, where there is no single one)
  *	r8	the parameters, u64 slots
  *	r9	the per-CPU slots, u64, one for each reduction
- *	r10	the frame: [r10-128, r10) are sixteen u64 slots of its own
+ *	r10	the frame: [r10-208, r10) are 26 u64 slots of its own; in per-CPU maps
+ *		[r10-128, r10), sixteen
  *
- * and leaves its result in r0, 0 or 1 if it is a condition. r0 to r5 are
+ * and leaves its result in r0, an enum lb_answer if it is a condition. r0 to r5 are
  * scratch, r6 to r10 are never written. It calls nothing, jumps forward only
  * and ends by running off its end. Loads end inside the key or the value and
  * may be unaligned; the slots are loaded and stored whole. Its instructions are
@@ -27,11 +28,19 @@
 
 /* Half of what a jump's 16-bit offset can span, so that a program has room around it. */
 #define LB_MAX_FRAGMENT 16384
-#define LB_FRAME_SIZE 128
-/* They lie on the 512-byte stack of a program, next to the frame. */
+/* Per-CPU slots lie on the 512-byte stack of a program next to the frame, which is smaller then. */
+#define LB_FRAME_SIZE 208
+#define LB_FRAME_PERCPU 128
 #define LB_MAX_REDUCTIONS 32
 /* They are addressed by a 16-bit offset from r8, with a scan's counters behind them. */
 #define LB_MAX_PARAMS 2048
+
+/* What a condition says of an entry. Of expressions only the first two. */
+enum lb_answer {
+	LB_NO,
+	LB_YES,
+	LB_ASK,				/* somebody else has to judge it: for a Lua function, Lua */
+};
 
 struct lb_fragment {
 	const struct bpf_insn *code;
@@ -67,6 +76,11 @@ struct lb_env {
 	const struct lb_reduction *reductions;
 	uint32_t nreductions;		/* 0 unless ncpu */
 };
+
+static inline uint32_t lb_frame_size(const struct lb_env *env)
+{
+	return env->ncpu ? LB_FRAME_PERCPU : LB_FRAME_SIZE;
+}
 
 /* Bytes from one entry's value to the next in a block. */
 uint32_t lb_env_stride(const struct lb_env *env);

@@ -238,9 +238,11 @@ uint32_t lb_interp_match(const struct lb_interp *ip, const struct lb_block *b,
 	uint32_t stride = lb_env_stride(&ip->env), n = 0;
 
 	for (uint32_t i = 0; i < b->n; i++) {
-		match[i] = lb_interp_entry(ip, b->keys + (size_t)i * ip->env.key_size,
-					   b->values + (size_t)i * stride, params) != 0;
-		n += match[i];
+		uint64_t r = lb_interp_entry(ip, b->keys + (size_t)i * ip->env.key_size,
+					     b->values + (size_t)i * stride, params);
+
+		match[i] = r == LB_ASK ? LB_ASK : r ? LB_YES : LB_NO;
+		n += match[i] == LB_YES;
 	}
 	return n;
 }
@@ -251,7 +253,7 @@ uint32_t lb_interp_column(const struct lb_interp *ip, const struct lb_block *b,
 	uint32_t stride = lb_env_stride(&ip->env), n = 0;
 
 	for (uint32_t i = 0; i < b->n; i++) {
-		if (match && !match[i])
+		if (match && match[i] != LB_YES)
 			continue;
 		out[n++ * step] = lb_interp_entry(ip, b->keys + (size_t)i * ip->env.key_size,
 						  b->values + (size_t)i * stride, params);

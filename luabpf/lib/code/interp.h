@@ -40,14 +40,14 @@ uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const u
 			 const uint64_t *params);
 
 /*
- * Runs a condition over a block: match[i] is 1 where it holds and 0 elsewhere.
- * Returns how many it holds for.
+ * Runs a condition over a block: match[i] is its answer, an enum lb_answer.
+ * Returns for how many that is yes.
  */
 uint32_t lb_interp_match(const struct lb_interp *ip, const struct lb_block *b,
 			 const uint64_t *params, uint8_t *match);
 
 /*
- * The results for the entries that match marks (NULL: all), one after the
+ * The results for the entries that match says yes to (NULL: all), one after the
  * other, step slots apart in out. Returns how many there are.
  */
 uint32_t lb_interp_column(const struct lb_interp *ip, const struct lb_block *b,

@@ -20,7 +20,7 @@ enum { BLOCK_KEY = 0, BLOCK_GONE = 8, BLOCK_SLOTS = 16 };
 
 static int block_offset(const struct lb_env *env)
 {
-	return LB_OWN(LB_OWN_SLOTS - 1) - BLOCK_SLOTS - 8 * (int)env->nreductions;
+	return LB_OWN(env, LB_OWN_SLOTS - 1) - BLOCK_SLOTS - 8 * (int)env->nreductions;
 }
 
 void lb_emit_slots(struct lb_code *c, const struct lb_env *env)
@@ -197,9 +197,10 @@ const char *lb_live_check(const struct lb_live *live)
 }
 
 /* dynptr_from_mem(value, size, 0, dynptr), dynptr_read(to, size, dynptr, 0, 0). */
-static void emit_dynptr(struct lb_code *c, uint32_t size, unsigned int slot)
+static void emit_dynptr(struct lb_code *c, const struct lb_live *live, unsigned int slot)
 {
-	int dynptr = LB_OWN(slot + 2);	/* 16 bytes */
+	uint32_t size = live->env->value_size;
+	int dynptr = LB_OWN(live->env, slot + 2);	/* 16 bytes */
 
 	lb_emit(c, LB_MOV(R(1), R(7)));
 	lb_emit(c, LB_MOV_K(R(2), size));
@@ -207,7 +208,7 @@ static void emit_dynptr(struct lb_code *c, uint32_t size, unsigned int slot)
 	lb_emit(c, LB_MOV(R(4), R(10)));
 	lb_emit(c, LB_ADD_K(R(4), dynptr));
 	lb_emit(c, LB_CALL(BPF_FUNC_dynptr_from_mem));
-	lb_emit(c, LB_LOAD(BPF_DW, R(1), R(10), LB_OWN(slot)));
+	lb_emit(c, LB_LOAD(BPF_DW, R(1), R(10), LB_OWN(live->env, slot)));
 	lb_emit(c, LB_MOV_K(R(2), size));
 	lb_emit(c, LB_MOV(R(3), R(10)));
 	lb_emit(c, LB_ADD_K(R(3), dynptr));
@@ -221,7 +222,7 @@ static void emit_straight(struct lb_code *c, const struct lb_live *live, unsigne
 {
 	uint32_t size = live->env->value_size, stride = lb_cpu_stride(size);
 
-	lb_emit(c, LB_LOAD(BPF_DW, R(2), R(10), LB_OWN(slot)));
+	lb_emit(c, LB_LOAD(BPF_DW, R(2), R(10), LB_OWN(live->env, slot)));
 	lb_emit_copy(c, &(struct lb_copy){ .dst = R(2), .dst_off = cpu * stride, .src = src,
 					   .scratch = R(1), .size = size,
 					   .pad = live->env->ncpu ? stride - size : 0,
@@ -232,7 +233,7 @@ void lb_emit_live_copy(struct lb_code *c, const struct lb_live *live, unsigned i
 		       struct lb_label *vanished)
 {
 	if (!live->env->ncpu && lb_live_by_dynptr(live) && !live->straight)
-		emit_dynptr(c, live->env->value_size, slot);
+		emit_dynptr(c, live, slot);
 	else if (!live->env->ncpu)
 		emit_straight(c, live, slot, R(7), 0);
 	for (uint32_t cpu = 0; cpu < live->env->ncpu; cpu++) {

@@ -6,7 +6,7 @@
  *
  * A callback that runs fragments keeps the key in r6, the value in r7, the
  * context (parameters from its start) in r8 and the per-CPU slots in r9. On its
- * stack lie, from r10 down: the fragments' frame (128 bytes), LB_OWN bytes of
+ * stack lie, from r10 down: the fragments' frame, LB_OWN bytes of
  * its own, and the block that the reductions use.
  */
 #ifndef LUABPF_SHAPE_H
@@ -15,7 +15,7 @@
 #include "lib/code/program.h"
 
 /* The callback's own stack: 32 bytes below the frame. */
-#define LB_OWN(slot) (-LB_FRAME_SIZE - 8 * (int)((slot) + 1))
+#define LB_OWN(env, slot) (-(int)lb_frame_size(env) - 8 * (int)((slot) + 1))
 #define LB_OWN_SLOTS 4
 
 /* CPUs whose values are read by straight code; more are read in a loop (bpf_loop, Linux 5.17). */

@@ -58,16 +58,16 @@ static void emit_begin(struct writer *w)
 	lb_jump(w->c, LB_JUMP_K(BPF_JGE, R(1), w->parts.capacity), &w->failed);
 	emit_address(w, R(6), w->parts.keys, env->key_size);
 	emit_address(w, R(4), w->parts.status, 1);
-	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(OWN_STATUS), R(4)));
+	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(&w->spec->env, OWN_STATUS), R(4)));
 	if (!lb_keyed_has_values(w->spec))
 		return;
 	emit_address(w, R(4), w->parts.values, lb_env_stride(env));
-	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(OWN_VALUE), R(4)));
+	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(&w->spec->env, OWN_VALUE), R(4)));
 }
 
 static void emit_status(struct writer *w, enum lb_status status)
 {
-	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(10), LB_OWN(OWN_STATUS)));
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(10), LB_OWN(&w->spec->env, OWN_STATUS)));
 	lb_emit(w->c, LB_STORE_K(BPF_B, R(1), 0, status));
 	lb_jump(w->c, LB_JUMP(), &w->next);
 }
@@ -87,7 +87,7 @@ static void emit_update(struct writer *w, int flags)
 {
 	lb_emit_map(w->c, R(1), w->k->map->fd);
 	lb_emit(w->c, LB_MOV(R(2), R(6)));
-	lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(10), LB_OWN(OWN_VALUE)));
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(10), LB_OWN(&w->spec->env, OWN_VALUE)));
 	lb_emit(w->c, LB_MOV_K(R(4), flags | (w->k->map->lock ? BPF_F_LOCK : 0)));
 	lb_emit(w->c, LB_CALL(BPF_FUNC_map_update_elem));
 }
@@ -147,7 +147,7 @@ static void emit_decide(struct writer *w)
 	lb_emit_reductions(w->c, &w->reducer, &w->missing);
 	if (w->spec->where.n) {
 		lb_emit_fragment(w->c, &w->spec->where);
-		lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(0), 0), &holds);
+		lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(0), LB_YES), &holds);
 		emit_status(w, LB_ST_CHANGED);
 		lb_here(w->c, &holds);
 	}
@@ -159,7 +159,7 @@ static void emit_decide(struct writer *w)
 /* Ors what differs between the value at r0 and the one given into r7. */
 static void emit_differences(struct writer *w, uint32_t offset)
 {
-	lb_emit(w->c, LB_LOAD(BPF_DW, R(2), R(10), LB_OWN(OWN_VALUE)));
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(2), R(10), LB_OWN(&w->spec->env, OWN_VALUE)));
 	lb_emit_differences(w->c,
 			    &(struct lb_copy){ .src = R(0), .dst = R(2), .dst_off = offset,
 					       .scratch = R(1), .size = w->spec->env.value_size,

@@ -54,7 +54,7 @@ enum lb_keyed_op {
 struct lb_keyed_spec {
 	enum lb_keyed_op op;
 	struct lb_env env;		/* key_size, value_size and ncpu are those of the map */
-	struct lb_fragment where;	/* LB_KEYED_DECIDE; n 0: every entry goes */
+	struct lb_fragment where;	/* LB_KEYED_DECIDE: goes where it says yes; n 0: every entry */
 	bool copy;			/* LB_KEYED_DECIDE: hand over the value judged */
 	const struct lb_span *zeros;	/* special fields: copied as zeros, not compared */
 	uint32_t nzeros;

@@ -17,7 +17,7 @@ static int delete_one(const struct lb_kmap *m, const struct lb_interp *where,
 		live->missing += errno == ENOENT;
 		return errno == ENOENT ? 0 : -errno;
 	}
-	if (where && !lb_interp_entry(where, key, value, params)) {
+	if (where && lb_interp_entry(where, key, value, params) != LB_YES) {
 		live->kept++;
 		return 0;
 	}

@@ -58,9 +58,9 @@ static const char *check_map(const struct lb_kmap *m, const struct lb_scan_spec 
 		return "entries of this type of map cannot be deleted";
 	if (spec->env.ncpu && !lb_cpus_in_order())
 		return "the numbers of the possible CPUs have gaps";
-	if (spec->keys && spec->env.key_size > LB_MAX_STRAIGHT)
+	if ((spec->keys || spec->asked) && spec->env.key_size > LB_MAX_STRAIGHT)
 		return "the keys are too large to be copied by a program";
-	return spec->values ? lb_live_check(&live) : NULL;
+	return spec->values || spec->asked ? lb_live_check(&live) : NULL;
 }
 
 static size_t code_size(const struct lb_fragment *f)
@@ -161,7 +161,7 @@ static bool goes_straight(const struct lb_scan_spec *spec)
 {
 	struct lb_live live = live_of(spec);
 
-	return spec->values && lb_live_by_dynptr(&live) && spec->env.value_size <= LB_MAX_STRAIGHT;
+	return (spec->values || spec->asked) && lb_live_by_dynptr(&live) && spec->env.value_size <= LB_MAX_STRAIGHT;
 }
 
 int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log)
@@ -170,7 +170,7 @@ int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log
 
 	if (!lb_scan_has_rows(s))
 		region = NULL;
-	else if (!region || lb_scan_capacity(s, region->size) == 0)
+	else if (!region || region->size < lb_scan_room(s, lb_row_size(&s->spec) ? 1 : 0))
 		return -ENOSPC;
 	if (s->program.fd >= 0 && s->program.region == region)
 		return 0;
@@ -186,9 +186,9 @@ int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log
 
 size_t lb_scan_room(const struct lb_scan *s, uint64_t rows)
 {
-	uint64_t row = lb_row_size(&s->spec);
+	uint64_t row = lb_row_size(&s->spec), rest = lb_asked_room(&s->spec) + 16;
 
-	return row && rows > (SIZE_MAX - 16) / row ? SIZE_MAX : (size_t)(rows * row + 16);
+	return row && rows > (SIZE_MAX - rest) / row ? SIZE_MAX : (size_t)(rows * row + rest);
 }
 
 uint32_t lb_scan_capacity(const struct lb_scan *s, size_t size)
@@ -237,6 +237,8 @@ static void locate_rows(const struct lb_scan *s, const struct lb_region *region,
 	out->rows.keys = region->mem + rows.keys;
 	out->rows.values = region->mem + rows.values;
 	out->rows.n = out->stored;
+	out->asked.keys = region->mem + rows.asked_keys;
+	out->asked.values = region->mem + rows.asked_values;
 }
 
 static void read_context(const struct lb_scan *s, const uint64_t *at, struct lb_scan_result *out)
@@ -247,11 +249,12 @@ static void read_context(const struct lb_scan *s, const uint64_t *at, struct lb_
 	out->missing = at[LB_AT_MISSING];
 	out->cut = at[LB_AT_CUT];
 	out->stored = (uint32_t)at[LB_AT_ROWS];
+	out->asked.n = (uint32_t)at[LB_AT_ASKED];
 	out->stop = (enum lb_stop)at[LB_AT_STOP];
 	for (uint32_t i = 0; i < s->spec.nsums; i++)
 		out->sums[i] = at[LB_AT_SUMS + i];
 	/* The entry it stopped at was not dealt with. */
-	if (out->stop == LB_STOP_FULL || out->stop == LB_STOP_ERROR)
+	if (out->stop == LB_STOP_FULL || out->stop == LB_STOP_ERROR || out->stop == LB_STOP_ASKED)
 		out->visited--;
 	if (out->stop == LB_STOP_ERROR)
 		out->error = (int32_t)at[LB_AT_ERROR];

@@ -62,6 +62,11 @@ struct lb_scan_spec {
 	 * one that does not fit.
 	 */
 	bool remove;
+	/*
+	 * How many entries that where leaves to others (LB_ASK) there is room for; 0: it
+	 * leaves none. They are handed over whole, beside the rows, and the walk goes on.
+	 */
+	uint32_t asked;
 	uint32_t unrolled;		/* CPUs that are read without a loop; 0: up to 16 */
 };
 
@@ -91,6 +96,7 @@ enum lb_stop {
 	LB_STOP_VISITS,
 	LB_STOP_FULL,			/* a deletion whose row does not fit was not made */
 	LB_STOP_ERROR,			/* a deletion failed otherwise: error */
+	LB_STOP_ASKED,			/* where leaves more entries to others than there is room for */
 };
 
 /*
@@ -110,6 +116,7 @@ struct lb_scan_result {
 	uint32_t stored;
 	struct lb_block rows;		/* keys and values where asked for; n = stored */
 	const uint64_t *columns;	/* ncolumns apart */
+	struct lb_block asked;		/* what others have to judge: neither matched nor stored */
 };
 
 /* Whether stop leaves part of the map unvisited. */
@@ -128,7 +135,7 @@ int lb_scan_open(struct lb_scan *s, struct lb_kmap *map, const struct lb_scan_sp
 /* May be called twice. */
 void lb_scan_close(struct lb_scan *s);
 
-/* Whether it has rows: then a region is needed. */
+/* Whether it has rows or may ask: then a region is needed. */
 bool lb_scan_has_rows(const struct lb_scan *s);
 /* Bytes of region for that many rows. */
 size_t lb_scan_room(const struct lb_scan *s, uint64_t rows);

@@ -6,6 +6,7 @@
  *	program:  bpf_for_each_map_elem(map, entry, &context, 0)
  *	entry:    every 256 entries: stop if it is late or takes too long
  *	          compute the per-CPU slots; where; not matched: next
+ *	          left to others: store the entry; next
  *	          limit reached: count; next
  *	          rows: copy into the region, not counted yet
  *	          delete: gone already: count; next
@@ -22,7 +23,7 @@
 #include <errno.h>
 
 #define R(n) BPF_REG_##n
-#define STOPS (LB_STOP_ERROR + 1)
+#define STOPS (LB_STOP_ASKED + 1)
 
 struct writer {
 	const struct lb_scan *s;
@@ -38,7 +39,7 @@ struct writer {
 
 bool lb_scan_has_rows(const struct lb_scan *s)
 {
-	return lb_row_size(&s->spec) > 0;
+	return lb_row_size(&s->spec) > 0 || s->spec.asked;
 }
 
 uint32_t lb_row_size(const struct lb_scan_spec *spec)
@@ -47,16 +48,29 @@ uint32_t lb_row_size(const struct lb_scan_spec *spec)
 	       (spec->values ? lb_env_stride(&spec->env) : 0) + 8 * spec->ncolumns;
 }
 
-/* Columns first, then values, each from a multiple of 8 on. */
+size_t lb_asked_room(const struct lb_scan_spec *spec)
+{
+	size_t entry = (size_t)spec->env.key_size + lb_env_stride(&spec->env);
+
+	return spec->asked ? (spec->asked * entry + 16) & ~(size_t)7 : 0;
+}
+
+/*
+ * Values of what others judge, then their keys; then columns, values and keys of rows; values
+ * and columns from a multiple of 8 on.
+ */
 struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size)
 {
 	uint32_t row = lb_row_size(spec);
+	size_t asked = lb_asked_room(spec);
 	struct lb_row_areas rows = { 0 };
 
-	if (row == 0 || size < row + 16)
+	rows.asked_keys = spec->asked * lb_env_stride(&spec->env);
+	rows.columns = (uint32_t)asked;
+	if (row == 0 || size < asked + row + 16)
 		return rows;
-	rows.capacity = (uint32_t)((size - 16) / row);
-	rows.values = rows.capacity * 8 * spec->ncolumns;
+	rows.capacity = (uint32_t)((size - asked - 16) / row);
+	rows.values = rows.columns + rows.capacity * 8 * spec->ncolumns;
 	rows.keys = rows.values + (spec->values ? rows.capacity * lb_env_stride(&spec->env) : 0);
 	rows.keys = (rows.keys + 7) & ~7u;
 	return rows;
@@ -119,7 +133,7 @@ static void emit_where(struct writer *w)
 	if (!w->spec->where.n)
 		return;
 	lb_emit_fragment(w->c, &w->spec->where);
-	lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(0), 0), &w->next);
+	lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(0), LB_NO), &w->next);
 }
 
 static void emit_limit(struct writer *w)
@@ -136,44 +150,50 @@ static void emit_limit(struct writer *w)
 
 /* ---- rows ------------------------------------------------------------- */
 
+/* A list in the region: the slot that counts it, and how many it has room for. */
+struct list {
+	uint32_t count, capacity;
+	struct lb_label *full;
+};
+
 /*
- * r2 = where the next row's part begins, of stride bytes a row, from offset
- * in the region. The test is for the verifier: the slot is loaded anew.
+ * r2 = where the next one's part begins, of stride bytes each, from offset in
+ * the region. The test is for the verifier: the slot is loaded anew.
  */
-static void emit_row_address(struct writer *w, uint32_t offset, uint32_t stride,
-			     struct lb_label *full)
+static void emit_row_address(struct writer *w, const struct list *l, uint32_t offset,
+			     uint32_t stride)
 {
-	get(w, R(1), LB_AT_ROWS);
-	lb_jump(w->c, LB_JUMP_K(BPF_JGE, R(1), w->rows.capacity), full);
+	get(w, R(1), l->count);
+	lb_jump(w->c, LB_JUMP_K(BPF_JGE, R(1), l->capacity), l->full);
 	lb_emit(w->c, LB_ALU_K(BPF_MUL, R(1), stride));
 	lb_emit_map_value(w->c, R(2), w->region->fd, offset);
 	lb_emit(w->c, LB_ALU(BPF_ADD, R(2), R(1)));
 }
 
-static void emit_columns(struct writer *w, struct lb_label *full)
+static void emit_columns(struct writer *w, const struct list *l)
 {
 	for (uint32_t i = 0; i < w->spec->ncolumns; i++) {
 		lb_emit_fragment(w->c, &w->spec->columns[i]);
-		emit_row_address(w, w->rows.columns + 8 * i, 8 * w->spec->ncolumns, full);
+		emit_row_address(w, l, w->rows.columns + 8 * i, 8 * w->spec->ncolumns);
 		lb_emit(w->c, LB_STORE(BPF_DW, R(2), 0, R(0)));
 	}
 }
 
-static void emit_key(struct writer *w, struct lb_label *full)
+static void emit_key(struct writer *w, const struct list *l, uint32_t offset)
 {
-	emit_row_address(w, w->rows.keys, w->spec->env.key_size, full);
+	emit_row_address(w, l, offset, w->spec->env.key_size);
 	lb_emit_copy(w->c, &(struct lb_copy){ .dst = R(2), .src = R(6), .scratch = R(1),
 					      .size = w->spec->env.key_size });
 }
 
-static void emit_value(struct writer *w, struct lb_label *full)
+static void emit_value(struct writer *w, const struct list *l, uint32_t offset)
 {
 	const struct lb_scan_spec *spec = w->spec;
 	struct lb_live live = { .env = &spec->env, .map_fd = w->s->map->fd, .zeros = spec->zeros,
 				.nzeros = spec->nzeros, .straight = w->s->straight };
 
-	emit_row_address(w, w->rows.values, lb_env_stride(&spec->env), full);
-	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(0), R(2)));
+	emit_row_address(w, l, offset, lb_env_stride(&spec->env));
+	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(&spec->env, 0), R(2)));
 	/* What vanishes meanwhile is passed over. */
 	lb_emit_live_copy(w->c, &live, 0, &w->next);
 }
@@ -182,8 +202,9 @@ static void emit_value(struct writer *w, struct lb_label *full)
 static void emit_row(struct writer *w)
 {
 	struct lb_label fits = { .n = 0 }, full = { .n = 0 };
+	const struct list rows = { LB_AT_ROWS, w->rows.capacity, &full };
 
-	if (!w->region)
+	if (!lb_row_size(w->spec))
 		return;
 	get(w, R(1), LB_AT_ROWS);
 	lb_jump(w->c, LB_JUMP_K(BPF_JLT, R(1), w->rows.capacity), &fits);
@@ -193,11 +214,11 @@ static void emit_row(struct writer *w)
 	}
 	lb_jump(w->c, LB_JUMP(), &full);
 	lb_here(w->c, &fits);
-	emit_columns(w, &full);
+	emit_columns(w, &rows);
 	if (w->spec->keys)
-		emit_key(w, &full);
+		emit_key(w, &rows, w->rows.keys);
 	if (w->spec->values)
-		emit_value(w, &full);
+		emit_value(w, &rows, w->rows.values);
 	lb_here(w->c, &full);
 }
 
@@ -205,13 +226,29 @@ static void emit_row_count(struct writer *w)
 {
 	struct lb_label full = { .n = 0 };
 
-	if (!w->region)
+	if (!lb_row_size(w->spec))
 		return;
 	get(w, R(1), LB_AT_ROWS);
 	lb_jump(w->c, LB_JUMP_K(BPF_JGE, R(1), w->rows.capacity), &full);
 	lb_emit(w->c, LB_ADD_K(R(1), 1));
 	put(w, LB_AT_ROWS, R(1));
 	lb_here(w->c, &full);
+}
+
+/* What where leaves to others: handed over as it is now. The walk ends where it has no room. */
+static void emit_asked(struct writer *w)
+{
+	struct lb_label decided = { .n = 0 };
+	const struct list asked = { LB_AT_ASKED, w->spec->asked, &w->stops[LB_STOP_ASKED] };
+
+	if (!w->spec->asked)
+		return;
+	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(0), LB_ASK), &decided);
+	emit_key(w, &asked, w->rows.asked_keys);
+	emit_value(w, &asked, w->rows.asked_values);
+	add(w, LB_AT_ASKED, 1);
+	lb_jump(w->c, LB_JUMP(), &w->next);
+	lb_here(w->c, &decided);
 }
 
 /* ---- deletion, sums, the end ------------------------------------------ */
@@ -295,6 +332,7 @@ static void write_callback(struct writer *w)
 	emit_clock(w);
 	lb_emit_reductions(w->c, &w->reducer, &w->next);
 	emit_where(w);
+	emit_asked(w);
 	emit_limit(w);
 	emit_row(w);
 	emit_remove(w);

@@ -22,6 +22,7 @@ enum {
 	LB_AT_MAX_VISITS,
 	LB_AT_STOP,		/* enum lb_stop */
 	LB_AT_ERROR,		/* what the deletion returned */
+	LB_AT_ASKED,		/* entries left to others, stored */
 	LB_AT_WALKED,		/* what bpf_for_each_map_elem returned */
 	LB_AT_SUMS,
 };
@@ -30,10 +31,13 @@ enum {
 struct lb_row_areas {
 	uint32_t capacity;
 	uint32_t columns, values, keys;	/* offsets */
+	uint32_t asked_values, asked_keys;	/* the same, of entries that others judge */
 };
 
 /* Bytes of a row in all. */
 uint32_t lb_row_size(const struct lb_scan_spec *spec);
+/* Bytes of region for what others judge. */
+size_t lb_asked_room(const struct lb_scan_spec *spec);
 struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size);
 /* Writes the program into an empty image. region: NULL if there are no rows. */
 void lb_scan_write(const struct lb_scan *s, const struct lb_region *region,

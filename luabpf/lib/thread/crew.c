@@ -20,6 +20,10 @@ struct lb_crew_member {
 	uint8_t *match;
 	uint32_t room;			/* entries that words and match are for */
 	uint64_t visited, matched;
+	struct asked {
+		uint8_t *keys, *values;
+		uint32_t n, room;	/* entries */
+	} asked;
 	struct lb_packer packer;
 	int err;
 };
@@ -44,8 +48,51 @@ static uint32_t judge(const struct lb_crew_spec *s, struct lb_crew_member *m,
 {
 	if (s->where)
 		return lb_interp_match(s->where, block, s->params, m->match);
-	memset(m->match, 1, block->n);
+	memset(m->match, LB_YES, block->n);
 	return block->n;
+}
+
+/* Room for one more entry that others judge. */
+static int grow_asked(const struct lb_crew *c, struct asked *a)
+{
+	size_t ks = c->spec.map->info.key_size, vs = c->spec.map->value_stride;
+	uint32_t room = a->room ? 2 * a->room : 256;
+	uint8_t *p;
+
+	if ((uint64_t)room * (ks + vs) > c->spec.most_asked / c->n)
+		return -EDQUOT;
+	p = realloc(a->keys, room * ks + 1);
+	if (!p)
+		return -ENOMEM;
+	a->keys = p;
+	p = realloc(a->values, room * vs + 1);
+	if (!p)
+		return -ENOMEM;
+	a->values = p;
+	a->room = room;
+	return 0;
+}
+
+/* Keeps what where left to others. */
+static int keep_asked(const struct lb_crew *c, struct lb_crew_member *m,
+		      const struct lb_block *block)
+{
+	size_t ks = c->spec.map->info.key_size, vs = c->spec.map->value_stride;
+	struct asked *a = &m->asked;
+	int err = 0;
+
+	for (uint32_t i = 0; i < block->n && !err; i++) {
+		if (m->match[i] != LB_ASK)
+			continue;
+		if (a->n == a->room)
+			err = grow_asked(c, a);
+		if (err)
+			return err;
+		memcpy(a->keys + a->n * ks, block->keys + i * ks, ks);
+		memcpy(a->values + a->n * vs, block->values + i * vs, vs);
+		a->n++;
+	}
+	return err;
 }
 
 /* Columns lie one after the other, so that each is an array of its own. */
@@ -89,6 +136,10 @@ static int add_block(struct lb_crew *c, struct lb_crew_member *m, const struct l
 	m->visited += block->n;
 	m->matched += n;
 	__atomic_fetch_add(&c->visited, block->n, __ATOMIC_RELAXED);
+	if (s->asks)
+		err = keep_asked(c, m, block);
+	if (err)
+		return err;
 	if (n && s->agg)
 		err = sum_up(s, m, block, n);
 	else if (n && s->pack.form)
@@ -191,9 +242,27 @@ int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *ou
 			err = lb_agg_merge(agg, &m->agg);
 		out->visited += m->visited;
 		out->matched += m->matched;
+		out->asked += m->asked.n;
 	}
 	out->full = err == -ENOBUFS;
+	out->often = err == -EDQUOT;
 	return err;
+}
+
+void lb_crew_asked(const struct lb_crew *c, uint8_t *keys, uint8_t *values)
+{
+	size_t ks = c->spec.map->info.key_size, vs = c->spec.map->value_stride;
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct asked *a = &c->members[i].asked;
+
+		if (!a->n)
+			continue;
+		memcpy(keys, a->keys, a->n * ks);
+		memcpy(values, a->values, a->n * vs);
+		keys += a->n * ks;
+		values += a->n * vs;
+	}
 }
 
 struct lb_scan_stats lb_crew_stats(const struct lb_crew *c)
@@ -223,6 +292,8 @@ static void dismiss(struct lb_crew_member *m)
 	free(m->columns);
 	free(m->words);
 	free(m->match);
+	free(m->asked.keys);
+	free(m->asked.values);
 	lb_packer_close(&m->packer);
 }
 

@@ -31,12 +31,20 @@ struct lb_crew_spec {
 	const uint64_t *params;
 	const struct lb_agg_spec *agg;	/* for the columns: groups, then values; NULL: count only */
 	struct lb_pack_spec pack;	/* what is handed over, without agg: form, writer, columns */
+	/*
+	 * Where may leave entries to others: they are copied, up to so many bytes in all, and
+	 * neither matched nor handed over.
+	 */
+	bool asks;
+	size_t most_asked;
 	uint32_t workers, batch_size;
 };
 
 struct lb_crew_result {
 	uint64_t visited, matched;
 	bool full;			/* past the memory limit of the aggregation: -ENOBUFS */
+	bool often;			/* past most_asked: -EDQUOT */
+	uint32_t asked;			/* entries that others have to judge */
 };
 
 struct lb_crew_member;
@@ -78,6 +86,8 @@ struct lb_scan_stats lb_crew_stats(const struct lb_crew *c);
  * added; or the first member's -errno.
  */
 int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *out);
+/* Copies what others have to judge, result.asked entries. */
+void lb_crew_asked(const struct lb_crew *c, uint8_t *keys, uint8_t *values);
 /* Cancels what runs, frees. May be called twice. */
 void lb_crew_close(struct lb_crew *c);
 

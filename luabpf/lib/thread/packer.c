@@ -101,7 +101,7 @@ static int add_text(struct lb_packer *p, const struct lb_block *block, const uin
 						  block->values + (size_t)i * s->value_stride };
 		const uint8_t *const columns[2] = { (const uint8_t *)words };
 
-		if (!match[i])
+		if (match[i] != LB_YES)
 			continue;
 		err = add_row(p, s->columns ? columns : entry);
 		words += s->columns ? s->ncolumns : 0;
@@ -152,7 +152,7 @@ static int add_blocks(struct lb_packer *p, const struct lb_block *block, const u
 
 		for (end = i + 1; end < block->n && match[end] == match[i]; end++)
 			;
-		if (!match[i])
+		if (match[i] != LB_YES)
 			continue;
 		if (s->columns)
 			values = (const uint8_t *)(words + row * s->ncolumns);

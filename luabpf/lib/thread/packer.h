@@ -31,7 +31,7 @@ struct lb_packer {
 };
 
 /*
- * Adds what match marks (a byte per entry) of a block; words are the columns of
+ * Adds what match says yes to (an enum lb_answer per entry) of a block; words are the columns of
  * that, row after row. Waits while too many parcels do: -ECANCELED if the workers
  * are cancelled meanwhile, or -ENOMEM.
  */
