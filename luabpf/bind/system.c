@@ -3,8 +3,8 @@
  * The machine: clocks, CPUs, errno names, the terminal, the boot id. What
  * Lua's own library lacks.
  */
-#include "lib/kernel/kmap.h"
 #include "bind/base.h"
+#include "lib/kernel/kmap.h"
 #include "lib/kernel/privilege.h"
 
 #include <bpf/libbpf.h>

@@ -22,8 +22,9 @@
  */
 #include "bind/file/output.h"
 
-#include "lib/file/crc32c.h"
 #include "bind/query/rowset.h"
+#include "bind/value/layout.h"
+#include "lib/file/crc32c.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,6 +7,9 @@
  */
 #include "bind/map/batch.h"
 
+#include "bind/value/builder.h"
+#include "bind/value/codec.h"
+
 #include <string.h>
 
 struct lb_batch *lb_test_batch(lua_State *L, int arg)

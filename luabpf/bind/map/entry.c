@@ -8,6 +8,7 @@
 
 #include "bind/map/map.h"
 #include "bind/value/codec.h"
+#include "bind/value/path.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -4,6 +4,7 @@
 #define LUABPF_ENTRY_H
 
 #include "bind/map/map.h"
+#include "bind/value/path.h"
 
 /*
  * Encodes the value at idx as key or value of a map: what lb_encode takes, a

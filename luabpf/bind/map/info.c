@@ -4,7 +4,6 @@
  * maptype.c knows of each type, for Lua.
  */
 #include "bind/map/map.h"
-
 #include "lib/kernel/privilege.h"
 
 #include <bpf/bpf.h>

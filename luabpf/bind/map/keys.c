@@ -8,6 +8,8 @@
 #include "bind/map/batch.h"
 #include "bind/map/entry.h"
 #include "bind/map/map.h"
+#include "bind/value/codec.h"
+#include "bind/value/path.h"
 #include "lib/keys/bulk.h"
 
 #include <string.h>

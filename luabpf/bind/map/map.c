@@ -6,6 +6,8 @@
  */
 #include "bind/map/map.h"
 
+#include "bind/value/builder.h"
+#include "bind/value/layout.h"
 #include "lib/kernel/loader.h"
 #include "lib/layout/btf.h"
 

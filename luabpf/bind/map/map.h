@@ -6,12 +6,11 @@
 #ifndef LUABPF_MAP_H
 #define LUABPF_MAP_H
 
-#include "bind/value/builder.h"
-#include "bind/value/codec.h"
-#include "lib/kernel/kmap.h"
 #include "bind/base.h"
-#include "lib/keys/keyset.h"
+#include "bind/value/builder.h"
+#include "lib/kernel/kmap.h"
 #include "lib/kernel/region.h"
+#include "lib/keys/keyset.h"
 
 /* User values of a map handle. */
 enum {

@@ -4,7 +4,7 @@
  * (lua/luabpf/map/open.lua), or come from the module itself.
  */
 #include "bind/map/map.h"
-
+#include "bind/value/layout.h"
 #include "lib/kernel/privilege.h"
 #include "lib/layout/btf.h"
 

@@ -9,8 +9,12 @@
  * when first asked for and moving along too. Everything else is decoded.
  * Scalar keys and values have no fields and come as plain Lua values.
  */
-#include "bind/map/batch.h"
 #include "bind/map/view.h"
+
+#include "bind/map/batch.h"
+#include "bind/value/codec.h"
+#include "bind/value/decode.h"
+#include "bind/value/layout.h"
 
 #include <string.h>
 

@@ -9,11 +9,12 @@
  * the proxy outlives the object. How it prints is for lua/luabpf/map/globals.lua to say,
  * which puts __tostring into core.globals_meta.
  */
-#include "bind/object/object.h"
-
-#include "lib/layout/btf.h"
-#include "bind/value/codec.h"
 #include "bind/map/map.h"
+#include "bind/object/object.h"
+#include "bind/value/codec.h"
+#include "bind/value/layout.h"
+#include "bind/value/path.h"
+#include "lib/layout/btf.h"
 
 #include <errno.h>
 #include <string.h>

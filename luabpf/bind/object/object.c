@@ -9,9 +9,9 @@
  */
 #include "bind/object/object.h"
 
-#include "bind/value/codec.h"
-#include "lib/kernel/loader.h"
 #include "bind/map/map.h"
+#include "bind/value/path.h"
+#include "lib/kernel/loader.h"
 
 #include <errno.h>
 #include <fcntl.h>

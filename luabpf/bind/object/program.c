@@ -7,10 +7,9 @@
  * running need no more than the descriptor; only attach() by section asks
  * the object, which the handle keeps alive and finds open or closed.
  */
-#include "bind/object/object.h"
-
-#include "lib/kernel/loader.h"
 #include "bind/map/map.h"
+#include "bind/object/object.h"
+#include "lib/kernel/loader.h"
 #include "lib/kernel/testrun.h"
 
 #include <bpf/bpf.h>

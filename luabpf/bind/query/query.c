@@ -18,11 +18,11 @@
  *
  * also: a list of indices in the batch that match whatever where says, as Lua judged them.
  */
-#include "lib/keys/keyed.h"
-#include "lib/keys/live.h"
-#include "lib/kernel/loader.h"
 #include "bind/object/object.h"
 #include "bind/query/rowset.h"
+#include "lib/kernel/loader.h"
+#include "lib/keys/keyed.h"
+#include "lib/keys/live.h"
 #include "lib/scan/scan.h"
 
 #include <errno.h>

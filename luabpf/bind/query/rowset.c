@@ -6,6 +6,9 @@
  */
 #include "bind/query/rowset.h"
 
+#include "bind/value/decode.h"
+#include "bind/value/layout.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,7 +8,7 @@
  *	change = d:next()	-- { status =, key =, old =, new =, delta = }, nil at the end
  */
 #include "bind/snapshot/snapshot.h"
-
+#include "bind/value/codec.h"
 #include "lib/snapshot/snapdiff.h"
 
 #include <errno.h>

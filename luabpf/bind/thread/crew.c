@@ -19,10 +19,10 @@
  *	crew:visited()			entries read so far
  *	crew:report()			what the scans did, as of a cursor; ends them
  */
-#include "lib/thread/crew.h"
 #include "bind/file/output.h"
 #include "bind/query/rowset.h"
 #include "bind/snapshot/snapshot.h"
+#include "lib/thread/crew.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -15,6 +15,7 @@
  * Nothing but text passes between the states, and batches one way.
  */
 #include "bind/map/batch.h"
+#include "bind/value/layout.h"
 #include "lib/thread/threads.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
  */
 #include "bind/value/builder.h"
 
-#include "bind/value/codec.h"
+#include "bind/value/decode.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

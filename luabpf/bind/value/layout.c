@@ -12,9 +12,10 @@
  * that the codec relies on is checked here: sizes, that members lie within
  * their struct, depth. An error names the place: "layout.fields[2].type.size".
  */
-#include "bind/value/codec.h"
+#include "bind/value/layout.h"
 
 #include "bind/base.h"
+#include "bind/value/path.h"
 
 #include <string.h>
 
