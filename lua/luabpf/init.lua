@@ -9,39 +9,29 @@
 -- in Lua on top of it.
 
 local core = require "luabpf.core"
+local defaults = require "luabpf.base.defaults"
 local iter = require "luabpf.base.iter"
-local map = require "luabpf.map.methods"
+local later = require "luabpf.base.later"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
-local prepare = require "luabpf.query.prepare"
-require "luabpf.query.read"
-require "luabpf.query.sweep"
+require "luabpf.map.methods"
 
-local loaded
-local function rest()
-  loaded = loaded or require "luabpf.rest"
-  return loaded
-end
+later.methods("luabpf.map", {
+  aggregate = "luabpf.query.read",
+  count = "luabpf.query.read",
+  delete_where = "luabpf.query.sweep",
+  drain = "luabpf.query.sweep",
+  explain = "luabpf.query.explain",
+  export = "luabpf.file.export",
+  import = "luabpf.file.import",
+  parallel = "luabpf.parallel.parallel",
+  select = "luabpf.query.read",
+  snapshot = "luabpf.file.snapshot",
+})
+later.methods("luabpf.snapshot", { export = "luabpf.file.export" })
+core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
 
--- A function of rest.lua, which the first call loads.
-local function later(name)
-  return function(...) return rest()[name](...) end
-end
-
--- Methods that rest.lua has put into their class when it is loaded.
-local function methods_later(class, names)
-  for _, name in ipairs(names) do
-    class[name] = function(...)
-      rest()
-      return class[name](...)
-    end
-  end
-end
-
-methods_later(core.classes["luabpf.map"], { "explain", "export", "import", "snapshot",
-  "parallel" })
-methods_later(core.classes["luabpf.snapshot"], { "export" })
-core.globals_meta.__tostring = later "globals_text"
+local restore = later.call("luabpf.file.restore", "create")
 
 local bpf = {
   _VERSION = "luabpf scm",
@@ -52,10 +42,10 @@ local bpf = {
   open_link = core.open_link,
   iter = iter,
   copy = core.copy,
-  compile = prepare.compile,
-  snapshot = later "snapshot",
-  features = later "features",
-  bench = later "bench",
+  compile = later.call("luabpf.query.prepare", "compile"),
+  snapshot = later.call("luabpf.file.snapshot", "open"),
+  features = later.call "luabpf.show.features",
+  bench = later.call "luabpf.bench",
   now = core.now,
   boottime = core.boottime,
   cpus = core.cpus,
@@ -63,13 +53,13 @@ local bpf = {
   --- What functions take when an option is left out; may be changed.
   -- batch_size: entries a batch. memory: bytes for the rows and groups of a query. budget: ns that
   -- one run inside the kernel may take; it holds its CPU for so long.
-  defaults = map.defaults,
+  defaults = defaults,
 }
 
 --- Creates a map: see maps.create; with from, restore.create.
 function bpf.create(given)
   if type(given) ~= "table" or given.from == nil then return maps.create(given) end
-  return rest().create(given)
+  return restore(given)
 end
 
 --- A duration in nanoseconds.
@@ -94,5 +84,7 @@ end
 function bpf.sleep(duration)
   return core.sleep(options.period(duration, "sleep", 2))
 end
+
+later.begin()
 
 return bpf

@@ -9,6 +9,7 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
@@ -144,6 +145,15 @@ static int system_missing_privileges(lua_State *L)
 	return 1;
 }
 
+/*** The working folder, nil where it has no path (any more). @function working_folder */
+static int system_working_folder(lua_State *L)
+{
+	char path[PATH_MAX];
+
+	lua_pushstring(L, getcwd(path, sizeof(path)));
+	return 1;
+}
+
 static const luaL_Reg functions[] = {
 	{ "now", system_now },
 	{ "boottime", system_boottime },
@@ -151,6 +161,7 @@ static const luaL_Reg functions[] = {
 	{ "cpus", system_cpus },
 	{ "release", system_release },
 	{ "boot_id", system_boot_id },
+	{ "working_folder", system_working_folder },
 	{ "isatty", system_isatty },
 	{ "columns", system_columns },
 	{ "probe_map_type", system_probe_map_type },

@@ -13,19 +13,20 @@
 -- blocks of a snapshot; what they have is written here, as it comes.
 
 local checkpoint = require "luabpf.file.checkpoint"
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
-local engine = require "luabpf.query.run"
+local defaults = require "luabpf.base.defaults"
+local runs = require "luabpf.query.run"
+local errors = require "luabpf.base.errors"
 local json = require "luabpf.file.json"
 local options = require "luabpf.base.options"
 local outlet = require "luabpf.file.outlet"
 local prepare = require "luabpf.query.prepare"
 local progress = require "luabpf.file.progress"
+local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 local snapshot = require "luabpf.file.snapshot"
 
 local map, snapshots = core.classes["luabpf.map"], core.classes["luabpf.snapshot"]
-local defaults = common.defaults
 
 -- Entries that a drain reads before it syncs and deletes them.
 local DRAIN_BATCH <const> = 16384
@@ -158,7 +159,7 @@ end
 
 -- What is written of a batch, a batch or rows with columns; and the entries of it.
 local function chosen(run, batch, report)
-  if run.filter then batch = engine.filtered(batch, run.filter, report) end
+  if run.filter then batch = runs.filtered(batch, run.filter, report) end
   if run.query then
     run.block = run.query.core:rows(batch, run.packed, run.block)
     if run.query == run.columns then return run.block end
@@ -382,7 +383,7 @@ local function delete(self, entries, report)
   report.deleted = report.deleted + deleted
   report.missing = report.missing + missing
   report.changed = report.changed + changed
-  if message then common.throw(message, errno) end
+  if message then errors.throw(message, errno) end
 end
 
 local function write_all(self, run, sink, mark, place, report, shown)
@@ -405,11 +406,11 @@ end
 local function write_by_threads(run, sink, report, shown)
   local crew, workers = core.crew { query = run.query.core, params = run.packed,
     workers = run.workers, batch_size = run.batch_size, writer = sink.writer }
-  local _ <close> = common.closing(crew, run.given.report)
+  local _ <close> = scan.closing(crew, run.given.report)
   report.workers = workers
   local rows
   repeat
-    rows = sink:collect(crew, common.PATIENCE)
+    rows = sink:collect(crew, scan.PATIENCE)
     report.entries = report.entries + (rows or 0)
     run.visited = crew:visited()
     shown:step(run.visited)
@@ -482,7 +483,7 @@ local function new_report()
 end
 
 local function export(self, run, report)
-  local place = outlet.new(common.label(prepare.facts(self).info), run.target)
+  local place = outlet.new(errors.label(prepare.facts(self).info), run.target)
   if place.is_device and run.checkpoint then
     place:refuse("a checkpoint needs a regular file", core.errno.EINVAL)
   end
@@ -524,14 +525,14 @@ end
 function map:export(target, given)
   core.check_map(self)
   local run = new_run(target, given, OPTIONS)
-  if run.given.drain and not common.kind_of(self).can_delete then
-    return common.unsupported(self, "export: drain")
+  if run.given.drain and not scan.kind_of(self).can_delete then
+    return errors.unsupported(scan.info(self), "export: drain")
   end
   prepare_queries(self, run)
   local report = new_report()
   if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
   if run.given.workers then report.workers = 1 end
-  return common.caught(report, pcall(export, self, run, report))
+  return errors.caught(report, pcall(export, self, run, report))
 end
 
 local SNAPSHOT_OPTIONS <const> = { format = "string", where = true, params = "table",
@@ -549,5 +550,5 @@ function snapshots:export(target, given)
   end
   prepare_queries(self, run)
   local report = new_report()
-  return common.caught(report, pcall(export, self, run, report))
+  return errors.caught(report, pcall(export, self, run, report))
 end

@@ -10,11 +10,13 @@
 -- all of them.
 
 local checkpoint = require "luabpf.file.checkpoint"
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
+local defaults = require "luabpf.base.defaults"
+local errors = require "luabpf.base.errors"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
 local progress = require "luabpf.file.progress"
+local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 local snapshot = require "luabpf.file.snapshot"
 
@@ -38,7 +40,7 @@ local place = {}
 place.__index = place
 
 function place:refuse(reason, errno)
-  common.throw(("%s: import: %s: %s"):format(self.what, self.name, reason), errno)
+  errors.throw(("%s: import: %s: %s"):format(self.what, self.name, reason), errno)
 end
 
 function place:must(result, message, errno)
@@ -118,7 +120,7 @@ function whole.open(self, run, at)
   if ours then
     local message, errno
     from, message, errno = snapshot.open(run.file)
-    if not from then common.throw(("%s: import: %s"):format(at.what, message), errno) end
+    if not from then errors.throw(("%s: import: %s"):format(at.what, message), errno) end
   end
   local why = mismatch(from:header(), prepare.facts(self))
   if why then
@@ -167,7 +169,7 @@ function store.any(self, batch, report)
   local done, message, errno, partial = self:upsert_batch(batch, batch)
   local counts = done or partial or { inserted = 0, updated = 0 }
   add(report, counts.inserted, counts.updated, 0)
-  if not done then common.throw(message, errno) end
+  if not done then errors.throw(message, errno) end
 end
 
 -- How many were stored, and skipped; why no more.
@@ -185,19 +187,19 @@ end
 function store.noexist(self, batch, report)
   local stored, skipped, message, errno = conditional(self, batch, "noexist")
   add(report, stored, 0, skipped)
-  if message then common.throw(message, errno) end
+  if message then errors.throw(message, errno) end
 end
 
 function store.exist(self, batch, report)
   local stored, skipped, message, errno = conditional(self, batch, "exist")
   add(report, 0, stored, skipped)
-  if message then common.throw(message, errno) end
+  if message then errors.throw(message, errno) end
 end
 
 -- What would be done, if nobody else changes the map.
 local function count_only(self, batch, report, mode)
   local there, found, errno = self:lookup_batch(batch)
-  if not there then common.throw(found, errno) end
+  if not there then errors.throw(found, errno) end
   local missing = #batch - found
   if mode == "any" then add(report, missing, found, 0)
   elseif mode == "noexist" then add(report, missing, 0, found)
@@ -227,8 +229,8 @@ local function new_run(source, given)
   run.workers = options.integer("import", "workers", given.workers, 1, core.max_workers, 1, 4)
   -- Shared out, so that each worker gets as much as one alone.
   run.batch_size = options.integer("import", "batch_size", given.batch_size, 1, MOST_BATCH,
-    math.min(math.min(common.defaults.batch_size, MOST_BATCH) * run.workers, MOST_BATCH), 4)
-  run.interval = run.workers > 1 and options.period(common.defaults.checkpoint_interval,
+    math.min(math.min(defaults.batch_size, MOST_BATCH) * run.workers, MOST_BATCH), 4)
+  run.interval = run.workers > 1 and options.period(defaults.checkpoint_interval,
     "import: defaults.checkpoint_interval", 3) or 0
   local kind = io.type(source) or type(source)
   if kind == "userdata" then
@@ -316,7 +318,7 @@ end
 -- Waits by a method of the store, with a look in between.
 function team:wait(method, look)
   repeat
-    local done = self.store[method](self.store, common.PATIENCE)
+    local done = self.store[method](self.store, scan.PATIENCE)
     self:count()
     look()
   until done
@@ -381,7 +383,7 @@ end
 local function import(self, run, report)
   local name = run.snapshot and tostring(run.snapshot) or type(run.file) == "string" and run.file
     or run.file == io.stdin and "standard input" or "the file handle"
-  local at = setmetatable({ what = common.label(prepare.facts(self).info), name = name },
+  local at = setmetatable({ what = errors.label(prepare.facts(self).info), name = name },
     place)
   local ok, err = pcall(run_import, self, run, at, report)
   report.seconds = (core.now() - run.start) / 1e9
@@ -412,5 +414,5 @@ function map:import(source, given)
   local report = show.printable({ inserted = 0, updated = 0, skipped = 0, seconds = 0,
     resumed = false }, report_text)
   if run.given.workers then report.workers = 1 end
-  return common.caught(report, pcall(import, self, run, report))
+  return errors.caught(report, pcall(import, self, run, report))
 end

@@ -4,8 +4,8 @@
 -- that is no regular file (a pipe, a terminal), a Lua file handle, or a function
 -- that is called with text. What the system refuses is raised as an error object.
 
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
+local errors = require "luabpf.base.errors"
 
 local outlet = {}
 outlet.__index = outlet
@@ -16,7 +16,7 @@ local CHUNK <const> = 256 << 10
 -- The result of a call, or its nil, message, errno as an error object that names the place.
 local function must(self, result, message, errno)
   if result ~= nil then return result end
-  common.throw(("%s: export: %s: %s"):format(self.what, self.name, message), errno)
+  errors.throw(("%s: export: %s: %s"):format(self.what, self.name, message), errno)
 end
 
 --- Raises an error object: what is exported, where to, and the reason.

@@ -6,8 +6,8 @@
 -- complete (bpffs takes no dots). Whoever finds such a part goes on with it:
 -- batches are stored in order, so one whose last entry is there was stored.
 
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
+local errors = require "luabpf.base.errors"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local snapshot = require "luabpf.file.snapshot"
@@ -196,7 +196,7 @@ function restore.create(given)
   local header = given.from:header()
   local why = obstacle(header, core.maptypes[header.type], given)
   if why then
-    return nil, ("%s: create: %s"):format(common.label(header), why), core.errno.ENOTSUPP
+    return nil, ("%s: create: %s"):format(errors.label(header), why), core.errno.ENOTSUPP
   end
   local wanted = create_options(header, given)
   if given.pin then return create_pinned(given.pin, wanted, given.from, header) end

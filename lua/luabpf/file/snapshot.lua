@@ -7,14 +7,16 @@
 -- the header, which says what they are, and everything that users see. A
 -- snapshot in memory is a file too, one without a name.
 
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
-local engine = require "luabpf.query.run"
+local defaults = require "luabpf.base.defaults"
+local runs = require "luabpf.query.run"
+local errors = require "luabpf.base.errors"
 local json = require "luabpf.file.json"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
-local queries = require "luabpf.query.read"
+local read = require "luabpf.query.read"
+local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 
 local snapshot = {}
@@ -41,7 +43,7 @@ local INFO <const> = { "type", "name", "id", "key_size", "value_size", "max_entr
 
 -- The header of a snapshot of a map now. query: of kind "keyed", nil for whole entries.
 local function new_header(self, query, given)
-  local info, facts = common.info(self), prepare.facts(self)
+  local info, facts = scan.info(self), prepare.facts(self)
   local header = { format = "luabpf snapshot", boot_id = core.boot_id(), kernel = core.release(),
     time = os.time(), boottime = core.boottime(), where = given.where, ncpu = facts.env.ncpu or 0,
     key = facts.env.key, value = facts.env.value }
@@ -58,7 +60,7 @@ end
 -- The handle that says how entries of a header lie in memory. Raises for impossible headers.
 local function detached(header)
   local kind = not header.columns and core.maptypes[header.type]
-  return core.detached { type = kind and kind.id or 0, name = common.label(header),
+  return core.detached { type = kind and kind.id or 0, name = errors.label(header),
     key_size = header.key_size, value_size = header.value_size, ncpu = header.ncpu,
     key = header.key and core.layout(header.key),
     value = header.value and core.layout(header.value) }
@@ -110,7 +112,7 @@ local SNAPSHOT_OPTIONS = { where = true, params = "table", columns = true, batch
 -- What a writer gave, or its nil, reason, errno as an error object.
 local function must(self, result, reason, errno)
   if result then return result end
-  common.throw(("%s: snapshot: %s"):format(common.label(common.info(self)), reason), errno)
+  errors.throw(("%s: snapshot: %s"):format(errors.label(scan.info(self)), reason), errno)
 end
 
 -- Writes what matches of all batches.
@@ -121,7 +123,7 @@ local function copy(self, run, query)
   for batch in map.batches(self, { batch_size = run.batch_size, report = run.report }) do
     report.visited = report.visited + #batch
     local block = batch
-    if run.filter then block = engine.filtered(batch, run.filter, report) end
+    if run.filter then block = runs.filtered(batch, run.filter, report) end
     if query then block = query.core:rows(block, run.packed, run.block) end
     run.block = query and block
     report.matched = report.matched + #block
@@ -143,7 +145,7 @@ function map:snapshot(given)
   given = options.check("snapshot", given, SNAPSHOT_OPTIONS)
   local run = { report = given.report, columns = given.columns, packed = "" }
   run.batch_size = options.integer("snapshot", "batch_size", given.batch_size, 1, 0xffffffff,
-    common.defaults.batch_size)
+    defaults.batch_size)
   local where, query = given.where, nil
   if type(where) == "function" then
     run.filter, where = where, nil
@@ -155,7 +157,7 @@ function map:snapshot(given)
     query = prepare.query(self, "keyed", { where = where, columns = given.columns })
     run.packed = prepare.params(query, given.params)
   end
-  return common.caught(nil, pcall(copy, self, run, query))
+  return errors.caught(nil, pcall(copy, self, run, query))
 end
 
 -- ---- opening ---------------------------------------------------------------------
@@ -231,7 +233,7 @@ local function open_cursor(self, what, given)
   given = options.check(what, given, BATCH_OPTIONS, 4)
   return core.snapshot_cursor(self, { raw = given.raw,
     batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
-      common.defaults.batch_size, 4) })
+      defaults.batch_size, 4) })
 end
 
 --- Reads the snapshot a batch at a time.
@@ -240,7 +242,7 @@ end
 -- @return an iterator of batches, each valid until the next; raises an error object
 function class:batches(given)
   local cursor = open_cursor(self, "batches", given)
-  return common.batches_of(cursor, cursor)
+  return scan.batches_of(cursor, cursor)
 end
 
 --- Iterates over key and value, decoded. Options as for batches.
@@ -253,7 +255,7 @@ end
 -- @return an iterator; raises an error object
 function class:views(given)
   local cursor = open_cursor(self, "views", given)
-  return common.views_of(cursor, cursor)
+  return scan.views_of(cursor, cursor)
 end
 
 -- ---- queries ---------------------------------------------------------------------
@@ -266,7 +268,7 @@ function source.facts(self)
   local key, value = core.layouts(handle)
   local _, sizes = core.snapshot_header(self)
   return {
-    info = { name = common.label(header), max_entries = #self, map_flags = 0,
+    info = { name = errors.label(header), max_entries = #self, map_flags = 0,
       key_size = header.key_size, value_size = header.value_size },
     kind = { name = "snapshot", position = "index", batch_lookup = true,
       percpu = header.ncpu > 0 },
@@ -280,11 +282,11 @@ end
 
 function source.batches(self, given)
   if given.engine ~= "batch" then
-    common.throw(("%s: engine %q: a snapshot is read by the batch engine"):format(
-      common.label(self:header()), given.engine), core.errno.ENOTSUPP)
+    errors.throw(("%s: engine %q: a snapshot is read by the batch engine"):format(
+      errors.label(self:header()), given.engine), core.errno.ENOTSUPP)
   end
   local cursor = core.snapshot_cursor(self, { batch_size = given.batch_size, raw = given.raw })
-  return common.batches_of(cursor, cursor)
+  return scan.batches_of(cursor, cursor)
 end
 
 prepare.add_source("luabpf.snapshot", source)
@@ -294,14 +296,14 @@ prepare.add_source("luabpf.snapshot", source)
 function class:count(where, given)
   core.snapshot_handle(self)
   if where == nil and given == nil then return #self end
-  return queries.count(self, where, given)
+  return read.count(self, where, given)
 end
 
 --- The matching entries, or columns of them, as map:select.
-class.select = queries.select
+class.select = read.select
 
 --- Sums up the matching entries, in groups, as map:aggregate.
-class.aggregate = queries.aggregate
+class.aggregate = read.aggregate
 
 -- ---- differences -----------------------------------------------------------------
 
@@ -348,7 +350,7 @@ function class:diff(old, given)
   given = options.check("diff", given, DIFF_OPTIONS)
   snapshot.check(self, "diff", 3)
   snapshot.check(old, "diff", 3)
-  local memory = options.size(given.memory or common.defaults.memory, "diff: option 'memory'", 2)
+  local memory = options.size(given.memory or defaults.memory, "diff: option 'memory'", 2)
   local why = unlike(self:header(), old:header())
   if why then error("diff: " .. why, 2) end
   local diff = core.snapshot_diff(self, old, memory)

@@ -4,9 +4,11 @@
 -- Lua state of its own (worker.lua), functions go there as copies (transfer.lua).
 
 local core = require "luabpf.core"
-local common = require "luabpf.map.methods"
+local defaults = require "luabpf.base.defaults"
+local later = require "luabpf.base.later"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
+local scan = require "luabpf.base.scan"
 local transfer = require "luabpf.parallel.transfer"
 
 local map = core.classes["luabpf.map"]
@@ -14,12 +16,15 @@ local map = core.classes["luabpf.map"]
 local OPTIONS = { workers = "number", map = "function", reduce = "function", initial = true,
   where = true, params = "table", batch_size = true }
 
+-- Globals of a worker that are modules.
+local MODULES <const> = { bpf = "luabpf" }
+
 local function new_job(self, given)
   local facts = prepare.facts(self)
   local job = { fd = self:fd(), key = facts.env.key, value = facts.env.value, map = given.map,
-    reduce = given.reduce }
+    reduce = given.reduce, modules = MODULES }
   job.batch_size = options.integer("parallel", "batch_size", given.batch_size, 1, 0xffffffff,
-    common.defaults.batch_size, 4)
+    defaults.batch_size, 4)
   if given.params and (given.where == nil or type(given.where) == "function") then
     error("parallel: params go with text", 3)
   end
@@ -54,7 +59,7 @@ end
 local function feed(self, workers, batch_size)
   for batch in map.batches(self, batch_size) do
     local pushed = false
-    while pushed == false do pushed = workers:push(batch, common.PATIENCE) end
+    while pushed == false do pushed = workers:push(batch, scan.PATIENCE) end
     if pushed == nil then break end
   end
   workers:finish()
@@ -111,10 +116,10 @@ function map:parallel(given)
     math.min(online, core.max_workers))
   local job, facts = new_job(self, given)
   local texts, queued = texts_of(job, facts, n)
-  local workers <close> = assert(core.workers { jobs = texts, path = package.path,
-    cpath = package.cpath })
+  local workers <close> = assert(core.workers { jobs = texts,
+    path = later.absolute(package.path), cpath = later.absolute(package.cpath) })
   if queued then feed(self, workers, job.batch_size) end
-  while not workers:wait(common.PATIENCE) do end
+  while not workers:wait(scan.PATIENCE) do end
   local results = workers:results()
   first_error(results)
   local report = { workers = #texts, batches = 0, entries = 0, matched = 0 }

@@ -6,13 +6,15 @@
 local core = require "luabpf.core"
 local transfer = require "luabpf.parallel.transfer"
 
--- The module is loaded when a function first uses it.
-setmetatable(_G, { __index = function(globals, name)
-  if name ~= "bpf" then return nil end
-  local bpf = require "luabpf"
-  rawset(globals, "bpf", bpf)
-  return bpf
-end })
+-- Makes globals of modules, by name: each is loaded when a function first uses it.
+local function offer(modules)
+  setmetatable(_G, { __index = function(globals, name)
+    if not modules[name] then return nil end
+    local module = require(modules[name])
+    rawset(globals, name, module)
+    return module
+  end })
+end
 
 local function open_map(job)
   local map = assert(core.open_fd(job.fd))
@@ -34,9 +36,9 @@ end
 -- The function that takes from a batch what where says yes to.
 local function filter_of(job, map)
   if not job.where then return function(batch) return batch end end
-  local engine = require "luabpf.query.run" -- which knows maps as what queries are over
+  local runs = require "luabpf.query.run" -- which knows maps as what queries are over
   if type(job.where) == "function" then
-    return function(batch) return engine.filtered(batch, job.where) end
+    return function(batch) return runs.filtered(batch, job.where) end
   end
   local query = require("luabpf.query.prepare").query(map, "entries", { where = job.where })
   return function(batch) return query.core:pick(batch, job.params) end
@@ -56,6 +58,7 @@ end
 
 return function(text, hooks)
   local job = transfer.unpack(text)
+  offer(job.modules)
   local map <close> = open_map(job)
   local filter = filter_of(job, map)
   local done = { batches = 0, entries = 0, matched = 0, list = {}, has = false }

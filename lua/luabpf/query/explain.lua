@@ -4,13 +4,13 @@
 
 local compile = require "luabpf.expr.compile"
 local core = require "luabpf.core"
-local engine = require "luabpf.query.run"
+local runs = require "luabpf.query.run"
 local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
 
 local map = core.classes["luabpf.map"]
 
-local EXPLAIN_OPTIONS = engine.options { where = true, columns = true, group = true, select = true,
+local EXPLAIN_OPTIONS = runs.options { where = true, columns = true, group = true, select = true,
   sort = "string", limit = "number", delete = "boolean" }
 
 local function milliseconds(ns)
@@ -44,12 +44,12 @@ end
 -- @treturn table engine, why, estimates (engine to ns), entries, row_bytes, size (what the
 --   estimates are made of, see cost.lua), fragments (list of name and listing); prints as text
 function map:explain(given)
-  local run = engine.run("explain", given, EXPLAIN_OPTIONS)
+  local run = runs.new("explain", given, EXPLAIN_OPTIONS)
   given = run.given
   options.integer("explain", "limit", given.limit, 0, math.maxinteger)
   local kind = kind_of(given)
   run.deletes = kind == "delete"
-  local query, plan = engine.prepare(self, kind, run, { where = given.where,
+  local query, plan = runs.prepare(self, kind, run, { where = given.where,
     columns = given.columns, group = given.group, select = given.select, sort = given.sort,
     plain = kind == "aggregate" and type(given.where) ~= "function" }, 3)
   local fragments, size = {}, {}

@@ -7,10 +7,11 @@
 -- What can be queried is a subject: a map, or a snapshot. Its source says how.
 
 local compile = require "luabpf.expr.compile"
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
 local expr = require "luabpf.expr.parse"
 local parameters = require "luabpf.expr.params"
+local scan = require "luabpf.base.scan"
+require "luabpf.map.methods"
 
 local prepare = {}
 
@@ -44,7 +45,7 @@ local sources = {}
 local map_source = { check = core.check_map, batches = core.classes["luabpf.map"].batches }
 
 function map_source.facts(self)
-  local info = assert(common.info(self))
+  local info = assert(scan.info(self))
   local key, value = core.layouts(self)
   local kind = core.maptypes[info.type]
   local ncpu = kind.percpu and core.cpus() or nil

@@ -3,28 +3,29 @@
 -- Queries that read: count, select, aggregate, of maps and of what else has a
 -- source. What they mean is in prepare.lua, how they run in run.lua.
 
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
-local engine = require "luabpf.query.run"
+local runs = require "luabpf.query.run"
+local errors = require "luabpf.base.errors"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
+local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 
 local map = core.classes["luabpf.map"]
 
 -- ---- count ----------------------------------------------------------------------
 
-local COUNT_OPTIONS = engine.options { workers = "number" }
+local COUNT_OPTIONS = runs.options { workers = "number" }
 
 local function count_blocks(self, query, plan, run, report)
-  if engine.by_threads(query, run, report) then return end
+  if runs.by_threads(query, run, report) then return end
   if run.filter then
-    for batch in engine.sources(self, query, plan, run, report) do
+    for batch in runs.sources(self, query, plan, run, report) do
       report.visited = report.visited + #batch
-      report.matched = report.matched + #engine.filtered(batch, run.filter, report)
+      report.matched = report.matched + #runs.filtered(batch, run.filter, report)
     end
   else
-    for batch in engine.batches(self, run, report) do
+    for batch in runs.batches(self, run, report) do
       report.visited = report.visited + #batch
       report.matched = report.matched + query.core:match(batch, run.packed)
     end
@@ -33,19 +34,19 @@ local function count_blocks(self, query, plan, run, report)
 end
 
 local function count_where(self, query, plan, run, report)
-  if run.filter or not engine.try_kernel(query, plan, run, report) then
+  if run.filter or not runs.try_kernel(query, plan, run, report) then
     count_blocks(self, query, plan, run, report)
   end
-  return report.matched, engine.finish(query, run, report)
+  return report.matched, runs.finish(query, run, report)
 end
 
-local queries = {}
+local read = {}
 
 --- map:count with where or options.
-function queries.count(self, where, given)
-  local run = engine.run("count", given, COUNT_OPTIONS)
-  local query, plan, report = engine.begin(self, "entries", run, { where = where })
-  return common.caught(nil, pcall(count_where, self, query, plan, run, report))
+function read.count(self, where, given)
+  local run = runs.new("count", given, COUNT_OPTIONS)
+  local query, plan, report = runs.begin(self, "entries", run, { where = where })
+  return errors.caught(nil, pcall(count_where, self, query, plan, run, report))
 end
 
 --- How many entries match; without where, how many there are: an array always has max_entries.
@@ -55,8 +56,8 @@ end
 --   threads that the batch engine may use
 -- @treturn integer and with where or options the report; nil, message, errno
 function map:count(where, given)
-  if where == nil and given == nil then return common.count_all(self) end
-  return queries.count(self, where, given)
+  if where == nil and given == nil then return scan.count_all(self) end
+  return read.count(self, where, given)
 end
 
 -- ---- blocks of rows -------------------------------------------------------------
@@ -71,15 +72,15 @@ end
 
 -- The batches that the cursor reads, or that the kernel read for a Lua function to judge.
 local function batches_of(self, query, plan, run, report)
-  if run.filter then return engine.sources(self, query, plan, run, report) end
-  return engine.batches(self, run, report)
+  if run.filter then return runs.sources(self, query, plan, run, report) end
+  return runs.batches(self, run, report)
 end
 
 -- The blocks of rows that match, one at a time, each valid until the next; the second result closes
 -- what they are read from.
 local function blocks_of(self, query, plan, run, report)
   if not run.filter then
-    local result, rows = engine.try_kernel(query, plan, run, report)
+    local result, rows = runs.try_kernel(query, plan, run, report)
     if result then return once(rows), rows end
   end
   local step, state, control, closing = batches_of(self, query, plan, run, report)
@@ -91,7 +92,7 @@ local function blocks_of(self, query, plan, run, report)
       return nil
     end
     report.visited = report.visited + #batch
-    if run.filter then batch = engine.filtered(batch, run.filter, report) end
+    if run.filter then batch = runs.filtered(batch, run.filter, report) end
     block = query.core:rows(batch, run.packed, block)
     report.matched = report.matched + #block
     return block
@@ -100,7 +101,7 @@ end
 
 -- ---- select ---------------------------------------------------------------------
 
-local SELECT_OPTIONS = engine.options { where = true, columns = true, sort = "string",
+local SELECT_OPTIONS = runs.options { where = true, columns = true, sort = "string",
   limit = "number" }
 
 -- Closes what a select reads when its loop is left, and completes the report.
@@ -108,7 +109,7 @@ local closer = {}
 
 function closer:__close()
   local _ <close> = self.resource
-  engine.finish(self.query, self.run, self.report)
+  runs.finish(self.query, self.run, self.report)
 end
 
 -- What of rows a caller gets: tables of columns, or key and value.
@@ -156,11 +157,11 @@ end
 --   engine, exact, memory, budget, batch_size; report: a table that is filled at the end.
 -- @return an iterator of tables, or of key and value; raises an error object
 function map:select(given)
-  local run = engine.run("select", given, SELECT_OPTIONS)
+  local run = runs.new("select", given, SELECT_OPTIONS)
   given = run.given
   local limit = options.integer("select", "limit", given.limit, 0, math.maxinteger)
   if not given.sort then run.limit = limit end
-  local query, plan, report = engine.begin(self, "select", run,
+  local query, plan, report = runs.begin(self, "select", run,
     { where = given.where, columns = given.columns, sort = given.sort })
   local closing = setmetatable({ query = query, run = run, report = report }, closer)
   local next_block = once(nil)
@@ -175,7 +176,7 @@ end
 
 -- ---- aggregate ------------------------------------------------------------------
 
-local AGGREGATE_OPTIONS = engine.options { where = true, group = true, select = true,
+local AGGREGATE_OPTIONS = runs.options { where = true, group = true, select = true,
   sort = "string", limit = "number", workers = "number" }
 
 -- The only row, from what the program summed up.
@@ -194,7 +195,7 @@ end
 local function grouped(self, query, plan, run, report)
   local agg <close> = core.agg { items = query.items, groups = query.group_words,
     signed = query.signs, memory = run.memory }
-  if not engine.by_threads(query, run, report, agg) then
+  if not runs.by_threads(query, run, report, agg) then
     local next_block, closing = blocks_of(self, query, plan, run, report)
     local _ <close> = closing
     for block in next_block do agg:add(block) end
@@ -241,13 +242,13 @@ end
 
 local function finished(query, run, report, list)
   return show.printable(list, function() return list_text(query, list) end),
-    engine.finish(query, run, report)
+    runs.finish(query, run, report)
 end
 
 -- Sums in the kernel, else rows to aggregate here.
 local function aggregate(self, query, plan, run, report, parts)
   if query.sums then
-    local result = engine.try_kernel(query, plan, run, report)
+    local result = runs.try_kernel(query, plan, run, report)
     if result then return finished(query, run, report, plain_row(query, result)) end
     parts.plain = nil
     query = prepare.query(self, "aggregate", parts)
@@ -266,15 +267,15 @@ end
 --   batch engine may use.
 -- @treturn table list of rows (exactly one without group), and the report; nil, message, errno
 function map:aggregate(given)
-  local run = engine.run("aggregate", given, AGGREGATE_OPTIONS)
+  local run = runs.new("aggregate", given, AGGREGATE_OPTIONS)
   given = run.given
   options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
   local parts = { where = given.where, group = given.group, select = given.select,
     sort = given.sort, plain = type(given.where) ~= "function" }
-  local query, plan, report = engine.begin(self, "aggregate", run, parts)
-  return common.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
+  local query, plan, report = runs.begin(self, "aggregate", run, parts)
+  return errors.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
 end
 
-queries.select, queries.aggregate = map.select, map.aggregate
+read.select, read.aggregate = map.select, map.aggregate
 
-return queries
+return read

@@ -11,14 +11,15 @@
 
 local core = require "luabpf.core"
 local cost = require "luabpf.query.cost"
-local common = require "luabpf.map.methods"
+local defaults = require "luabpf.base.defaults"
+local errors = require "luabpf.base.errors"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
+local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 
-local engine = {}
+local runs = {}
 
-local defaults = common.defaults
 
 -- Below this the bound of the entries is as good as their number, which takes a program to learn.
 local SMALL <const> = 65536
@@ -33,15 +34,15 @@ local OPTIONS = { params = "table", engine = "string", exact = "boolean", memory
   budget = true, batch_size = true, report = "table" }
 
 --- The options of a query: those in known, and those that all queries take.
-function engine.options(known)
+function runs.options(known)
   for name, kind in pairs(OPTIONS) do known[name] = kind end
   return known
 end
 
---- Options of a query, checked; known is of engine.options. Errors blame the caller of the method
+--- Options of a query, checked; known is of runs.options. Errors blame the caller of the method
 -- that calls this.
 -- @treturn table a run: what, engine (asked for), exact, memory, budget, batch_size, params, given
-function engine.run(what, given, known)
+function runs.new(what, given, known)
   given = options.check(what, given, known, 4)
   local run = { what = what, given = given, params = given.params, exact = given.exact,
     start = core.now() }
@@ -122,7 +123,7 @@ end
 
 --- The engine that a run takes, why, and what each would cost.
 -- @treturn table engine, why, estimates (engine to ns), size (which is not the caller's)
-function engine.choose(self, query, run)
+function runs.choose(self, query, run)
   local expected = expectation(self, query, run)
   local size = expected.size
   local plan = { size = size, estimates = {}, cursor = expected.cursor }
@@ -161,13 +162,13 @@ function report_meta:__tostring()
 end
 
 --- The report of a run that is about to begin; it prints as a table.
-function engine.report(plan)
+function runs.report(plan)
   return setmetatable({ engine = plan.engine, why = plan.why, visited = 0, matched = 0,
     complete = false, exact = false }, report_meta)
 end
 
 --- Fills in what is known at the end, and the table that the caller gave for it.
-function engine.finish(query, run, report)
+function runs.finish(query, run, report)
   local kind = query.facts.kind
   report.exact = kind.fixed or (report.engine == "batch" and report.complete
     and (kind.position == "bucket" or kind.position == "index"))
@@ -183,7 +184,7 @@ end
 --- One walk inside the kernel.
 -- @tparam table args of luabpf.query:scan; budget and params are filled in
 -- @treturn table|nil result; its rows, or the reason and errno
-function engine.scan(query, run, args)
+function runs.scan(query, run, args)
   args.params, args.budget = run.packed, run.budget
   local result, rows, errno, for_good = query.core:scan(args)
   if not result then
@@ -201,7 +202,7 @@ local function most_rows(query, run)
 end
 
 -- How many rows the first run has room for.
-function engine.first_room(query, plan, run)
+function runs.first_room(query, plan, run)
   local all = plan.size.entries
   if all * query.row_bytes > EASY_ROWS then all = all // 4 end
   if run.limit then all = math.min(all, run.limit) end
@@ -215,14 +216,14 @@ local STOPPED = {
   full = "entries that match come faster than they are handed over",
 }
 
-engine.STOPPED = STOPPED
+runs.STOPPED = STOPPED
 
 --- All matches by the kernel: result and rows; or nil, why the cursor has to do it, errno, and
 -- whether the kernel was at it and was stopped.
-function engine.scan_rows(query, plan, run)
-  local room = query.row_bytes > 0 and engine.first_room(query, plan, run) or 0
+function runs.scan_rows(query, plan, run)
+  local room = query.row_bytes > 0 and runs.first_room(query, plan, run) or 0
   for _ = 1, 3 do
-    local result, rows, errno = engine.scan(query, run, { rows = room, limit = run.limit })
+    local result, rows, errno = runs.scan(query, run, { rows = room, limit = run.limit })
     if not result then return nil, rows, errno end
     local wanted = result.matched - result.cut
     if not STOPPED[result.stop] and (query.row_bytes == 0 or result.stored >= wanted) then
@@ -253,23 +254,23 @@ end
 
 --- Those entries of a batch that a Lua function says yes to, as a batch; errors in it carry the
 -- report.
-function engine.filtered(batch, filter, report)
+function runs.filtered(batch, filter, report)
   local ok, hits = pcall(hits_of, batch, filter)
   if not ok then
-    common.throw(("where: %s"):format(tostring(hits)), nil, { partial = report, cause = hits })
+    errors.throw(("where: %s"):format(tostring(hits)), nil, { partial = report, cause = hits })
   end
   return #hits == #batch and batch or batch:pick(hits)
 end
 
 --- The batches of all entries, by the cursor engine of the report.
-function engine.batches(self, run, report)
+function runs.batches(self, run, report)
   return prepare.source(self).batches(self, { batch_size = run.batch_size, engine = report.engine,
     raw = run.given.raw })
 end
 
 -- What a caller gets whose kernel engine cannot be used.
 local function kernel_failed(query, run, reason, errno)
-  return ("%s: %s: engine \"kernel\": %s"):format(common.label(query.facts.info), run.what, reason),
+  return ("%s: %s: engine \"kernel\": %s"):format(errors.label(query.facts.info), run.what, reason),
     errno or core.errno.ENOTSUPP
 end
 
@@ -277,20 +278,20 @@ end
 -- kernel was asked for and never began. Returns nothing.
 local function give_up(query, run, report, reason, errno, stopped)
   if run.engine == "kernel" and not stopped then
-    common.throw(kernel_failed(query, run, reason, errno))
+    errors.throw(kernel_failed(query, run, reason, errno))
   end
   report.engine, report.why = by_cursor(query), reason
 end
 
-engine.give_up = give_up
+runs.give_up = give_up
 
 --- Tries the kernel engine where the plan says so.
 -- @treturn table|nil result and rows; nil when the cursor has to do it: the report says why.
 --   Raises an error object when the kernel engine was asked for and cannot
-function engine.try_kernel(query, plan, run, report)
+function runs.try_kernel(query, plan, run, report)
   if report.engine ~= "kernel" then return nil end
   if plan.obstacle then return give_up(query, run, report, plan.obstacle, plan.errno) end
-  local result, rows, errno, stopped = engine.scan_rows(query, plan, run)
+  local result, rows, errno, stopped = runs.scan_rows(query, plan, run)
   if not result then return give_up(query, run, report, rows, errno, stopped) end
   report.visited, report.matched = result.visited, result.matched
   report.complete = result.stop == "none"
@@ -302,7 +303,7 @@ local function whole(self, query, plan, run, report)
   if report.engine ~= "kernel" then return nil end
   if plan.obstacle then return give_up(query, run, report, plan.obstacle, plan.errno) end
   local every = { memory = run.memory, budget = run.budget, packed = "" }
-  local result, rows, errno, stopped = engine.scan_rows(
+  local result, rows, errno, stopped = runs.scan_rows(
     prepare.query(self, "entries", { rows = true }), plan, every)
   if not result then return give_up(query, run, report, rows, errno, stopped) end
   query.facts.loaded = true
@@ -310,9 +311,9 @@ local function whole(self, query, plan, run, report)
 end
 
 --- Blocks for a Lua function to judge, by the cheapest source: an iterator of batches.
-function engine.sources(self, query, plan, run, report)
+function runs.sources(self, query, plan, run, report)
   local batch, rows = whole(self, query, plan, run, report)
-  if not batch then return engine.batches(self, run, report) end
+  if not batch then return runs.batches(self, run, report) end
   return function()
     local one = batch
     batch = nil
@@ -322,13 +323,13 @@ end
 
 --- The query by as many threads as the run asks for, in the batch engine; sums go into agg.
 -- @treturn boolean false where nothing was done: one thread, another engine, no map
-function engine.by_threads(query, run, report, agg)
+function runs.by_threads(query, run, report, agg)
   local possible = query.facts.threads and report.engine == "batch" and not run.filter
   if run.workers == 1 or not possible then return false end
   local crew <close>, workers = core.crew { query = query.core, params = run.packed, agg = agg,
     workers = run.workers, batch_size = run.batch_size }
   report.workers = workers
-  while not crew:wait(common.PATIENCE) do end
+  while not crew:wait(scan.PATIENCE) do end
   report.visited, report.matched = crew:finish()
   report.complete = true
   return true
@@ -340,7 +341,7 @@ end
 -- @tparam string kind of prepare.query
 -- @tparam table parts for prepare.query; where is text, a compiled expression or a function
 -- @tparam integer level whom errors blame, as in error() here
-function engine.prepare(self, kind, run, parts, level)
+function runs.prepare(self, kind, run, parts, level)
   prepare.source(self)
   if type(parts.where) == "function" then
     run.filter, parts.where = parts.where, nil
@@ -354,15 +355,15 @@ function engine.prepare(self, kind, run, parts, level)
     parts.where = prepare.text(parts.where, run.what, level + 1)
   end
   local query = prepare.query(self, kind, parts)
-  return query, engine.choose(self, query, run)
+  return query, runs.choose(self, query, run)
 end
 
 --- The same for a run that is about to begin: query, plan and report. Errors blame the caller of
 -- the method that calls this.
-function engine.begin(self, kind, run, parts)
-  local query, plan = engine.prepare(self, kind, run, parts, 4)
+function runs.begin(self, kind, run, parts)
+  local query, plan = runs.prepare(self, kind, run, parts, 4)
   run.packed = prepare.params(query, run.params)
-  return query, plan, engine.report(plan)
+  return query, plan, runs.report(plan)
 end
 
-return engine
+return runs

@@ -3,11 +3,12 @@
 -- Queries that delete: delete_where and drain{ where = ... }. Every engine
 -- judges the live entry immediately before it deletes it.
 
-local common = require "luabpf.map.methods"
 local core = require "luabpf.core"
-local engine = require "luabpf.query.run"
+local runs = require "luabpf.query.run"
+local errors = require "luabpf.base.errors"
 local iter = require "luabpf.base.iter"
 local options = require "luabpf.base.options"
+local scan = require "luabpf.base.scan"
 
 local map = core.classes["luabpf.map"]
 
@@ -20,7 +21,7 @@ local function deliver(gone, on_delete, report)
     if not ok then
       local rest = {}
       for j = i, #gone do rest[#rest + 1] = { key = gone:key(j), value = gone:value(j) } end
-      common.throw(("on_delete: %s"):format(tostring(err)), nil,
+      errors.throw(("on_delete: %s"):format(tostring(err)), nil,
         { partial = report, undelivered = rest })
     end
   end
@@ -101,7 +102,7 @@ local function delete_up_to(self, query, run, candidates, report)
     report.matched = report.matched + last - at + 1
     if not run.dry_run then
       local _, message, errno = delete_some(self, query, run, part_of(candidates, at, last), report)
-      if message then common.throw(message, errno) end
+      if message then errors.throw(message, errno) end
     end
     at = last + 1
   end
@@ -109,16 +110,16 @@ end
 
 local function candidates_of(query, run, batch, report)
   report.visited = report.visited + #batch
-  if run.filter then return engine.filtered(batch, run.filter, report) end
+  if run.filter then return runs.filtered(batch, run.filter, report) end
   return query.core:pick(batch, run.packed)
 end
 
 local function sweep(self, query, plan, run, report)
   local step, state, control, closing
   if run.filter then
-    step, state, control, closing = engine.sources(self, query, plan, run, report)
+    step, state, control, closing = runs.sources(self, query, plan, run, report)
   else
-    step, state, control, closing = engine.batches(self, run, report)
+    step, state, control, closing = runs.batches(self, run, report)
   end
   for batch in step, state, control, closing do
     delete_up_to(self, query, run, candidates_of(query, run, batch, report), report)
@@ -131,7 +132,7 @@ end
 
 -- One run inside the kernel: how it stopped; nil, why there was none and errno.
 local function kernel_step(query, run, report, rows_room)
-  local result, rows, errno = engine.scan(query, run, { rows = rows_room, dry = run.dry_run,
+  local result, rows, errno = runs.scan(query, run, { rows = rows_room, dry = run.dry_run,
     limit = run.limit and run.limit - report.deleted })
   if not result then return nil, rows, errno end
   local handed_over <close> = rows
@@ -140,7 +141,7 @@ local function kernel_step(query, run, report, rows_room)
   if not run.dry_run then add(report, result.deleted, result.missing, 0) end
   if run.on_delete then deliver(handed_over:batch(), run.on_delete, report) end
   if result.stop == "error" then
-    common.throw(("%s: delete_where: %s"):format(common.label(query.facts.info),
+    errors.throw(("%s: delete_where: %s"):format(errors.label(query.facts.info),
       result.error), result.errno)
   end
   return result.stop
@@ -152,9 +153,9 @@ local MOST_STEPS <const> = 16
 -- True when it is done: else the cursor must go on.
 local function in_kernel(query, plan, run, report)
   if plan.obstacle then
-    return engine.give_up(query, run, report, plan.obstacle, plan.errno)
+    return runs.give_up(query, run, report, plan.obstacle, plan.errno)
   end
-  local rows_room = run.on_delete and engine.first_room(query, plan, run) or 0
+  local rows_room = run.on_delete and runs.first_room(query, plan, run) or 0
   local stop, reason, errno
   for _ = 1, MOST_STEPS do
     stop, reason, errno = kernel_step(query, run, report, rows_room)
@@ -162,12 +163,12 @@ local function in_kernel(query, plan, run, report)
   end
   report.complete = stop == "none"
   if stop == "none" or stop == "limit" then return true end
-  engine.give_up(query, run, report, reason or engine.STOPPED[stop], errno, stop)
+  runs.give_up(query, run, report, reason or runs.STOPPED[stop], errno, stop)
 end
 
 -- ---- delete_where -------------------------------------------------------------------------
 
-local DELETE_OPTIONS = engine.options { dry_run = "boolean", limit = "number",
+local DELETE_OPTIONS = runs.options { dry_run = "boolean", limit = "number",
   on_delete = "function" }
 
 local function delete_where(self, query, plan, run, report)
@@ -188,35 +189,37 @@ end
 --   matched = deleted + missing + kept, in a dry run what would be deleted.
 --   nil, message, errno, report so far when the system refuses
 function map:delete_where(where, given)
-  local run = engine.run("delete_where", given, DELETE_OPTIONS)
+  local run = runs.new("delete_where", given, DELETE_OPTIONS)
   if where == nil then
     error("delete_where: where: text, compiled expression or function expected", 2)
   end
   core.check_map(self)
-  if not common.kind_of(self).can_delete then return common.unsupported(self, "delete_where") end
+  if not scan.kind_of(self).can_delete then
+    return errors.unsupported(scan.info(self), "delete_where")
+  end
   run.limit = options.integer("delete_where", "limit", run.given.limit, 0, math.maxinteger)
   run.dry_run, run.deletes = run.given.dry_run, true
   run.on_delete = not run.dry_run and run.given.on_delete or nil
   run.hands_over = run.on_delete ~= nil
-  local query, plan, report = engine.begin(self, "delete", run,
+  local query, plan, report = runs.begin(self, "delete", run,
     { where = where, rows = run.hands_over })
   report.deleted, report.missing, report.kept = 0, 0, 0
   local message, errno
   if run.limit ~= 0 then
     local _
-    _, message, errno = common.caught(nil, pcall(delete_where, self, query, plan, run, report))
+    _, message, errno = errors.caught(nil, pcall(delete_where, self, query, plan, run, report))
   end
-  engine.finish(query, run, report)
+  runs.finish(query, run, report)
   if message then return nil, message, errno, report end
   return report
 end
 
 -- ---- drain{ where = ... } -------------------------------------------------------------------
 
-local DRAIN_OPTIONS = engine.options { where = true, limit = "number", raw = "boolean" }
+local DRAIN_OPTIONS = runs.options { where = true, limit = "number", raw = "boolean" }
 
 local function drain_where(self, query, run, report)
-  for batch in engine.batches(self, run, report) do
+  for batch in runs.batches(self, run, report) do
     local some = candidates_of(query, run, batch, report)
     local left = room(run, report)
     if #some > left then some = part_of(some, 1, left) end
@@ -224,7 +227,7 @@ local function drain_where(self, query, run, report)
     if #some > 0 then
       local gone, message, errno = delete_some(self, query, run, some, report)
       if #gone > 0 then coroutine.yield(gone) end
-      if message then common.throw(message, errno) end
+      if message then errors.throw(message, errno) end
     end
     if room(run, report) <= 0 then return end
   end
@@ -239,19 +242,19 @@ end
 --   "walk")
 -- @return an iterator of batches; raises an error object
 function map:drain(given)
-  if type(given) ~= "table" or given.where == nil then return common.drain_all(self, given) end
-  local run = engine.run("drain", given, DRAIN_OPTIONS)
+  if type(given) ~= "table" or given.where == nil then return scan.drain_all(self, given) end
+  local run = runs.new("drain", given, DRAIN_OPTIONS)
   core.check_map(self)
-  if not common.kind_of(self).can_delete then
-    local _, message, errno = common.unsupported(self, "drain")
-    common.throw(message, errno)
+  if not scan.kind_of(self).can_delete then
+    local _, message, errno = errors.unsupported(scan.info(self), "drain")
+    errors.throw(message, errno)
   end
   run.limit = options.integer("drain", "limit", given.limit, 0, math.maxinteger)
   run.deletes, run.exact, run.hands_over = true, true, true
-  local query, plan, report = engine.begin(self, "delete", run, { where = given.where })
-  if report.engine == "kernel" then engine.give_up(query, run, report, plan.obstacle) end
+  local query, plan, report = runs.begin(self, "delete", run, { where = given.where })
+  if report.engine == "kernel" then runs.give_up(query, run, report, plan.obstacle) end
   report.deleted, report.missing, report.kept = 0, 0, 0
   return iter.lazy(function()
     if run.limit ~= 0 then drain_where(self, query, run, report) end
-  end, { close = function() engine.finish(query, run, report) end })
+  end, { close = function() runs.finish(query, run, report) end })
 end

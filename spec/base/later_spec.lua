@@ -1,0 +1,109 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Modules that are loaded by the first call that needs them (lua/luabpf/base/later.lua): found when
+-- luabpf is loaded, whatever the process does until then. Each case is a process of its own.
+
+local PATHS <const> = [[
+package.path, package.cpath = %q, %q
+local lfs = require "lfs"
+]]
+
+local function output_of(script, path)
+  local file = os.tmpname()
+  finally(function() os.remove(file) end)
+  local out <close> = assert(io.open(file, "w"))
+  out:write(PATHS:format(path or package.path, package.cpath), script)
+  out:close()
+  local pipe <close> = assert(io.popen("lua5.4 " .. file .. " 2>&1"))
+  return pipe:read "a"
+end
+
+local MAP <const> = [[
+local bpf = require "luabpf"
+local map = assert(bpf.create { type = "hash", key = "u32", value = "u64", max_entries = 64 })
+for i = 1, 10 do map:update(i, i) end
+local path = os.tmpname()
+local cleanup <close> = setmetatable({}, { __close = function() os.remove(path) end })
+]]
+
+local ALL <const> = [[
+assert(map:count "value > 4" == 6)
+assert(#tostring(map:explain { where = "value > 4" }) > 0)
+assert(map:export(path).entries == 10 and map:import(path).updated == 10)
+assert(map:snapshot():count "value > 4" == 6)
+assert(bpf.create({ from = map:snapshot() }):count() == 10)
+assert(bpf.features().kernel and bpf.bench(map, { patience = "1ms" }).entries == 10)
+assert(map:delete_where("value > 4").deleted == 6)
+]]
+
+-- A path that depends on the working folder, which is this checkout's.
+local RELATIVE <const> = "./lua/?.lua;./lua/?/init.lua;"
+  .. package.path:gsub("[^;]*/lua/%?[^;]*;", "")
+
+describe("what is loaded later", function()
+  it("is found in another working folder", function()
+    assert.equal("done", output_of(MAP .. [[lfs.chdir "/"
+]] .. ALL .. [[io.write "done"]], RELATIVE))
+  end)
+
+  it("is found by the threads of map:parallel too", function()
+    assert.equal("10", output_of(MAP .. [[
+lfs.chdir "/"
+io.write((map:parallel { workers = 2, where = "value > 0", map = function(b)
+  return bpf.now() > 0 and #b
+end, reduce = function(a, b) return a + b end }))]], RELATIVE))
+  end)
+
+  it("needs no file descriptor", function()
+    assert.equal("6 10", output_of(MAP .. [[
+local held = {}
+repeat
+  held[#held + 1] = io.open "/dev/null"
+until #held > 0 and not io.open "/dev/null"
+local matched = map:count("value > 4", { engine = "batch" })
+local text = {}
+local report = assert(map:export(function(part) text[#text + 1] = part end))
+io.write(matched, " ", report.entries)]]))
+  end)
+
+  it("is the same when modules have been forgotten, and loaded again", function()
+    assert.equal("6 6 10 1", output_of(MAP .. [[
+local snapshot = map:snapshot()
+for name in pairs(package.loaded) do
+  if name:find "^luabpf" then package.loaded[name] = nil end
+end
+io.write(snapshot:count(bpf.compile("value > 4", snapshot)), " ", map:count("value > 4"), " ")
+local other = require "luabpf"
+io.write(map:export(path).entries, " ")
+local new <close> = other.create { type = "hash", key = "u32", value = "u64", max_entries = 8 }
+new:update(1, 1)
+assert(require "luabpf.base.iter" == other.iter)
+io.write(new:export(path).entries)]]))
+  end)
+
+  it("may come from another searcher than that for files", function()
+    assert.equal("10", output_of([[
+table.insert(package.searchers, 2, function(name)
+  local path = name:find "^luabpf" and package.searchpath(name, package.hidden)
+  return path and loadfile(path), path
+end)
+package.hidden, package.path = package.path, ""
+]] .. MAP .. "io.write(map:export(path).entries)"))
+  end)
+
+  it("is missed at once where it is not there", function()
+    assert.matches("module 'luabpf.file.json' not found", output_of([[
+local searchpath = package.searchpath
+function package.searchpath(name, path)
+  if name == "luabpf.file.json" then return nil end
+  return searchpath(name, path)
+end
+for i = 2, #package.searchers do
+  local search = package.searchers[i]
+  package.searchers[i] = function(name)
+    if name ~= "luabpf.file.json" then return search(name) end
+  end
+end
+require "luabpf"]]))
+  end)
+end)
