@@ -19,6 +19,7 @@
  * also: a list of indices in the batch that match whatever where says, as Lua judged them.
  */
 #include "bind/object/object.h"
+#include "bind/query/queryspec.h"
 #include "bind/query/rowset.h"
 #include "lib/kernel/loader.h"
 #include "lib/keys/keyed.h"
@@ -30,9 +31,6 @@
 #include <string.h>
 
 #define LB_QUERY "luabpf.query"
-#define MAX_ZEROS 64
-/* Entries that one scan may leave to Lua; more are cheaper judged by Lua from the start. */
-#define MAX_ASKED (1 << 20)
 
 /* User values: the map, a table that keeps code and arrays. */
 enum { MAP = 1, KEPT, UVALUES = KEPT };
@@ -70,145 +68,7 @@ static struct query *check_live_query(lua_State *L)
 	return q;
 }
 
-/* ---- reading the spec -------------------------------------------------- */
-
-/* Memory that lives as long as the query: a userdata kept in the table at index kept. */
-static void *keep(lua_State *L, int kept, size_t size)
-{
-	void *p = lua_newuserdatauv(L, size ? size : 1, 0);
-
-	memset(p, 0, size ? size : 1);
-	lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
-	return p;
-}
-
-/* The code string at the top, popped and kept. */
-static struct lb_fragment read_code(lua_State *L, int kept, const char *what)
-{
-	struct lb_fragment f = { 0 };
-	size_t len;
-
-	if (lua_isnil(L, -1)) {
-		lua_pop(L, 1);
-		return f;
-	}
-	if (lua_type(L, -1) != LUA_TSTRING)
-		luaL_error(L, "%s: code expected", what);
-	f.code = (const struct bpf_insn *)(const void *)lua_tolstring(L, -1, &len);
-	f.n = (uint32_t)(len / sizeof(struct bpf_insn));
-	if (len % sizeof(struct bpf_insn))
-		luaL_error(L, "%s: not a whole number of instructions", what);
-	lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
-	return f;
-}
-
-/* The number of the field's text in names, which NULL ends. */
-static int choice(lua_State *L, int idx, const char *name, const char *const names[])
-{
-	const char *s;
-	int i = 0;
-
-	lua_getfield(L, idx, name);
-	s = luaL_checkstring(L, -1);
-	while (names[i] && strcmp(names[i], s) != 0)
-		i++;
-	if (!names[i])
-		luaL_error(L, "%s: unknown: %s", name, s);
-	lua_pop(L, 1);
-	return i;
-}
-
-/* Pushes the list under that name; its length, 0 if there is none. */
-static uint32_t open_list(lua_State *L, const char *name, uint32_t max)
-{
-	lua_Integer n = 0;
-
-	if (lua_getfield(L, 2, name) == LUA_TTABLE)
-		n = (lua_Integer)lua_rawlen(L, -1);
-	if (n > max)
-		luaL_error(L, "%s: more than %d", name, (int)max);
-	return (uint32_t)n;
-}
-
-static void push_item(lua_State *L, uint32_t i, const char *what)
-{
-	if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TTABLE)
-		luaL_error(L, "%s[%d]: table expected", what, (int)i + 1);
-}
-
-static void read_reductions(lua_State *L, struct query *q, int kept)
-{
-	static const char *const ops[] = { "sum", "max", "min", "cpu", NULL };
-	uint32_t n = open_list(L, "reductions", LB_MAX_REDUCTIONS);
-	struct lb_reduction *r = keep(L, kept, n * sizeof(*r));
-
-	for (uint32_t i = 0; i < n; i++) {
-		int item;
-
-		push_item(L, i, "reductions");
-		item = lua_gettop(L);
-		r[i].op = (enum lb_reduce_op)choice(L, item, "op", ops);
-		r[i].cpu = lb_opt_upto(L, item, "cpu", UINT16_MAX);
-		r[i].offset = lb_opt_upto(L, item, "offset", INT32_MAX);
-		r[i].size = lb_opt_upto(L, item, "size", 8);
-		r[i].bit = lb_opt_upto(L, item, "bit", 63);
-		r[i].bits = lb_opt_upto(L, item, "bits", 64);
-		r[i].is_signed = lb_opt_flag(L, item, "signed");
-		r[i].big = lb_opt_flag(L, item, "big");
-		lua_pop(L, 1);
-	}
-	lua_pop(L, 1);
-	q->spec.env.reductions = r;
-	q->spec.env.nreductions = n;
-}
-
-static void read_columns(lua_State *L, struct query *q, int kept)
-{
-	uint32_t n = open_list(L, "columns", LB_MAX_COLUMNS);
-	struct lb_fragment *f = keep(L, kept, n * sizeof(*f));
-
-	for (uint32_t i = 0; i < n; i++) {
-		lua_rawgeti(L, -1, (lua_Integer)i + 1);
-		f[i] = read_code(L, kept, "columns");
-	}
-	lua_pop(L, 1);
-	q->spec.columns = f;
-	q->spec.ncolumns = n;
-}
-
-static void read_sums(lua_State *L, struct query *q, int kept)
-{
-	static const char *const ops[] = { "sum", "min", "max", "smin", "smax", NULL };
-	uint32_t n = open_list(L, "sums", LB_MAX_SUMS);
-	struct lb_sum *s = keep(L, kept, n * sizeof(*s));
-
-	for (uint32_t i = 0; i < n; i++) {
-		push_item(L, i, "sums");
-		s[i].op = (enum lb_sum_op)choice(L, lua_gettop(L), "op", ops);
-		lua_getfield(L, -1, "code");
-		s[i].of = read_code(L, kept, "sums");
-		lua_pop(L, 1);
-	}
-	lua_pop(L, 1);
-	q->spec.sums = s;
-	q->spec.nsums = n;
-}
-
-static void read_zeros(lua_State *L, struct query *q, int kept)
-{
-	uint32_t n = open_list(L, "zeros", MAX_ZEROS);
-	struct lb_span *z = keep(L, kept, n * sizeof(*z));
-
-	for (uint32_t i = 0; i < n; i++) {
-		push_item(L, i, "zeros");
-		z[i].offset = lb_opt_upto(L, lua_gettop(L), "offset", INT32_MAX);
-		z[i].size = lb_opt_upto(L, lua_gettop(L), "size", INT32_MAX);
-		lua_pop(L, 1);
-	}
-	lua_pop(L, 1);
-	q->spec.zeros = z;
-	q->spec.nzeros = n;
-}
+/* ---- making one -------------------------------------------------------- */
 
 static void prepare(lua_State *L, struct lb_interp *ip, const struct lb_fragment *f,
 		    const struct lb_env *env)
@@ -229,7 +89,7 @@ static void prepare_all(lua_State *L, struct query *q, int kept)
 		luaL_error(L, "environment refused: %s", why);
 	if (s->where.n)
 		prepare(L, &q->where, &s->where, &s->env);
-	q->columns = keep(L, kept, s->ncolumns * sizeof(*q->columns));
+	q->columns = lb_query_keep(L, kept, s->ncolumns * sizeof(*q->columns));
 	for (uint32_t i = 0; i < s->ncolumns; i++)
 		prepare(L, &q->columns[i], &s->columns[i], &s->env);
 }
@@ -250,19 +110,7 @@ static int query_new(lua_State *L)
 	lua_setiuservalue(L, 3, KEPT);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, 3, MAP);
-	q->spec.env = (struct lb_env){ .key_size = m->key.size, .value_size = m->value.size,
-				       .ncpu = m->value.ncpu,
-				       .nparams = lb_opt_upto(L, 2, "nparams", LB_MAX_PARAMS) };
-	read_reductions(L, q, 4);
-	lua_getfield(L, 2, "where");
-	q->spec.where = read_code(L, 4, "where");
-	read_columns(L, q, 4);
-	read_sums(L, q, 4);
-	read_zeros(L, q, 4);
-	q->spec.keys = lb_opt_flag(L, 2, "keys");
-	q->spec.values = lb_opt_flag(L, 2, "values");
-	q->spec.remove = lb_opt_flag(L, 2, "remove");
-	q->spec.asked = lb_opt_upto(L, 2, "asked", MAX_ASKED);
+	lb_query_read(L, 4, m, &q->spec);
 	prepare_all(L, q, 4);
 	q->map = m;
 	lua_settop(L, 3);
