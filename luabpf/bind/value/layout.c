@@ -16,6 +16,7 @@
 
 #include "bind/base.h"
 #include "bind/value/path.h"
+#include "lib/layout/record.h"
 
 #include <string.h>
 
@@ -341,6 +342,8 @@ static void read_field(struct reader *r, const struct lb_type *t, struct lb_fiel
 	f->bits = (uint32_t)read_int(r, element, "bits", 1, 64, path);
 	get(r->L, element, "type");
 	f->type = read_type(r, lua_gettop(r->L), &type);
+	if (!f->name && f->type->kind != LB_STRUCT && f->type->kind != LB_UNION)
+		lb_path_error(r->L, path, "a field without a name has fields of its own");
 	check_field(r, t, f, path);
 	lua_pop(r->L, 2);
 }

@@ -9,9 +9,12 @@
  * has them; a struct that breaks the alignment of a member is packed. Integers
  * get the names of declarations ("u32"), and so does a typedef whose name is
  * one of them and whose size fits (aliases[]): that is how "ip" and "be16"
- * survive the way through the kernel.
+ * survive the way through the kernel. Names are made distinct (distinct.h).
  */
 #include "lib/layout/btf.h"
+
+#include "lib/layout/distinct.h"
+#include "lib/layout/record.h"
 
 #include <bpf/btf.h>
 #include <errno.h>
@@ -218,7 +221,7 @@ static const struct lb_type *read_enum(struct reader *r, const struct btf_type *
 	for (uint32_t i = 0; i < type->nvalues; i++)
 		if (!read_enumerator(r, t, i, type->is_signed, &values[i]))
 			return refuse(ENOMEM);
-	return type;
+	return lb_distinct_values(values, &type->nvalues) ? type : refuse(ENOMEM);
 }
 
 /* What is pointed to does not matter, but for the tags before it. */
@@ -380,6 +383,17 @@ static struct lb_field *read_fields(struct reader *r, const struct btf_type *t)
 	return fields;
 }
 
+/* What is neither named nor has members of its own fills space, as unnamed bitfields do. */
+static uint32_t drop_unnamed(struct lb_field *fields, uint32_t n)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (fields[i].name || is_record(fields[i].type))
+			fields[left++] = fields[i];
+	return left;
+}
+
 /* Structs, unions, and sections of globals, which are structs of variables. */
 static const struct lb_type *read_record(struct reader *r, const struct btf_type *t)
 {
@@ -398,7 +412,9 @@ static const struct lb_type *read_record(struct reader *r, const struct btf_type
 	if (!type)
 		return NULL;
 	type->fields = fields;
-	type->nfields = btf_vlen(t);
+	type->nfields = drop_unnamed(fields, btf_vlen(t));
+	if (!lb_distinct_fields(r->layout, fields, type->nfields))
+		return refuse(ENOMEM);
 	return lb_type_finish(r->layout, type) ? type : refuse(ENOMEM);
 }
 

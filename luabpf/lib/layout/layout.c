@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layouts: the arena their types live in, the members of structs as users
- * see them, and access to integers and bitfields. No Lua here.
- *
- * A layout's memory is a chain of chunks, freed together. Types are built
- * from the leaves up: lb_type_finish of a struct copies the members of its
- * anonymous members, which are finished already.
+ * Layouts: the arena their types live in, the names of their kinds, and access to
+ * integers and bitfields. No Lua here. A layout's memory is a chain of chunks,
+ * freed together.
  */
 #include "lib/layout/layout.h"
 
@@ -84,67 +81,7 @@ const char *lb_layout_strdup(struct lb_layout *layout, const char *s)
 	return copy ? memcpy(copy, s, size) : NULL;
 }
 
-/* ---- members ---------------------------------------------------------- */
-
-static bool is_record(const struct lb_type *type)
-{
-	return type->kind == LB_STRUCT || type->kind == LB_UNION;
-}
-
-/* Unnamed bitfields and the like only fill space: they give no member. */
-static uint32_t count_members(const struct lb_field *f)
-{
-	if (f->name)
-		return 1;
-	return is_record(f->type) ? f->type->nmembers : 0;
-}
-
-static struct lb_member *add_members(struct lb_member *m, const struct lb_field *f)
-{
-	if (f->name) {
-		*m = (struct lb_member){ .name = f->name, .type = f->type, .offset = f->bit / 8,
-					 .bit = f->bit % 8, .bits = f->bits };
-		return m + 1;
-	}
-	for (uint32_t i = 0, n = count_members(f); i < n; i++) {
-		*m = f->type->members[i];
-		m->offset += f->bit / 8;
-		m++;
-	}
-	return m;
-}
-
-static bool has_union(const struct lb_type *type)
-{
-	if (type->kind == LB_UNION)
-		return true;
-	if (type->kind == LB_ARRAY)
-		return type->elem->has_union;
-	for (uint32_t i = 0; i < type->nfields; i++)
-		if (type->fields[i].type->has_union)
-			return true;
-	return false;
-}
-
-bool lb_type_finish(struct lb_layout *layout, struct lb_type *type)
-{
-	struct lb_member *members, *m;
-	size_t n = 0;
-
-	type->has_union = has_union(type);
-	for (uint32_t i = 0; i < type->nfields; i++)
-		n += count_members(&type->fields[i]);
-	if (n > UINT32_MAX)
-		return false;
-	members = m = lb_layout_alloc(layout, n * sizeof(*m));
-	if (!members)
-		return false;
-	for (uint32_t i = 0; i < type->nfields; i++)
-		m = add_members(m, &type->fields[i]);
-	type->members = members;
-	type->nmembers = (uint32_t)n;
-	return true;
-}
+/* ---- kinds ------------------------------------------------------------ */
 
 /* By enum lb_kind; the names are those of description tables (codec.c). */
 static const char *const kind_names[] = {

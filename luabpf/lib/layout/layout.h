@@ -56,6 +56,12 @@ struct lb_member {
 	uint32_t bits;
 };
 
+/* Bytes of a struct or union that no member covers, or not all bits of: mask has those bits. */
+struct lb_gap {
+	uint32_t offset, n;		/* n is 1 unless mask is 0xff */
+	uint8_t mask;
+};
+
 struct lb_enumerator {
 	const char *name;
 	int64_t value;
@@ -67,7 +73,7 @@ struct lb_type {
 	uint32_t align;			/* bytes */
 	bool is_signed;
 	bool big;			/* big-endian integer */
-	bool has_union;			/* a union stands here or below */
+	bool has_union;			/* here or below members share bits */
 	const char *name;		/* "u32", "ipv4", tag of a struct, typedef; never NULL */
 	const struct lb_type *elem;	/* LB_ARRAY */
 	uint32_t n;			/* its length; of LB_TEXT, 0 for a single char */
@@ -75,6 +81,10 @@ struct lb_type {
 	uint32_t nfields;
 	const struct lb_member *members;
 	uint32_t nmembers;
+	const struct lb_gap *gaps;	/* its padding, in order */
+	uint32_t ngaps;
+	uint32_t padding;		/* bytes of all gaps */
+	const char *padding_name;	/* what they are called in tables: "_padding" */
 	const struct lb_enumerator *values;	/* LB_ENUM */
 	uint32_t nvalues;
 };
@@ -112,8 +122,6 @@ void lb_layout_free(struct lb_layout *layout);
 /* Zeroed memory that lives as long as the layout; NULL: out of memory. */
 void *lb_layout_alloc(struct lb_layout *layout, size_t size);
 const char *lb_layout_strdup(struct lb_layout *layout, const char *s);
-/* Fills members[] and has_union from fields[]: false when out of memory. */
-bool lb_type_finish(struct lb_layout *layout, struct lb_type *type);
 const char *lb_kind_name(enum lb_kind kind);
 
 /*
