@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The connection tracker: starts it on a cgroup, lists, finds, sums up and
--- cleans its connections. Written on the public interface only, as a user's
+-- The connection tracker: starts it on a cgroup (conntrack/tracker.lua), lists, finds,
+-- sums up and cleans its connections. Written on the public interface only, as a user's
 -- script would be.
 --
 -- The table is the map "conns" of bpf/conntrack.bpf.c. Its key has the two
@@ -21,224 +21,16 @@
 -- Integers are 64-bit patterns, as everywhere in luabpf.
 
 local bpf = require "luabpf"
+local condition = require "luabpf.conntrack.condition"
 local connection = require "luabpf.conntrack.connection"
-local endpoint = require "luabpf.conntrack.endpoint"
 local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
+local start = require "luabpf.conntrack.tracker"
 local summary = require "luabpf.conntrack.summary"
 
-local conntrack = {}
-
--- Where this file lies, as `require` says; the BPF object is found from there.
-local _, here = ...
-
-local tracker = {}
+local conntrack, tracker = start.functions, start.class
 
 local MAX_U32 <const> = 0xffffffff
-
--- ---- starting and stopping -----------------------------------------------------
-
-local START_OPTIONS = { cgroup = "string", max_entries = "number", type = "string", pin = "string",
-  object = "string" }
-
--- What a pinned tracker leaves in bpffs beside the table itself, in the order in which it is
--- pinned. No dots: bpffs takes none.
-local PINS = { { "map", "" }, { "counters_map", "_counters" }, { "egress", "_egress" },
-  { "ingress", "_ingress" } }
-
--- The BPF object: installed beside the Lua files, or in the checkout that this file is in.
-local function find_object()
-  local installed = package.searchpath("luabpf.bpf.conntrack",
-    (package.path:gsub("%.lua", ".bpf.o")))
-  if installed then return installed end
-  local checkout = (here or ""):gsub("[^/]*$", "") .. "../../bpf/conntrack.bpf.o"
-  local file <close> = io.open(checkout, "rb")
-  if file then return checkout end
-  return nil, "conntrack: conntrack.bpf.o: No such file or directory (it is left out when luabpf "
-    .. "is built or installed without clang: install clang and do that again)", bpf.errno.ENOENT
-end
-
---- Where the unified cgroup hierarchy (cgroup2) is mounted.
--- @treturn string|nil the path of its root; nil, message, errno if it is not mounted
-function conntrack.cgroup_root()
-  local mounts <close> = assert(io.open("/proc/mounts"))
-  for line in mounts:lines() do
-    local path, kind = line:match("^%S+ (%S+) (%S+)")
-    if kind == "cgroup2" then
-      return (path:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end))
-    end
-  end
-  return nil, "conntrack: cgroup2 is not mounted (mount -t cgroup2 none DIRECTORY)",
-    bpf.errno.ENOENT
-end
-
-local function close_handles(self)
-  for _, name in ipairs { "ingress", "egress", "map", "counters_map", "object" } do
-    if self[name] then self[name]:close() end
-  end
-  local object = self.object or { maps = {}, programs = {} }
-  for _, handle in pairs(object.maps) do handle:close() end
-  for _, handle in pairs(object.programs) do handle:close() end
-end
-
-tracker.__index = tracker
-tracker.__name = "luabpf.conntrack"
-tracker.__close = close_handles
-
-function tracker:__tostring()
-  return ("luabpf.conntrack (%s)"):format(tostring(self.map))
-end
-
--- Each link that was made is in self, so that stop can undo it.
-local function attach(self, cgroup)
-  for _, name in ipairs { "egress", "ingress" } do
-    local link, message, errno = self.object.programs[name]:attach { cgroup = cgroup }
-    if not link then return nil, message, errno end
-    self[name] = link
-  end
-  return true
-end
-
-local function pin(self, path)
-  for _, each in ipairs(PINS) do
-    local name, suffix = table.unpack(each)
-    local ok, message, errno = self[name]:pin(path .. suffix)
-    if not ok then return nil, message, errno end
-    self.pins[#self.pins + 1] = path .. suffix
-  end
-  return true
-end
-
-local function load_and_attach(given, object_path, cgroup)
-  local object, message, errno = bpf.load(object_path, {
-    maps = { conns = { type = given.type, max_entries = given.max_entries } },
-  })
-  if not object then return nil, message, errno end
-  local self = setmetatable({ object = object, map = object.maps.conns, pins = {},
-    counters_map = object.maps.counters }, tracker)
-  local ok
-  ok, message, errno = attach(self, cgroup)
-  if ok and given.pin then ok, message, errno = pin(self, given.pin) end
-  if ok then return self end
-  self:stop()
-  return nil, message, errno
-end
-
---- Starts the tracker on a cgroup.
--- @tparam[opt] table given
---   cgroup: its directory; default the root of the hierarchy: the whole machine.
---   max_entries: how many connections the table has room for; default 65,536.
---   type: "hash" (default): a full table takes no new connections; "lru_hash": it gives up those
---   that have been idle longest.
---   pin: a path in bpffs. The tracker then goes on after this process, until stop.
---   object: the path of conntrack.bpf.o; default the one that came with luabpf.
--- @treturn tracker a handle, with <close>; its field map is the table, a luabpf.map.
---   nil, message, errno when the system refuses
--- Linux 5.15. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or root.
-function conntrack.start(given)
-  given = options.check("start", given, START_OPTIONS)
-  options.choice("start", "type", given.type, { "hash", "lru_hash" })
-  options.integer("start", "max_entries", given.max_entries, 1, MAX_U32)
-  local object, cgroup, message, errno = given.object, given.cgroup, nil, nil
-  if not object then object, message, errno = find_object() end
-  if not object then return nil, message, errno end
-  if not cgroup then cgroup, message, errno = conntrack.cgroup_root() end
-  if not cgroup then return nil, message, errno end
-  return load_and_attach(given, object, cgroup)
-end
-
---- Opens a tracker that was started with a pin, in this process or another.
--- @tparam string path the pin
--- @treturn tracker a handle; nil, message, errno
-function conntrack.open(path)
-  if type(path) ~= "string" then
-    error(("open: path of a pin expected, got %s"):format(type(path)), 2)
-  end
-  local self = setmetatable({ pins = {} }, tracker)
-  for i, each in ipairs(PINS) do
-    local name, suffix = table.unpack(each)
-    local open = name:find("map") and bpf.open or bpf.open_link
-    local handle, message, errno = open(path .. suffix)
-    if not handle then
-      close_handles(self)
-      return nil, message, errno
-    end
-    self[name], self.pins[i] = handle, path .. suffix
-  end
-  return self
-end
-
---- Closes the handle. A pinned tracker goes on; another one ends with its handle.
-function tracker:close()
-  close_handles(self)
-  return true
-end
-
---- Ends tracking: detaches the programs, removes the pins, closes the handle. After close it
--- removes the pins only.
-function tracker:stop()
-  for _, name in ipairs { "egress", "ingress" } do
-    if self[name] then pcall(self[name].detach, self[name]) end
-  end
-  for _, path in ipairs(self.pins) do os.remove(path) end
-  self.pins = {}
-  return self:close()
-end
-
--- ---- conditions ----------------------------------------------------------------
-
--- What options ask for, as an expression of the language of docs/expressions.md and its parameters.
--- The names of the tracker's own parameters begin with ct_.
-local condition = {}
-condition.__index = condition
-
--- Of the caller's text, if there is any.
-local function new_condition(given)
-  local self = setmetatable({ terms = {}, params = {} }, condition)
-  for name, value in pairs(given.params or {}) do self.params[name] = value end
-  if type(given.where) == "string" then self:add("(" .. given.where .. ")") end
-  return self
-end
-
--- Adds a term, and the value of a parameter that it has.
-function condition:add(term, name, value)
-  self.terms[#self.terms + 1] = term
-  if name then self.params[name] = value end
-end
-
-function condition:text()
-  return self.terms[1] and table.concat(self.terms, " and ")
-end
-
--- Takes an endpoint apart that must be one.
-local function check_endpoint(text, what)
-  if type(text) ~= "string" then
-    error(("%s: an endpoint such as \"10.0.0.1:80\" expected, got %s"):format(what, type(text)), 3)
-  end
-  local addr, port = endpoint.parse(text)
-  if addr or port then return { addr = addr, port = port } end
-  error(("%s: %q is no endpoint; write \"10.0.0.1:80\", \"[::1]:80\", an address or \":80\"")
-    :format(what, text), 3)
-end
-
--- Says of each of the ends that it is, at a or b, or the other way round.
-function condition:add_ends(ends)
-  local ways = {}
-  for way, sides in ipairs { { "a", "b" }, { "b", "a" } } do
-    local parts = {}
-    for i, each in ipairs(ends) do
-      for _, field in ipairs { "addr", "port" } do
-        local name = ("ct_%s%d"):format(field, i)
-        self.params[name] = each[field]
-        if each[field] then
-          parts[#parts + 1] = ("key.%s.%s == $%s"):format(sides[i], field, name)
-        end
-      end
-    end
-    ways[way] = "(" .. table.concat(parts, " and ") .. ")"
-  end
-  self:add("(" .. table.concat(ways, " or ") .. ")")
-end
 
 -- ---- reading -------------------------------------------------------------------
 
@@ -295,7 +87,7 @@ function tracker:list(given)
   given = options.check("list", given, LIST_OPTIONS)
   check_where("list", given.where)
   local limit = options.integer("list", "limit", given.limit, 0, MAX_U32)
-  local wanted = new_condition(given)
+  local wanted = condition.new(given)
   if given.protocol then
     wanted:add("key.protocol == $ct_protocol", "ct_protocol", given.protocol)
   end
@@ -305,7 +97,7 @@ function tracker:list(given)
       options.period(given.idle, "list: option 'idle'"))
   end
   if given.endpoint then
-    wanted:add_ends { check_endpoint(given.endpoint, "list: option 'endpoint'") }
+    wanted:add_ends { condition.endpoint(given.endpoint, "list: option 'endpoint'") }
   end
   local filter = type(given.where) == "function" and given.where or nil
   return collect(self.map, wanted, filter, given.sort, limit)
@@ -335,12 +127,12 @@ end
 -- @tparam[opt] string b the other one, in whichever order
 -- @treturn table connections, empty if there are none; nil, message, errno
 function tracker:find(a, b)
-  local ends = { check_endpoint(a, "find") }
-  if b ~= nil then ends[2] = check_endpoint(b, "find") end
+  local ends = { condition.endpoint(a, "find") }
+  if b ~= nil then ends[2] = condition.endpoint(b, "find") end
   if b ~= nil and ends[1].addr and ends[1].port and ends[2].addr and ends[2].port then
     return find_between(self, ends[1], ends[2])
   end
-  local wanted = new_condition {}
+  local wanted = condition.new {}
   wanted:add_ends(ends)
   return collect(self.map, wanted)
 end
@@ -455,7 +247,7 @@ end
 
 -- The condition that a connection was idle for longer than that.
 local function idle_condition(given, by)
-  local wanted, text = new_condition(given), "$ct_idle"
+  local wanted, text = condition.new(given), "$ct_idle"
   local function choose(field, names, ns)
     for _, name in ipairs(names) do
       if ns[name] then

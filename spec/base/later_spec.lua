@@ -54,6 +54,16 @@ io.write((map:parallel { workers = 2, where = "value > 0", map = function(b)
 end, reduce = function(a, b) return a + b end }))]], RELATIVE))
   end)
 
+  it("is found by the connection tracker too: its BPF object", function()
+    local message = output_of([[
+local conntrack = require "luabpf.conntrack"
+lfs.chdir "/"
+local _, message = conntrack.start { cgroup = "/nowhere" }
+io.write(message)]], RELATIVE)
+    assert.matches("/nowhere", message)
+    assert.not_matches("bpf.o", message)
+  end)
+
   it("needs no file descriptor", function()
     assert.equal("6 10", output_of(MAP .. [[
 local held = {}

@@ -3,8 +3,8 @@
 -- map:export: the entries of a map as JSON lines, CSV or a snapshot, to a file, a
 -- pipe or a function. docs/export.md says what users can rely on.
 --
--- Batches of the map pass through queries (what matches, columns of it) to a
--- sink, which knows the format and writes to an outlet, which knows the place.
+-- Batches of the map pass through queries (what matches, columns of it; request.lua)
+-- to a sink, which knows the format and writes to an outlet, which knows the place.
 -- checkpoint.lua remembers how far that has come. The order of things is what
 -- kills and full disks cannot break: bytes are synced before a checkpoint speaks
 -- of them, and both before a drain deletes what they hold.
@@ -14,263 +14,17 @@
 
 local checkpoint = require "luabpf.file.checkpoint"
 local core = require "luabpf.core"
-local defaults = require "luabpf.base.defaults"
-local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
 local json = require "luabpf.file.json"
-local options = require "luabpf.base.options"
 local outlet = require "luabpf.file.outlet"
 local prepare = require "luabpf.query.prepare"
 local progress = require "luabpf.file.progress"
+local request = require "luabpf.file.request"
 local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
-local snapshot = require "luabpf.file.snapshot"
+local sinks = require "luabpf.file.sink"
 
 local map, snapshots = core.classes["luabpf.map"], core.classes["luabpf.snapshot"]
-
--- Entries that a drain reads before it syncs and deletes them.
-local DRAIN_BATCH <const> = 16384
-local FORMATS <const> = { "jsonl", "csv", "snapshot" }
-local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
-  progress = true, batch_size = true, report = "table", checkpoint = "string",
-  checkpoint_interval = true, restart = "boolean", drain = "boolean", workers = "number" }
-
--- ---- options ---------------------------------------------------------------------
-
--- Raises for the caller of a method, from what new_run calls.
-local function misuse(...)
-  error(("export: %s"):format((...):format(select(2, ...))), 5)
-end
-
-local function check_target(target)
-  local kind = io.type(target) or type(target)
-  if kind == "string" or kind == "file" or kind == "function" then return target end
-  misuse("path, open file, function or \"-\" expected, got %s", kind)
-end
-
--- The format that a name stands for.
-local function format_of(target)
-  local ending = type(target) == "string" and target:match("%.(%w+)$")
-  for _, format in ipairs(FORMATS) do
-    if ending == format then return format end
-  end
-  return "jsonl"
-end
-
--- A checkpoint is none of the files that the entries go to.
-local function check_own_file(run)
-  if not run.checkpoint then return end
-  if checkpoint.is_one_of(run.checkpoint, run.target, outlet.part_of(run.target, false),
-    outlet.part_of(run.target, true)) then
-    misuse("option 'checkpoint': it needs a file of its own")
-  end
-end
-
--- What only some targets can do.
-local function check_combination(run, given)
-  local to_path = type(run.target) == "string" and run.target ~= "-"
-  if given.checkpoint and not to_path then misuse("option 'checkpoint' goes with a path") end
-  if given.restart and not run.checkpoint then
-    misuse("option 'restart' goes with a checkpoint, or the drain to a path")
-  end
-  if given.drain and run.format == "snapshot" and type(run.target) == "function" then
-    misuse("a snapshot that drains goes to a path or an open file")
-  end
-end
-
--- What threads cannot do: they run no Lua, and what they have comes in no order to go on from.
-local function check_workers(run, given)
-  if run.workers == 1 then return end
-  local odd = given.checkpoint and "a checkpoint" or given.drain and "a drain"
-    or type(given.where) == "function" and "a function as where"
-  if odd then misuse("workers do not go with %s", odd) end
-end
-
-local function new_run(target, given, known)
-  check_target(target)
-  given = options.check("export", given, known, 4)
-  local run = { target = target, given = given, start = core.now(), packed = "", visited = 0 }
-  run.format = options.choice("export", "format", given.format, FORMATS, format_of(target), 4)
-  run.batch_size = options.integer("export", "batch_size", given.batch_size, 1, 0xffffffff,
-    given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
-  run.interval = options.period(given.checkpoint_interval or defaults.checkpoint_interval,
-    "export: option 'checkpoint_interval'", 3)
-  run.workers = options.integer("export", "workers", given.workers, 1, core.max_workers, 1, 4)
-  run.checkpoint = given.checkpoint
-  if given.drain and type(target) == "string" and target ~= "-" then
-    run.checkpoint = given.checkpoint or target .. ".ckpt"
-  end
-  progress.check("export", given.progress, 4)
-  check_combination(run, given)
-  check_own_file(run)
-  check_workers(run, given)
-  return run
-end
-
--- ---- what is written of a batch ----------------------------------------------------
-
--- Whether a query has a parameter of that name.
-local function has_param(query, name)
-  for _, param in ipairs(query.shared.params) do
-    if param.name == name and param.kind ~= "clock" then return true end
-  end
-  return false
-end
-
--- The parameters of a query, packed: those given, without what only the other query has.
-local function pack_params(run, query, other)
-  local values = {}
-  for name, value in pairs(run.given.params or {}) do
-    if has_param(query, name) or not (other and has_param(other, name)) then
-      values[name] = value
-    end
-  end
-  return prepare.params(query, values, run.clocks.now, run.clocks.boottime)
-end
-
--- The queries that choose entries and make columns of them. A drain has both apart: it needs the
--- entries that it wrote columns of.
-local function prepare_queries(self, run)
-  local given, where = run.given, run.given.where
-  if type(where) == "function" then
-    run.filter, where = where, nil
-    if given.params and not given.columns then error("export: params go with text", 3) end
-  end
-  where = prepare.text(where, "export", 4)
-  run.where = where
-  -- Maps without buckets cannot be shared out.
-  run.by_threads = run.workers > 1 and prepare.facts(self).kind.position == "bucket"
-  if where or run.by_threads or (given.params and not given.columns)
-    or (given.columns and not given.drain) then
-    run.query = prepare.query(self, "keyed", { where = where,
-      columns = not given.drain and given.columns or nil })
-  end
-  if given.drain and given.columns then
-    run.columns = prepare.query(self, "keyed", { columns = given.columns })
-  elseif given.columns then
-    run.columns = run.query
-  end
-  local clocks = run.checkpoint and not given.restart
-    and checkpoint.clocks_of(run.checkpoint, run.target)
-  run.clocks = clocks or { now = core.now(), boottime = core.boottime() }
-  if run.query then run.packed = pack_params(run, run.query, run.columns) end
-  if run.columns then run.packed_columns = pack_params(run, run.columns, run.query) end
-end
-
--- What is written of a batch, a batch or rows with columns; and the entries of it.
-local function chosen(run, batch, report)
-  if run.filter then batch = runs.filtered(batch, run.filter, report) end
-  if run.query then
-    run.block = run.query.core:rows(batch, run.packed, run.block)
-    if run.query == run.columns then return run.block end
-    batch = run.block:batch()
-  end
-  if not run.columns then return batch, batch end
-  run.rows = run.columns.core:rows(batch, run.packed_columns, run.rows)
-  return run.rows, batch
-end
-
--- ---- sinks: formats -----------------------------------------------------------------
-
--- Rows of text.
-local rows_sink = {}
-rows_sink.__index = rows_sink
-
-function rows_sink.new(subject, run, place)
-  local writer = place:must(core.row_writer(prepare.facts(subject).handle, run.format,
-    run.columns and run.columns.outputs))
-  return setmetatable({ place = place, writer = writer }, rows_sink)
-end
-
-function rows_sink:begin()
-  self.place:write(self.writer:header())
-end
-
-function rows_sink.resume(_, mark, record)
-  mark:seek(record)
-end
-
--- Of a file that only lacks its name.
-rows_sink.check = rows_sink.resume
-
-function rows_sink:add(block)
-  self.place:rows(self.writer, block)
-end
-
--- Rows that threads have: how many, 0 if none came in so many ns, false at the end.
-function rows_sink:collect(crew, ns)
-  return self.place:text(crew, ns)
-end
-
--- Bytes so far; synced ones have a checksum.
-function rows_sink:position()
-  return self.place.out:position()
-end
-
-function rows_sink:finish() return (self:position()) end
-function rows_sink:close() self.writer:close() end
-
--- A snapshot, which writes blocks past the outlet's buffer.
-local snapshot_sink = {}
-snapshot_sink.__index = snapshot_sink
-
-function snapshot_sink.new(self, run, place)
-  return setmetatable({ map = self, run = run, place = place }, snapshot_sink)
-end
-
-local function open_snapshot(self, resume)
-  local run = self.run
-  self.writer = self.place:must(snapshot.writer { map = self.map, fd = self.place.out:fd(),
-    where = run.filter and "a function" or run.where, query = run.columns,
-    columns = run.columns and true, resume = resume })
-end
-
-function snapshot_sink:begin()
-  self.place:must(self.place.out:flush())
-  open_snapshot(self)
-end
-
-function snapshot_sink:resume(_, record)
-  open_snapshot(self, { offset = record.offset, entries = record.entries, blocks = record.blocks })
-end
-
-function snapshot_sink.check() end
-
--- Raises where the file was closed meanwhile, whose descriptor may be another file's now.
-local function check_open(self)
-  self.place.out:fd()
-end
-
-function snapshot_sink:add(block)
-  check_open(self)
-  self.place:must(self.writer:add(block))
-end
-
--- As of rows.
-function snapshot_sink:collect(crew, ns)
-  check_open(self)
-  return self.place:must(crew:blocks(ns))
-end
-
-function snapshot_sink:position()
-  if not self.writer or self.bytes then return self.bytes or 0 end
-  local offset, _, blocks = self.writer:position()
-  return offset, nil, blocks
-end
-
--- Leaves an open file behind what it has, as rows do.
-function snapshot_sink:finish()
-  check_open(self)
-  self.bytes = self.place:must(self.writer:finish())
-  if self.place.handle then self.place.handle:seek("end") end
-  return self.bytes
-end
-
-function snapshot_sink:close()
-  if self.writer then self.writer:close() end
-end
-
-local SINKS <const> = { jsonl = rows_sink, csv = rows_sink, snapshot = snapshot_sink }
 
 -- ---- beginning -----------------------------------------------------------------------
 
@@ -390,7 +144,7 @@ local function write_all(self, run, sink, mark, place, report, shown)
   local drain = run.given.drain
   for batch in self:batches { batch_size = run.batch_size, from = run.from,
     report = run.given.report } do
-    local block, entries = chosen(run, batch, report)
+    local block, entries = request.chosen(run, batch, report)
     sink:add(block)
     run.visited, report.entries = run.visited + #batch, report.entries + #block
     if mark and (drain or mark:is_due((sink:position()))) then
@@ -490,7 +244,7 @@ local function export(self, run, report)
   local mark = run.checkpoint
     and checkpoint.new(run.checkpoint, place, identity_of(self, run), run.interval)
   if mark then mark.clocks = run.clocks end
-  local sink <close> = setmetatable({ sink = SINKS[run.format].new(self, run, place) },
+  local sink <close> = setmetatable({ sink = sinks[run.format].new(self, run, place) },
     { __close = function(it) it.sink:close() end })
   local ok, err = pcall(run_export, self, run, sink.sink, mark, place, report)
   if not ok then give_up(run, sink.sink, place, report) end
@@ -498,6 +252,12 @@ local function export(self, run, report)
   if not ok then error(err, 0) end
   return report
 end
+
+-- ---- the interface ------------------------------------------------------------------
+
+local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
+  progress = true, batch_size = true, report = "table", checkpoint = "string",
+  checkpoint_interval = true, restart = "boolean", drain = "boolean", workers = "number" }
 
 --- Writes the entries of the map: a line of JSON or CSV each, or a snapshot file. Reads by the
 -- batch cursor: of a hash map, every key that is present throughout is written once. Memory is
@@ -524,11 +284,11 @@ end
 --   were); nil, message, errno, and what was done until then
 function map:export(target, given)
   core.check_map(self)
-  local run = new_run(target, given, OPTIONS)
+  local run = request.new(target, given, OPTIONS)
   if run.given.drain and not scan.kind_of(self).can_delete then
     return errors.unsupported(scan.info(self), "export: drain")
   end
-  prepare_queries(self, run)
+  request.prepare(self, run)
   local report = new_report()
   if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
   if run.given.workers then report.workers = 1 end
@@ -544,11 +304,11 @@ local SNAPSHOT_OPTIONS <const> = { format = "string", where = true, params = "ta
 -- @treturn table entries, bytes, seconds, resumed; nil, message, errno, and the same until then
 function snapshots:export(target, given)
   prepare.source(self)
-  local run = new_run(target, given, SNAPSHOT_OPTIONS)
+  local run = request.new(target, given, SNAPSHOT_OPTIONS)
   if run.format == "snapshot" then
     error("export: a snapshot is exported as \"jsonl\" or \"csv\"", 2)
   end
-  prepare_queries(self, run)
+  request.prepare(self, run)
   local report = new_report()
   return errors.caught(report, pcall(export, self, run, report))
 end

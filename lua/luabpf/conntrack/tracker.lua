@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The handle of a tracker: starting one on a cgroup, opening a pinned one, ending
+-- it. conntrack.lua adds what is done with its connections.
+
+local bpf = require "luabpf"
+local later = require "luabpf.base.later"
+local options = require "luabpf.base.options"
+
+-- Where this file lies, as `require` says; the BPF object is found from there.
+local _, here = ...
+
+-- The functions that make a tracker, and its class.
+local conntrack, tracker = {}, {}
+
+local MAX_U32 <const> = 0xffffffff
+
+-- ---- what it is made of ------------------------------------------------------------
+
+local START_OPTIONS = { cgroup = "string", max_entries = "number", type = "string", pin = "string",
+  object = "string" }
+
+-- What a pinned tracker leaves in bpffs beside the table itself, in the order in which it is
+-- pinned. No dots: bpffs takes none.
+local PINS = { { "map", "" }, { "counters_map", "_counters" }, { "egress", "_egress" },
+  { "ingress", "_ingress" } }
+
+-- The BPF object: installed beside the Lua files, or in the checkout that this file is in.
+local OBJECT <const> = later.absolute(package.path:gsub("%.lua", ".bpf.o") .. ";"
+  .. (here or ""):gsub("[^/]*$", "") .. "../../../bpf/conntrack.bpf.o")
+
+local function find_object()
+  local path = package.searchpath("luabpf.bpf.conntrack", OBJECT)
+  if path then return path end
+  return nil, "conntrack: conntrack.bpf.o: No such file or directory (it is left out when luabpf "
+    .. "is built or installed without clang: install clang and do that again)", bpf.errno.ENOENT
+end
+
+--- Where the unified cgroup hierarchy (cgroup2) is mounted.
+-- @treturn string|nil the path of its root; nil, message, errno if it is not mounted
+function conntrack.cgroup_root()
+  local mounts <close> = assert(io.open("/proc/mounts"))
+  for line in mounts:lines() do
+    local path, kind = line:match("^%S+ (%S+) (%S+)")
+    if kind == "cgroup2" then
+      return (path:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end))
+    end
+  end
+  return nil, "conntrack: cgroup2 is not mounted (mount -t cgroup2 none DIRECTORY)",
+    bpf.errno.ENOENT
+end
+
+local function close_handles(self)
+  for _, name in ipairs { "ingress", "egress", "map", "counters_map", "object" } do
+    if self[name] then self[name]:close() end
+  end
+  local object = self.object or { maps = {}, programs = {} }
+  for _, handle in pairs(object.maps) do handle:close() end
+  for _, handle in pairs(object.programs) do handle:close() end
+end
+
+tracker.__index = tracker
+tracker.__name = "luabpf.conntrack"
+tracker.__close = close_handles
+
+function tracker:__tostring()
+  return ("luabpf.conntrack (%s)"):format(tostring(self.map))
+end
+
+-- Each link that was made is in self, so that stop can undo it.
+local function attach(self, cgroup)
+  for _, name in ipairs { "egress", "ingress" } do
+    local link, message, errno = self.object.programs[name]:attach { cgroup = cgroup }
+    if not link then return nil, message, errno end
+    self[name] = link
+  end
+  return true
+end
+
+local function pin(self, path)
+  for _, each in ipairs(PINS) do
+    local name, suffix = table.unpack(each)
+    local ok, message, errno = self[name]:pin(path .. suffix)
+    if not ok then return nil, message, errno end
+    self.pins[#self.pins + 1] = path .. suffix
+  end
+  return true
+end
+
+local function load_and_attach(given, object_path, cgroup)
+  local object, message, errno = bpf.load(object_path, {
+    maps = { conns = { type = given.type, max_entries = given.max_entries } },
+  })
+  if not object then return nil, message, errno end
+  local self = setmetatable({ object = object, map = object.maps.conns, pins = {},
+    counters_map = object.maps.counters }, tracker)
+  local ok
+  ok, message, errno = attach(self, cgroup)
+  if ok and given.pin then ok, message, errno = pin(self, given.pin) end
+  if ok then return self end
+  self:stop()
+  return nil, message, errno
+end
+
+-- ---- starting and stopping -----------------------------------------------------
+
+--- Starts the tracker on a cgroup.
+-- @tparam[opt] table given
+--   cgroup: its directory; default the root of the hierarchy: the whole machine.
+--   max_entries: how many connections the table has room for; default 65,536.
+--   type: "hash" (default): a full table takes no new connections; "lru_hash": it gives up those
+--   that have been idle longest.
+--   pin: a path in bpffs. The tracker then goes on after this process, until stop.
+--   object: the path of conntrack.bpf.o; default the one that came with luabpf.
+-- @treturn tracker a handle, with <close>; its field map is the table, a luabpf.map.
+--   nil, message, errno when the system refuses
+-- Linux 5.15. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or root.
+function conntrack.start(given)
+  given = options.check("start", given, START_OPTIONS)
+  options.choice("start", "type", given.type, { "hash", "lru_hash" })
+  options.integer("start", "max_entries", given.max_entries, 1, MAX_U32)
+  local object, cgroup, message, errno = given.object, given.cgroup, nil, nil
+  if not object then object, message, errno = find_object() end
+  if not object then return nil, message, errno end
+  if not cgroup then cgroup, message, errno = conntrack.cgroup_root() end
+  if not cgroup then return nil, message, errno end
+  return load_and_attach(given, object, cgroup)
+end
+
+--- Opens a tracker that was started with a pin, in this process or another.
+-- @tparam string path the pin
+-- @treturn tracker a handle; nil, message, errno
+function conntrack.open(path)
+  if type(path) ~= "string" then
+    error(("open: path of a pin expected, got %s"):format(type(path)), 2)
+  end
+  local self = setmetatable({ pins = {} }, tracker)
+  for i, each in ipairs(PINS) do
+    local name, suffix = table.unpack(each)
+    local open = name:find("map") and bpf.open or bpf.open_link
+    local handle, message, errno = open(path .. suffix)
+    if not handle then
+      close_handles(self)
+      return nil, message, errno
+    end
+    self[name], self.pins[i] = handle, path .. suffix
+  end
+  return self
+end
+
+--- Closes the handle. A pinned tracker goes on; another one ends with its handle.
+function tracker:close()
+  close_handles(self)
+  return true
+end
+
+--- Ends tracking: detaches the programs, removes the pins, closes the handle. After close it
+-- removes the pins only.
+function tracker:stop()
+  for _, name in ipairs { "egress", "ingress" } do
+    if self[name] then pcall(self[name].detach, self[name]) end
+  end
+  for _, path in ipairs(self.pins) do os.remove(path) end
+  self.pins = {}
+  return self:close()
+end
+
+return { functions = conntrack, class = tracker }
