@@ -102,13 +102,18 @@ describe("a compiled fragment", function()
       assert.equal(evaluate(ast, entry), run(compiled, layouts.env, entry))
     end
 
-    local function held(depth)
-      local inner = depth == 0 and "1" or ("if(%s, 1, 0)"):format(held(depth - 1))
-      return ("value.bytes + 1 in (value.packets, %s)"):format(inner)
+    -- All elements are named twice, and all of them are needed until the end.
+    local array = { kind = "array", n = 64, size = 64, align = 1, name = "u8[64]",
+      elem = { kind = "int", size = 1, align = 1, name = "u8" } }
+    local function twice(n)
+      local up, down = {}, {}
+      for i = 1, n do up[i], down[n + 1 - i] = ("value[%d]"):format(i), ("value[%d]"):format(i) end
+      return table.concat(up, " + ") .. " - (" .. table.concat(down, " * ") .. ")"
     end
-    assert.equal("condition", fragment(held(15), layouts.env).kind)
-    assert.error_matches(function() fragment(held(16), layouts.env) end,
-      "the expression is too deep: more than 16 results would wait at once")
+    local env = { key = layouts.key, value = array }
+    assert.equal(8 - 1, run(fragment(twice(8), env), env, { key = "", value = ("\1"):rep(64) }))
+    assert.error_matches(function() fragment(twice(64), env) end,
+      "the expression has too many fields that are named more than once")
   end)
 
   it("reaches fields beyond what an instruction's offset can say", function()

@@ -29,8 +29,14 @@ end
 local function chain(self, node, sense, label, depth)
   local decisive = node.op == "or"
   local past = sense ~= decisive and {} or nil
-  for i = 1, #node.args - 1 do self:branch(node.args[i], decisive, past or label, depth) end
+  local outer = self.scope
+  for i = 1, #node.args - 1 do
+    self:enter(node, i, depth)
+    self:branch(node.args[i], decisive, past or label, depth)
+  end
+  self:enter(node, #node.args, depth)
   self:branch(node.args[#node.args], sense, label, depth)
+  self:leave(outer)
   if past then self.asm:place(past) end
 end
 
@@ -38,12 +44,16 @@ branches["and"] = chain
 branches["or"] = chain
 
 branches["if"] = function(self, node, sense, label, depth)
-  local otherwise, done = {}, {}
+  local otherwise, done, outer = {}, {}, self.scope
   self:branch(node.args[1], false, otherwise, depth)
+  self:enter(node, 2, depth)
   self:branch(node.args[2], sense, label, depth)
+  self:leave(outer)
   self.asm:always(done)
   self.asm:place(otherwise)
+  self:enter(node, 3, depth)
   self:branch(node.args[3], sense, label, depth)
+  self:leave(outer)
   self.asm:place(done)
 end
 
@@ -98,30 +108,18 @@ end
 for op in pairs(inverse) do branches[op] = compare end
 
 -- The left side in a register, compared with constants.
-local function in_constants(self, node, sense, label, depth)
-  local past = {}
-  self:integer(node.x, depth)
+branches["in"] = function(self, node, sense, label, depth)
+  local past, x = {}, node.args[1]
+  self:integer(x, depth)
   for i, value in ipairs(node.values) do
     self:note(value)
     if i == #node.values and not sense then
-      self:jump_const("~=", register(depth), node.x, value.value, label)
+      self:jump_const("~=", register(depth), x, value.value, label)
     else
-      self:jump_const("==", register(depth), node.x, value.value, sense and label or past)
+      self:jump_const("==", register(depth), x, value.value, sense and label or past)
     end
   end
   self.asm:place(past)
-end
-
--- The left side in the frame, compared with anything.
-local function in_held(self, node, sense, label, depth)
-  self:integer(node.x, depth)
-  node.held.slot = self:wait(node.x, depth)
-  chain(self, { op = "or", args = node.args }, sense, label, depth)
-  self.waiting = self.waiting - 1
-end
-
-branches["in"] = function(self, node, ...)
-  return (node.values and in_constants or in_held)(self, node, ...)
 end
 
 -- The result of a whole condition: 0 in r0 until it is known to hold.
@@ -133,6 +131,7 @@ function generator:result(node)
   local done = {}
   self.asm:note("false")
   self.asm:mov("r0", 0)
+  self:enter(node, 0, 1)
   self:branch(node, false, done, 1)
   self.asm:note("true")
   self.asm:mov("r0", 1)

@@ -10,6 +10,7 @@ local generator = require "luabpf.expr.branch"
 local lexer = require "luabpf.expr.lexer"
 local lower = require "luabpf.expr.lower"
 local params = require "luabpf.expr.params"
+local sharing = require "luabpf.expr.sharing"
 
 local compile = {}
 
@@ -38,13 +39,20 @@ local function context_of(env, shared)
   return { env = env, params = shared.params, percpu = shared.percpu }
 end
 
-local function generate(ast, core, kind, context)
+-- The instructions for a core tree, which sharing.plan has been over.
+local function generated(core, kind)
   local self = generator.new()
   if kind == "condition" then
     self:result(core)
   else
+    self:enter(core, 0, 0)
     self:integer(core, 0)
   end
+  return self.again and generated(core, kind) or self
+end
+
+local function generate(ast, core, kind, context)
+  local self = generated(sharing.plan(core), kind)
   check_limits(ast, context, self.asm.n)
   local code, listing = self.asm:assemble()
   return {

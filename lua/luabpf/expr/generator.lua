@@ -4,17 +4,21 @@
 -- its depth, r0 to r3; the operand that needs more registers comes first, and when they
 -- run out the first waits in the frame. r4 holds the second operand of an instruction
 -- whose first came out of the frame, r5 is the scratch register within one step.
--- Conditions are in branch.lua.
+-- Conditions are in branch.lua. What sharing.lua has found to be used again is kept in
+-- the frame from where it is first computed to its last use.
 
 local asm = require "luabpf.expr.asm"
 local lexer = require "luabpf.expr.lexer"
 local parser = require "luabpf.expr.parser"
+local sharing = require "luabpf.expr.sharing"
 
 local KEY <const>, VALUE <const>, PARAMS <const>, PERCPU <const> = "r6", "r7", "r8", "r9"
 local FRAME <const>, SECOND <const>, SCRATCH <const> = "r10", "r4", "r5"
 local LAST <const> = 3 -- registers of depths 0 to LAST
 
-local MAX_WAITING <const> = 16 -- slots of the frame (LB_FRAME_SIZE)
+local SLOTS <const> = 16 -- of the frame (LB_FRAME_SIZE)
+local MAX_WAITING <const> = 16 -- of them, for operands
+local SPARE <const> = 6 -- of them, left by what can as well be computed again
 
 local generator = {}
 generator.__index = generator
@@ -22,8 +26,11 @@ generator.__index = generator
 local emit = {} -- by op: puts an integer into the register of a depth
 
 --- A generator of a new fragment.
+-- `again` is set when a value was first needed in a narrower scope than its own: it is
+-- in the scope's `hoisted` now, and the fragment has to be made anew.
 function generator.new()
-  return setmetatable({ asm = asm.new(), waiting = 0 }, generator)
+  return setmetatable({ asm = asm.new(), waiting = 0, slots = {}, saved = {}, left = {} },
+    generator)
 end
 
 -- The register of a depth.
@@ -54,7 +61,6 @@ local function need(node)
   if node.need then return node.need end
   local needs = {}
   for i, arg in ipairs(node.args) do needs[i] = need(arg) end
-  if node.x then needs[#needs + 1] = need(node.x) end
   local together = #needs == 2 and not one_by_one[node.op] and not immediate(node.args[2])
   node.need = most(needs, 1) + (together and needs[1] == needs[2] and 1 or 0)
   return node.need
@@ -64,18 +70,106 @@ function generator:note(node)
   self.asm:note((parser.text_of(node.node):gsub("%s+", " ")))
 end
 
-function generator:integer(node, depth)
-  emit[node.op](self, node, depth)
+-- ---- the frame ---------------------------------------------------------------
+
+-- A free slot of the frame, or nil when no more than so many are free.
+local function free_slot(self, spare)
+  local first, n = nil, 0
+  for slot = SLOTS, 1, -1 do
+    if not self.slots[slot] then first, n = slot, n + 1 end
+  end
+  if n <= spare then return nil end
+  self.slots[first] = true
+  return first
 end
 
--- A slot of the frame, given back by self.waiting = self.waiting - 1.
+-- An operand into the frame; release gives its slot back.
 function generator:wait(node, depth)
-  if self.waiting == MAX_WAITING then
+  local slot = self.waiting < MAX_WAITING and free_slot(self, 0)
+  if not slot then
     fail(node.node, "the expression is too deep: more than 16 results would wait at once")
   end
   self.waiting = self.waiting + 1
-  self.asm:store(FRAME, -8 * self.waiting, register(depth))
-  return self.waiting
+  self.asm:store(FRAME, -8 * slot, register(depth))
+  return slot
+end
+
+function generator:release(slot)
+  self.waiting, self.slots[slot] = self.waiting - 1, nil
+end
+
+-- A value into the frame, from the register of a depth. What finds no room there is computed
+-- again, which a field must not be.
+local function save(self, node, depth)
+  local v = node.v
+  local slot = free_slot(self, v.load and not v.wide and 0 or SPARE)
+  if slot then
+    self.saved[v] = { slot = slot, scope = self.scope }
+    self.asm:store(FRAME, -8 * slot, register(depth))
+  elseif v.load and not v.wide then
+    fail(node.node, "the expression has too many fields that are named more than once")
+  end
+  self.crowded = self.crowded or not slot
+end
+
+local function forget(self, v)
+  self.slots[self.saved[v].slot], self.saved[v] = nil, nil
+end
+
+-- One of the uses of a value is over. Where some are computed again, so are their args.
+local function used(self, v)
+  self.left[v] = (self.left[v] or v.refs) - 1
+  if self.left[v] == 0 and self.saved[v] and not self.crowded then forget(self, v) end
+end
+
+-- Begins scope i of a node, with what has to be at hand in it.
+function generator:enter(node, i, depth)
+  local scope = node.scopes and node.scopes[i]
+  if not scope then return end
+  self.scope = scope
+  for _, each in ipairs(scope.hoisted) do
+    if not self.saved[each.v] then
+      self:compute(each, depth)
+      save(self, each, depth)
+    end
+  end
+end
+
+--- Goes back to an outer scope: what was saved further in is not at hand there.
+function generator:leave(scope)
+  self.scope = scope
+  for v, saved in pairs(self.saved) do
+    if not sharing.around(saved.scope, scope) then forget(self, v) end
+  end
+end
+
+-- ---- values ------------------------------------------------------------------
+
+function generator:compute(node, depth)
+  emit[node.op](self, node, depth)
+end
+
+-- A value that is used again: out of the frame, or computed and put there.
+local function shared(self, node, depth)
+  local v = node.v
+  if self.saved[v] then
+    self:note(node)
+    self.asm:load(8, register(depth), FRAME, -8 * self.saved[v].slot)
+  else
+    if v.scope ~= self.scope and not v.hoisted then
+      v.hoisted, self.again = true, true
+      v.scope.hoisted[#v.scope.hoisted + 1] = node
+    end
+    self:compute(node, depth)
+    save(self, node, depth)
+  end
+  used(self, v)
+end
+
+--- Puts an integer into the register of a depth.
+function generator:integer(node, depth)
+  if node.v and node.v.kept then return shared(self, node, depth) end
+  return self:compute(node, depth)
 end
 
 -- Computes both; returns their registers, the one of `depth` and another, in the order of a, b.
@@ -92,7 +186,7 @@ function generator:both(a, b, depth)
     other = SECOND
     self.asm:mov(other, one)
     self.asm:load(8, one, FRAME, -8 * slot)
-    self.waiting = self.waiting - 1
+    self:release(slot)
   end
   if first == b then one, other = other, one end
   return one, other
@@ -125,11 +219,6 @@ end
 function emit.reduced(self, node, depth)
   self:note(node)
   self.asm:load(8, register(depth), PERCPU, 8 * node.index)
-end
-
-function emit.held(self, node, depth)
-  self:note(node)
-  self.asm:load(8, register(depth), FRAME, -8 * node.slot)
 end
 
 function emit.neg(self, node, depth)
@@ -196,12 +285,16 @@ end
 for op in pairs(names) do emit[op] = binary end
 
 emit["if"] = function(self, node, depth)
-  local otherwise, done = {}, {}
+  local otherwise, done, outer = {}, {}, self.scope
   self:branch(node.args[1], false, otherwise, depth)
+  self:enter(node, 2, depth)
   self:integer(node.args[2], depth)
+  self:leave(outer)
   self.asm:always(done)
   self.asm:place(otherwise)
+  self:enter(node, 3, depth)
   self:integer(node.args[3], depth)
+  self:leave(outer)
   self.asm:place(done)
 end
 

@@ -27,6 +27,16 @@ function load.parts(n)
   return list
 end
 
+--- The same for the bytes of a type: what is compared with them is cut so, always, and no byte
+-- is loaded twice. A prefix begins with its length.
+function load.parts_of(desc)
+  if not desc.kind:find("^prefix") then return load.parts(desc.size) end
+  local list = load.parts(desc.size - 4)
+  for _, part_of_address in ipairs(list) do part_of_address[1] = part_of_address[1] + 4 end
+  table.insert(list, 1, { 0, 4 })
+  return list
+end
+
 local function same(a, b)
   for k, v in pairs(a) do
     if b[k] ~= v then return false end
@@ -53,7 +63,8 @@ function load.piece(context, node, offset, size)
     return reduced(context, node, { offset = offset, size = size, bit = 0, bits = 0,
       signed = false, big = false })
   end
-  return core(node, "load", false, nil, { of = node.of, offset = offset, size = size })
+  local wide = (node.desc.size or 0) > 8
+  return core(node, "load", false, nil, { of = node.of, offset = offset, size = size, wide = wide })
 end
 
 -- The unsigned integer of 1 to 8 bytes at the offset.

@@ -120,14 +120,11 @@ end
 local function in_integers(node, x, elements)
   local values, terms = constants(x, elements), {}
   if x.op ~= "const" and values and #values > 1 then
-    return core(node, "in", false, nil, { x = x, values = values })
+    return core(node, "in", false, { x }, { values = values })
   end
-  local leaf = x.op == "const" or x.op == "load" or x.op == "slot" or #elements == 1
-  local held = leaf and x or core(x.node, "held", x.signed)
-  for i, element in ipairs(elements) do terms[i] = compare(element.node, "==", held, element) end
-  local any = logical(node, "or", terms)
-  if leaf or any.op == "truth" then return any end
-  return core(node, "in", false, any.op == "or" and any.args or { any }, { x = x, held = held })
+  x.keep = true
+  for i, element in ipairs(elements) do terms[i] = compare(element.node, "==", x, element) end
+  return logical(node, "or", terms)
 end
 
 rules["in"] = function(context, node)

@@ -26,19 +26,23 @@ local function unpacked(node, bytes, offset, size)
   return const(node, (string.unpack("<I" .. size, bytes, offset + 1)), false)
 end
 
+-- The unsigned integer of size bytes at an offset within the field.
+local function piece_of(context, field, offset, size)
+  return load.piece(context, field, field.bit // 8 + offset, size)
+end
+
 local function matches_pattern(context, node, field, pattern)
-  local terms, start = {}, field.bit // 8
-  local used = field.desc.kind == "text" and #pattern.mask:gsub("\0+$", "") or #pattern.bytes
+  local terms = {}
   if pattern.length then
     local length = const(node, pattern.length, false)
-    terms[1] = compare(node, ">=", load.piece(context, field, start, 4), length)
+    terms[1] = compare(node, ">=", piece_of(context, field, 0, 4), length)
   end
-  for _, piece in ipairs(load.parts(used)) do
+  for _, piece in ipairs(load.parts_of(field.desc)) do
     local offset, size = piece[1], piece[2]
     local mask = unpacked(node, pattern.mask, offset, size)
     local full = pattern.mask:sub(offset + 1, offset + size) == ("\xff"):rep(size)
     if mask.value ~= 0 then
-      terms[#terms + 1] = part_matches(node, load.piece(context, field, start + offset, size),
+      terms[#terms + 1] = part_matches(node, piece_of(context, field, offset, size),
         unpacked(node, pattern.bytes, offset, size), not full and mask or nil)
     end
   end
@@ -47,31 +51,42 @@ end
 
 local function matches_param(context, node, field, param)
   local known = params.entry(context, param.name, param.param)
-  local terms, start, index = {}, field.bit // 8, known.slot
+  local terms, index = {}, known.slot
   if params.has_length(known) then
-    terms[1] = compare(node, ">=", load.piece(context, field, start, 4), slot(param, index, false))
+    terms[1] = compare(node, ">=", piece_of(context, field, 0, 4), slot(param, index, false))
     index = index + 1
   end
-  for _, piece in ipairs(load.parts(known.desc.size)) do
+  for _, piece in ipairs(load.parts_of(known.desc)) do
     local mask = params.masked(known) and slot(param, index + 1, false)
-    local value = load.piece(context, field, start + piece[1], piece[2])
+    local value = piece_of(context, field, piece[1], piece[2])
     terms[#terms + 1] = part_matches(node, value, slot(param, index, false), mask)
     index = index + (mask and 2 or 1)
   end
   return logical(node, "and", terms)
 end
 
+-- Byte i of the field, from 0, out of the piece that it is in.
+local function byte_of(context, node, field, i)
+  for _, piece in ipairs(load.parts_of(field.desc)) do
+    local offset, size = piece[1], piece[2]
+    if i < offset + size then
+      local value = piece_of(context, field, offset, size)
+      value = tree.shift(node, ">>", false, value, 8 * (i - offset))
+      if i == offset + size - 1 then return value end
+      return arithmetic(node, "&", false, value, const(node, 0xff, false))
+    end
+  end
+end
+
 -- Text is equal when each byte is, up to a NUL or the end of both.
 local function same_text(context, node, a, b)
-  local at, bt = a.bit // 8, b.bit // 8
   local rest = truth(node, true)
-  if a.desc.size > b.desc.size then a, b, at, bt = b, a, bt, at end
+  if a.desc.size > b.desc.size then a, b = b, a end
   if a.desc.size < b.desc.size then
-    local past = load.piece(context, b, bt + a.desc.size, 1)
-    rest = compare(node, "==", past, const(node, 0, false))
+    rest = compare(node, "==", byte_of(context, node, b, a.desc.size), const(node, 0, false))
   end
   for i = a.desc.size - 1, 0, -1 do
-    local x, y = load.piece(context, a, at + i, 1), load.piece(context, b, bt + i, 1)
+    local x, y = byte_of(context, node, a, i), byte_of(context, node, b, i)
     local ended = compare(node, "==", x, const(node, 0, false))
     rest = logical(node, "and", { compare(node, "==", x, y), logical(node, "or", { ended, rest }) })
   end
@@ -80,9 +95,9 @@ end
 
 local function same_bytes(context, node, a, b)
   local terms = {}
-  for i, piece in ipairs(load.parts(a.desc.size)) do
-    terms[i] = compare(node, "==", load.piece(context, a, a.bit // 8 + piece[1], piece[2]),
-      load.piece(context, b, b.bit // 8 + piece[1], piece[2]))
+  for i, piece in ipairs(load.parts_of(a.desc)) do
+    terms[i] = compare(node, "==", piece_of(context, a, piece[1], piece[2]),
+      piece_of(context, b, piece[1], piece[2]))
   end
   return logical(node, "and", terms)
 end

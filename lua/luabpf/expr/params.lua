@@ -21,7 +21,7 @@ end
 -- and, where only some of them count, the mask.
 local function pattern_slots(param)
   local masked = params.masked(param)
-  local parts = #load.parts(param.desc.size)
+  local parts = #load.parts_of(param.desc)
   return (params.has_length(param) and 1 or 0) + parts * (masked and 2 or 1)
 end
 
@@ -64,7 +64,7 @@ local function pack_pattern(param, value)
   local pattern, reason = literal.pattern(param.desc, value, param.within)
   if not pattern then bad_param(param, reason) end
   local packed = { params.has_length(param) and string.pack("<I8", pattern.length) or nil }
-  for _, part in ipairs(load.parts(param.desc.size)) do
+  for _, part in ipairs(load.parts_of(param.desc)) do
     for _, bytes in ipairs { pattern.bytes, params.masked(param) and pattern.mask or nil } do
       local chunk = bytes:sub(part[1] + 1, part[1] + part[2])
       packed[#packed + 1] = chunk .. ("\0"):rep(8 - part[2])

@@ -4,16 +4,17 @@
 -- only. The functions here make their nodes and fold what is constant. A node is
 -- { op =, args =, signed =, node = } (node: of the expression, what it is for):
 --
---   const   value                        load     of "key" or "value", offset, size, big
+--   const   value                        load     of "key" or "value", offset, size, big;
+--                                                 wide: part of a field over 8 bytes
 --   slot    index, of a parameter        reduced  index, of a per-CPU slot
---   held    the left side of an `in`     neg bnot, + - * / % & | ~ << >>, s>> (keeps the sign)
---   if      condition, a, b
+--   neg bnot, + - * / % & | ~ << >>, s>> (keeps the sign)
+--   if      condition, a, b              keep: worth a place in the frame
 --
 -- and the conditions
 --
 --   == ~= < <= > >=    mixed: the first is signed, the second is not
---   not, and, or, if   any number of args in and, or
---   in                 x, values (constants), or held and args (comparisons with it)
+--   not, and, or, if   any number of args in and, or; an if has condition = true
+--   in                 an integer, values (constants)
 --   truth              value: only as a whole tree
 --
 -- `signed` is how the result counts; it changes no bits.
@@ -114,7 +115,7 @@ function tree.choose(node, c, a, b)
     return b.value and tree.logical(node, "or", { tree.negated(node, c), a })
       or tree.logical(node, "and", { c, a })
   end
-  return tree.new(node, "if", false, { c, a, b })
+  return tree.new(node, "if", false, { c, a, b }, { condition = true })
 end
 
 -- ---- comparisons -------------------------------------------------------------
