@@ -4,23 +4,17 @@
  */
 #include "lib/keys/elemcount.h"
 
-#include <bpf/btf.h>
+#include "lib/kernel/kfunc.h"
+
 #include <pthread.h>
 #include <string.h>
 
 /* Of bpf_map_sum_elem_count in the kernel's BTF; not positive if it has none. */
-static int function_id;
+static int32_t function_id;
 
 static void find_function(void)
 {
-	struct btf *btf;
-
-	lb_log_install();
-	btf = btf__load_vmlinux_btf();
-	if (!btf)
-		return;
-	function_id = btf__find_by_name_kind(btf, "bpf_map_sum_elem_count", BTF_KIND_FUNC);
-	btf__free(btf);
+	function_id = lb_kfunc_id("bpf_map_sum_elem_count");
 }
 
 static void write_program(struct lb_image *image, int map_fd)

@@ -3,8 +3,8 @@
  * The number of entries of a map as the kernel counts them, without a walk:
  * a program that calls bpf_map_sum_elem_count (Linux 6.6). No Lua here.
  *
- * A run takes microseconds; the first use in a process reads the kernel's BTF
- * to find the function, which takes about 10 ms. Exact on a map at rest; while
+ * A run takes microseconds; the first use in a process looks through the kernel's
+ * BTF for the function, which takes some milliseconds. Exact on a map at rest; while
  * others insert and delete the counters of the CPUs are read one by one.
  */
 #ifndef LUABPF_ELEMCOUNT_H
