@@ -14,21 +14,7 @@
 #ifndef LUABPF_WRITER_H
 #define LUABPF_WRITER_H
 
-#include "lib/layout/layout.h"
-
-enum lb_row_format { LB_ROWS_JSON, LB_ROWS_CSV };
-
-/* One named part of a row: "key", "value", or a column. */
-struct lb_row_column {
-	const char *name;
-	size_t name_len;
-	struct lb_shape shape;	/* type NULL: bytes */
-	uint32_t base;		/* which of the row's two bases it lies in */
-	uint32_t offset;	/* bytes after that */
-};
-
-/* Leaves of a row of CSV, at most. */
-#define LB_CSV_COLUMNS 65536
+#include "lib/file/rowformat.h"
 
 struct lb_writer;
 
@@ -42,8 +28,5 @@ size_t lb_writer_longest(const struct lb_writer *w);
 const char *lb_writer_header(const struct lb_writer *w, size_t *n);
 /* Writes a row with its line end; returns its end. The types must still exist. */
 char *lb_writer_row(const struct lb_writer *w, const uint8_t *const bases[2], char *s);
-
-/* What a column of integers without a layout is: 8 bytes, host order. */
-const struct lb_type *lb_row_integer(bool is_signed);
 
 #endif
