@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One value of a row, from its text to its bytes. Strict: what a type cannot
- * hold is refused, and so is what is written in another way than writer.c does,
+ * hold is refused, and so is what is written in another way than rowwriter.c does,
  * except for letters of hexadecimal digits and numbers of named values.
  *
  * Unions: rows have every member, so several may be written on the same bytes.
@@ -14,6 +14,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- what is wrong, and where ------------------------------------------------ */
@@ -317,4 +318,40 @@ bool lb_leaf_read(struct lb_filling *f, const struct lb_member *m, uint32_t size
 	default:
 		return address_leaf(f, m->type, p, t, spot);
 	}
+}
+
+/* ---- what rows are read into ------------------------------------------------------------ */
+
+static bool has_union(const struct lb_shape *shape)
+{
+	return shape->type && shape->type->has_union;
+}
+
+bool lb_target_open(struct lb_row_target *t, const struct lb_shape *key,
+		    const struct lb_shape *value)
+{
+	t->key = *key;
+	t->value = *value;
+	t->written = malloc((size_t)key->stride + value->stride + 1);
+	return t->written != NULL;
+}
+
+void lb_target_close(struct lb_row_target *t)
+{
+	free(t->written);
+}
+
+void lb_target_clear(struct lb_row_target *t, uint8_t *key, uint8_t *value)
+{
+	memset(key, 0, t->key.stride);
+	memset(value, 0, t->value.stride);
+	if (has_union(&t->key) || has_union(&t->value))
+		memset(t->written, 0, (size_t)t->key.stride + t->value.stride);
+}
+
+void lb_target_begin(struct lb_row_target *t, const struct lb_shape *shape, uint8_t *base,
+		     size_t offset)
+{
+	t->f.base = base;
+	t->f.written = has_union(shape) ? t->written + offset : NULL;
 }

@@ -30,6 +30,23 @@ struct lb_filling {
 	char problem[512];	/* what is wrong: "value.bytes: integer expected" */
 };
 
+/* What rows are read into. */
+struct lb_row_target {
+	struct lb_shape key, value;
+	uint8_t *written;	/* malloc'd: bits of a key, of the values of all CPUs */
+	struct lb_filling f;
+};
+
+/* False: out of memory. The types must stay. */
+bool lb_target_open(struct lb_row_target *t, const struct lb_shape *key,
+		    const struct lb_shape *value);
+void lb_target_close(struct lb_row_target *t);
+/* Zeroes the bytes of a key and of a value, for a row. */
+void lb_target_clear(struct lb_row_target *t, uint8_t *key, uint8_t *value);
+/* Begins a key, or the value of a CPU, at base; the bits written are those at offset. */
+void lb_target_begin(struct lb_row_target *t, const struct lb_shape *shape, uint8_t *base,
+		     size_t offset);
+
 /* Sets f->problem, behind the spot's text; false. */
 bool lb_row_problem(struct lb_filling *f, const struct lb_spot *spot, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -12,7 +12,7 @@
 #ifndef LUABPF_READER_H
 #define LUABPF_READER_H
 
-#include "lib/file/rowwriter.h"
+#include "lib/file/rowformat.h"
 
 struct lb_reader;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Numbers, text and bytes as they stand in rows of JSON lines and CSV: what
- * writer.c writes and reader.c reads. docs/export.md defines it. No Lua here.
+ * rowwriter.c writes and rowleaf.c reads. docs/export.md defines it. No Lua here.
  *
  * Text is UTF-8 whatever bytes it had. A byte that is part of no well-formed
  * character is written as the character U+EF00 + byte, in the private use area;
