@@ -53,6 +53,7 @@ BPF_OBJ = $(patsubst %.c,%.o,$(wildcard bpf/*.bpf.c))
 ENGINE_TESTS = $(patsubst spec/engine/%.c,$(BUILD)/engine/%,$(wildcard spec/engine/*.c))
 TRAFFIC = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 BENCH = $(patsubst bench/%.c,$(BUILD)/%,$(wildcard bench/*.c))
+SUPPORT = $(patsubst spec/support/%.c,$(BUILD)/support/%.so,$(wildcard spec/support/*.c))
 
 MSG = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
 SETUP = CC='$(CC)' CLANG='$(CLANG)' LUA='$(LUA)' LUA_CFLAGS='$(LUA_CFLAGS)' \
@@ -120,6 +121,11 @@ $(BUILD)/%: examples/%.c $(BUILD)/flags
 $(BUILD)/%: bench/%.c $(BUILD)/flags
 	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(LIBBPF_LIBS) -pthread
 
+# Lua modules of the specs' own.
+$(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call MSG,CC,$@)$(CC) $(LIBFLAG) $(ALL_CFLAGS) $(LUA_CFLAGS) -o $@ $< $(LDFLAGS)
+
 # Without Lua: what is in the library stands on its own.
 $(BUILD)/engine/%: spec/engine/%.c $(BUILD)/lib.a
 	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(BUILD)/lib.a \
@@ -132,7 +138,7 @@ $(BUILD)/lib.a: $(LIB_OBJ)
 # ---- the targets that people type ---------------------------------------------------
 
 build-demo: all $(TRAFFIC)
-build-test: all $(TRAFFIC) $(BENCH) $(ENGINE_TESTS)
+build-test: all $(TRAFFIC) $(BENCH) $(ENGINE_TESTS) $(SUPPORT)
 build-bench: all $(BENCH)
 
 demo:

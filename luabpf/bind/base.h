@@ -85,6 +85,9 @@ lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max
  * the map's BTF. Returns 1, or 3 with nil, message, errno and fd closed.
  */
 int lb_map_adopt(lua_State *L, int fd);
+/* Why what has threads cannot be used in a child that was forked. */
+#define LB_FOREIGN_THREADS "the threads stayed in the process that this one was forked from"
+
 /* The descriptor of the map at arg; raises if it is not a map or closed. */
 int lb_map_fd(lua_State *L, int arg);
 /* The same for programs. */

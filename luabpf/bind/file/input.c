@@ -287,8 +287,6 @@ static int reader_next(lua_State *L)
 	uint32_t n;
 
 	lua_settop(L, 1);
-	if (rr->lender.busy)
-		return luaL_error(L, "the row reader is in use");
 	rr->lender.clock++;
 	n = read_rows(rr);
 	if (n == 0)
@@ -323,7 +321,6 @@ static int reader_seek(lua_State *L)
 	return 1;
 }
 
-/* A batch that is being read keeps its memory until the reader is collected. */
 static int reader_close(lua_State *L)
 {
 	struct row_reader *rr = luaL_checkudata(L, 1, LB_ROW_READER);
@@ -336,20 +333,10 @@ static int reader_close(lua_State *L)
 	rr->file = NULL;
 	free(rr->buf);
 	rr->buf = NULL;
-	if (rr->lender.busy)
-		return 0;
 	free(rr->keys);
 	free(rr->values);
 	rr->keys = rr->values = NULL;
 	return 0;
-}
-
-static int reader_gc(lua_State *L)
-{
-	struct row_reader *rr = luaL_checkudata(L, 1, LB_ROW_READER);
-
-	rr->lender.busy = 0;
-	return reader_close(L);
 }
 
 static const luaL_Reg methods[] = {
@@ -361,7 +348,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg meta[] = {
-	{ "__gc", reader_gc },
+	{ "__gc", reader_close },
 	{ "__close", reader_close },
 	{ NULL, NULL },
 };

@@ -48,10 +48,12 @@ static struct lb_batch *push_batch(lua_State *L, int owner, int map)
 struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_lender *lender,
 				 const uint8_t *keys, const uint8_t *values, uint32_t n)
 {
+	/* What is lent now: a finalizer that runs in push_batch may end it. */
+	uint64_t step = lender ? lender->clock : 0;
 	struct lb_batch *b = push_batch(L, owner, map);
 
 	b->lender = lender;
-	b->step = lender ? lender->clock : 0;
+	b->step = step;
 	b->keys = keys;
 	b->values = values;
 	b->n = n;
@@ -93,53 +95,119 @@ struct lb_batch *lb_batch_new(lua_State *L, int map, uint32_t n, bool with_prese
 	return b;
 }
 
+/* ---- decoding ---------------------------------------------------------- */
+
+static void check_lent(lua_State *L, const struct lb_lender *lender, uint64_t step)
+{
+	if (lender && !lb_lends(lender, step))
+		luaL_error(L, "the batch is stale: its iterator moved on or was closed");
+}
+
+static void check_valid(lua_State *L, const struct lb_batch *b)
+{
+	check_lent(L, b->lender, b->step);
+}
+
+const void *lb_lent(lua_State *L, const struct lb_lender *lender, uint64_t step, const void *bytes,
+		    size_t size, void *local)
+{
+	void *copy;
+
+	if (!lender)
+		return bytes;
+	copy = lb_scratch(L, size, local, LB_LENT_LOCAL);
+	check_lent(L, lender, step);
+	return memcpy(copy, bytes, size);
+}
+
+/* That of the i-th key or value. */
+static const void *lent_entry(lua_State *L, const struct lb_batch *b, const struct lb_shape *shape,
+			      const uint8_t *all, uint32_t i, void *local)
+{
+	return lb_lent(L, b->lender, b->step, all + (size_t)i * shape->stride, shape->stride, local);
+}
+
+/* Takes what lb_lent has pushed from below the n values at the top, which came after top. */
+static void tidy(lua_State *L, int top, int n)
+{
+	while (lua_gettop(L) > top + n)
+		lua_remove(L, top + 1);
+}
+
 void lb_batch_push_key(lua_State *L, const struct lb_batch *b, uint32_t i)
 {
-	lb_batch_hold(b);
-	lb_push(L, &b->map->key, b->keys + (size_t)i * b->map->key.stride, b->raw);
-	lb_batch_release(b);
+	const struct lb_shape *shape = &b->map->key;
+	uint8_t local[LB_LENT_LOCAL];
+	int top = lua_gettop(L);
+	bool raw = b->raw;
+
+	lb_push(L, shape, lent_entry(L, b, shape, b->keys, i, local), raw);
+	tidy(L, top, 1);
 }
 
 void lb_batch_push_value(lua_State *L, const struct lb_batch *b, uint32_t i)
 {
+	const struct lb_shape *shape = &b->map->value;
+	uint8_t local[LB_LENT_LOCAL];
+	int top = lua_gettop(L);
+	bool raw = b->raw;
+
 	if (!lb_batch_has(b, i)) {
 		lua_pushnil(L);
 		return;
 	}
-	lb_batch_hold(b);
-	lb_push(L, &b->map->value, b->values + (size_t)i * b->map->value.stride, b->raw);
-	lb_batch_release(b);
+	lb_push(L, shape, lent_entry(L, b, shape, b->values, i, local), raw);
+	tidy(L, top, 1);
 }
 
-/* Key and value as tables that one function makes: false, with nothing pushed, if none does. */
-static bool push_both(lua_State *L, const struct lb_batch *b, uint32_t i)
-{
-	struct lb_map *m = b->map;
+/* An entry that stays whatever runs while it is decoded. */
+struct entry {
+	struct lb_map *map;
+	const uint8_t *key, *value;	/* NULL: a map without keys; a key that was not found */
+	lua_Integer place;
+	bool raw;
+};
 
-	if (b->raw || !m->key.type || !m->value.type || m->value.ncpu || !lb_batch_has(b, i))
+/* Key and value as tables that one function makes: false, with nothing pushed, if none does. */
+static bool push_both(lua_State *L, const struct entry *e)
+{
+	struct lb_map *m = e->map;
+	struct lb_builder *builder = &m->builders[LB_BUILD_ENTRY];
+
+	if (e->raw || !m->key.type || !m->value.type || m->value.ncpu || !e->value)
 		return false;
-	if (!lb_builder_ready(L, &m->builders[LB_BUILD_ENTRY], m->key.type, m->value.type))
+	if (!lb_builder_ready(L, builder, m->key.type, m->value.type))
 		return false;
-	lb_builder_push(L, &m->builders[LB_BUILD_ENTRY], b->keys + (size_t)i * m->key.stride,
-			b->values + (size_t)i * m->value.stride);
+	lb_builder_push(L, builder, e->key, e->value);
 	return true;
 }
 
-static void push_each(lua_State *L, const struct lb_batch *b, uint32_t i)
+static void push_each(lua_State *L, const struct entry *e)
 {
-	if (b->map->key.size)
-		lb_batch_push_key(L, b, i);
+	if (e->key)
+		lb_push(L, &e->map->key, e->key, e->raw);
 	else
-		lua_pushinteger(L, (lua_Integer)i + 1);
-	lb_batch_push_value(L, b, i);
+		lua_pushinteger(L, e->place);
+	if (e->value)
+		lb_push(L, &e->map->value, e->value, e->raw);
+	else
+		lua_pushnil(L);
 }
 
 void lb_batch_push_entry(lua_State *L, const struct lb_batch *b, uint32_t i)
 {
-	lb_batch_hold(b);
-	if (!push_both(L, b, i))
-		push_each(L, b, i);
-	lb_batch_release(b);
+	const struct lb_shape *key = &b->map->key, *value = &b->map->value;
+	uint8_t keys[LB_LENT_LOCAL], values[LB_LENT_LOCAL];
+	struct entry e = { .map = b->map, .place = (lua_Integer)i + 1, .raw = b->raw };
+	int top = lua_gettop(L);
+
+	if (key->size)
+		e.key = lent_entry(L, b, key, b->keys, i, keys);
+	if (lb_batch_has(b, i))
+		e.value = lent_entry(L, b, value, b->values, i, values);
+	if (!push_both(L, &e))
+		push_each(L, &e);
+	tidy(L, top, 2);
 }
 
 /* ---- single entries --------------------------------------------------- */
@@ -185,8 +253,7 @@ static int entry_step(lua_State *L)
 	const struct lb_batch *b = lua_touserdata(L, lua_upvalueindex(1));
 	uint32_t *done = lua_touserdata(L, lua_upvalueindex(2));
 
-	if (!lb_batch_valid(b))
-		return luaL_error(L, "the batch is stale: its iterator moved on or was closed");
+	check_valid(L, b);
 	while (*done < b->n && !lb_batch_has(b, *done))
 		++*done;
 	if (*done >= b->n)
@@ -224,7 +291,6 @@ static int push_list(lua_State *L, bool values)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
-	lb_batch_hold(b);
 	lua_createtable(L, (int)b->n, 0);
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (values)
@@ -235,7 +301,6 @@ static int push_list(lua_State *L, bool values)
 			lua_pushnil(L);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
-	lb_batch_release(b);
 	return 1;
 }
 
@@ -256,10 +321,9 @@ static int batch_packed(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
-	lb_batch_hold(b);
 	lua_pushlstring(L, (const char *)b->keys, (size_t)b->n * b->map->key.size);
+	check_valid(L, b);
 	lua_pushlstring(L, (const char *)b->values, (size_t)b->n * b->map->value.stride);
-	lb_batch_release(b);
 	return 2;
 }
 

@@ -21,26 +21,20 @@ struct lb_cursor {
 	bool complete;			/* the end was reached */
 };
 
-/*
- * Marks that Lua memory is allocated while the batch's bytes are read: a
- * finalizer that runs then may close the lender, but not free its memory.
- */
-static inline void lb_batch_hold(const struct lb_batch *b)
-{
-	if (b->lender)
-		b->lender->busy++;
-}
-
-static inline void lb_batch_release(const struct lb_batch *b)
-{
-	if (b->lender)
-		b->lender->busy--;
-}
-
 static inline bool lb_batch_valid(const struct lb_batch *b)
 {
-	return !b->lender || b->lender->clock == b->step;
+	return !b->lender || lb_lends(b->lender, b->step);
 }
+
+/* What lb_lent has room for without memory from Lua. */
+#define LB_LENT_LOCAL 1024
+/*
+ * Bytes that were lent at that step, to be decoded: as they are if there is no lender,
+ * else a copy, in local, which has LB_LENT_LOCAL bytes, or in a userdata that is pushed.
+ * Raises where they are lent no more.
+ */
+const void *lb_lent(lua_State *L, const struct lb_lender *lender, uint64_t step, const void *bytes,
+		    size_t size, void *local);
 
 static inline bool lb_batch_has(const struct lb_batch *b, uint32_t i)
 {

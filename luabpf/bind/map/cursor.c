@@ -40,8 +40,7 @@ static void close_cursor(struct lb_cursor *c)
 		return;
 	c->open = false;
 	c->lender.clock++;
-	if (!c->lender.busy)
-		lb_source_close(&c->src);
+	lb_source_close(&c->src);
 }
 
 static uint8_t position_kind(const struct lb_source *s)
@@ -54,18 +53,21 @@ void lb_cursor_push_position(lua_State *L, struct lb_cursor *c)
 	const struct lb_source *s = &c->src;
 	struct token t = { .map_id = c->map->k.info.id, .kind = position_kind(s),
 			   .drain = s->drain, .ended = s->ended, .started = s->started };
-	luaL_Buffer b;
+	size_t size = lb_source_pos_size(s);
+	uint8_t local[512], *text;
 
 	if (t.kind == LB_POS_POP)
 		luaL_error(L, "a queue or stack has no positions to go on from");
 	memcpy(t.magic, magic, sizeof(magic));
 	memcpy(t.boot, lb_boot_id(), sizeof(t.boot));
-	luaL_buffinit(L, &b);
-	luaL_addlstring(&b, (const char *)&t, sizeof(t));
-	c->lender.busy++;
-	luaL_addlstring(&b, (const char *)s->pos, lb_source_pos_size(s));
-	c->lender.busy--;
-	luaL_pushresult(&b);
+	text = lb_scratch(L, sizeof(t) + size, local, sizeof(local));
+	if (!c->open)
+		luaL_error(L, "the cursor was closed");
+	memcpy(text, &t, sizeof(t));
+	memcpy(text + sizeof(t), s->pos, size);
+	lua_pushlstring(L, (const char *)text, sizeof(t) + size);
+	if (text != local)
+		lua_remove(L, -2);
 }
 
 /* ---- opening ---------------------------------------------------------- */
@@ -228,8 +230,6 @@ static int cursor_next(lua_State *L)
 	lua_settop(L, 1);
 	if (!c->open)
 		return 0;
-	if (c->lender.busy)
-		return luaL_error(L, "the cursor is in use");
 	c->lender.clock++;
 	n = lb_source_next(&c->src);
 	if (n < 0)
@@ -355,16 +355,6 @@ static int cursor_silent_close(lua_State *L)
 	return 0;
 }
 
-/* A cursor that was closed while a batch was decoded still has its memory. */
-static int cursor_gc(lua_State *L)
-{
-	struct lb_cursor *c = to_cursor(L);
-
-	close_cursor(c);
-	lb_source_close(&c->src);
-	return 0;
-}
-
 static int cursor_tostring(lua_State *L)
 {
 	const struct lb_cursor *c = to_cursor(L);
@@ -387,7 +377,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg meta[] = {
-	{ "__gc", cursor_gc },
+	{ "__gc", cursor_silent_close },
 	{ "__close", cursor_silent_close },
 	{ "__tostring", cursor_tostring },
 	{ NULL, NULL },

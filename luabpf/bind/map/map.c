@@ -68,6 +68,8 @@ struct lb_map *lb_map_new(lua_State *L)
 	m->raw = lua_topointer(L, -1);
 	lua_pop(L, 1);
 	luaL_setmetatable(L, LB_MAP);
+	m->builders = lb_builders_push(L, LB_BUILDERS);
+	lua_setiuservalue(L, -2, LB_MAP_BUILDERS);
 	return m;
 }
 
@@ -312,8 +314,6 @@ static int map_gc(lua_State *L)
 
 	m->mark = NULL;	/* or what the memory is used for next might have it */
 	close_map(m);
-	for (int i = 0; i < LB_BUILDERS; i++)
-		lb_builder_reset(L, &m->builders[i]);
 	return 0;
 }
 

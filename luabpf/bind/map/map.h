@@ -9,6 +9,7 @@
 #include "bind/base.h"
 #include "bind/value/builder.h"
 #include "lib/kernel/kmap.h"
+#include "lib/kernel/process.h"
 #include "lib/kernel/region.h"
 #include "lib/keys/keyset.h"
 
@@ -17,7 +18,8 @@ enum {
 	LB_MAP_KEY_LAYOUT = 1,
 	LB_MAP_VALUE_LAYOUT = 2,
 	LB_MAP_PATH = 3,	/* where it was pinned or opened, or nil */
-	LB_MAP_UVALUES = 3,
+	LB_MAP_BUILDERS = 4,	/* what map->builders points to */
+	LB_MAP_UVALUES = 4,
 };
 
 /* What a map's builders make. */
@@ -31,7 +33,7 @@ struct lb_map {
 	struct lb_many many;	/* programs for many given keys */
 	struct lb_shape key;
 	struct lb_shape value;
-	struct lb_builder builders[LB_BUILDERS];
+	struct lb_builder *builders;	/* of LB_BUILD_..., in a user value */
 	bool detached;		/* says what entries look like that are not in the kernel */
 };
 
@@ -65,12 +67,22 @@ int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int
 
 /*
  * What owns memory that batches borrow: a cursor, rows of a query. The clock
- * goes on whenever what was borrowed before is void.
+ * goes on whenever what was borrowed before is void: it may be freed then.
+ *
+ * Anything may run where Lua allocates memory or calls a function, finalizers
+ * and debug hooks, which may close the lender, or raise. So what is lent is
+ * copied before it is decoded (lb_lent), and its clock is looked at again after
+ * memory was allocated; nothing has to be given back.
  */
 struct lb_lender {
 	uint64_t clock;
-	unsigned int busy;	/* a batch is being decoded: its memory must stay */
+	uint64_t process;	/* the only one that may read it; 0: children too */
 };
+
+static inline bool lb_lends(const struct lb_lender *lender, uint64_t step)
+{
+	return lender->clock == step && (!lender->process || lender->process == lb_process());
+}
 
 /*
  * n entries in flat buffers: borrowed ones, or memory of its own. User values:

@@ -60,7 +60,7 @@ static bool shows(const struct lb_view *v)
 {
 	const struct lb_view *root = v->root;
 
-	return root->entry && (!root->lender || root->lender->clock == root->step);
+	return root->entry && (!root->lender || lb_lends(root->lender, root->step));
 }
 
 static const uint8_t *address(lua_State *L, const struct lb_view *v)
@@ -71,17 +71,11 @@ static const uint8_t *address(lua_State *L, const struct lb_view *v)
 	return v->root->entry + v->offset;
 }
 
-/* Around what allocates Lua memory while the entry is read, as lb_batch_hold. */
-static void hold(const struct lb_view *v)
+/* See lb_lent. */
+static const void *lent(lua_State *L, const struct lb_view *v, const void *bytes, size_t size,
+			void *local)
 {
-	if (v->root->lender)
-		v->root->lender->busy++;
-}
-
-static void release(const struct lb_view *v)
-{
-	if (v->root->lender)
-		v->root->lender->busy--;
+	return lb_lent(L, v->root->lender, v->root->step, bytes, size, local);
 }
 
 static struct lb_view *new_view(lua_State *L, const struct lb_type *type)
@@ -142,6 +136,25 @@ static void push_inner(lua_State *L, const struct lb_view *outer, const struct l
 
 /* ---- reading ---------------------------------------------------------- */
 
+/*
+ * Decodes a member of what is at base, which is lent. What is read in one go needs
+ * no copy: nothing runs before it is read.
+ */
+static void push_lent(lua_State *L, const struct lb_view *v, const struct lb_member *m,
+		      const uint8_t *base)
+{
+	uint8_t local[LB_LENT_LOCAL];
+	int top = lua_gettop(L);
+
+	if (m->type->kind != LB_ARRAY && !is_struct(m->type)) {
+		lb_push_member(L, m, base);
+		return;
+	}
+	lb_push_type(L, m->type, lent(L, v, base + m->offset, m->type->size, local));
+	if (lua_gettop(L) > top + 1)
+		lua_remove(L, top + 1);
+}
+
 static void push_member(lua_State *L, const struct lb_view *v, const struct lb_member *m)
 {
 	const uint8_t *base = address(L, v);
@@ -150,26 +163,21 @@ static void push_member(lua_State *L, const struct lb_view *v, const struct lb_m
 		push_inner(L, v, m->type, m->offset);
 		return;
 	}
-	hold(v);
 	if (lb_is_rest(m->type) && v == v->root)
 		lb_push_rest(L, m->type, base + m->offset, v->room - m->offset);
 	else
-		lb_push_member(L, m, base);
-	release(v);
+		push_lent(L, v, m, base);
 }
 
 static void push_cpu(lua_State *L, const struct lb_view *v, uint32_t cpu)
 {
-	uint32_t offset = cpu * lb_cpu_stride(v->type->size);
+	const struct lb_member m = { .type = v->type, .offset = cpu * lb_cpu_stride(v->type->size) };
 	const uint8_t *base = address(L, v);
 
-	if (is_struct(v->type)) {
-		push_inner(L, v, v->type, offset);
-		return;
-	}
-	hold(v);
-	lb_push_type(L, v->type, base + offset);
-	release(v);
+	if (is_struct(v->type))
+		push_inner(L, v, v->type, m.offset);
+	else
+		push_lent(L, v, &m, base);
 }
 
 static int index_cpu(lua_State *L, const struct lb_view *v)
@@ -293,14 +301,13 @@ static int view_pairs(lua_State *L)
 /* Pushes what the view at index 1 shows as a Lua value of its own. */
 static void push_copy(lua_State *L, const struct lb_view *v)
 {
-	const uint8_t *p = address(L, v);
+	uint8_t local[LB_LENT_LOCAL];
+	const void *p = lent(L, v, address(L, v), v->size, local);
 
-	hold(v);
 	if (v->root == v)
 		lb_push(L, v->shape, p, false);
 	else
 		lb_push_type(L, v->type, p);
-	release(v);
 }
 
 /***
@@ -371,6 +378,7 @@ const void *lb_view_bytes(lua_State *L, int idx, size_t *size)
 struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb_shape *shape,
 			    struct lb_lender *lender, const char *what)
 {
+	uint64_t step = lender ? lender->clock : 0;
 	struct lb_view *v;
 
 	owner = lua_absindex(L, owner);
@@ -379,7 +387,7 @@ struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb
 	v->shape = shape;
 	v->what = what;
 	v->lender = lender;
-	v->step = lender ? lender->clock : 0;
+	v->step = step;
 	v->ncpu = shape->ncpu;
 	v->size = shape->stride;
 	lua_pushvalue(L, owner);
@@ -466,10 +474,8 @@ static int views_step(lua_State *L)
 	if (i >= b->n)
 		return 0;
 	at->i = i + 1;
-	lb_batch_hold(b);
 	push_key(L, b, at->key, i);
 	push_value(L, b, at->value, i);
-	lb_batch_release(b);
 	return 2;
 }
 

@@ -271,7 +271,6 @@ static struct lb_rows *open_rows(lua_State *L, const struct query *q, int idx)
 	}
 	r = lb_check_rows(L, idx);
 	luaL_argcheck(L, r->map == q->map && !r->region, idx, "rows of another kind");
-	luaL_argcheck(L, !r->lender.busy, idx, "the rows are in use");
 	return r;
 }
 
@@ -517,6 +516,7 @@ static void fill_rows(struct lb_rows *rows, const struct query *q, const struct 
 	rows->values = q->spec.values ? r->rows.values : NULL;
 	rows->columns = r->columns;
 	rows->asked = r->asked;
+	rows->lender.process = rows->region ? rows->region->process : 0;
 }
 
 static struct lb_scan_args scan_args(lua_State *L, const uint64_t *params)

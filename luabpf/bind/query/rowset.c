@@ -34,7 +34,11 @@ struct lb_rows *lb_rows_new(lua_State *L, int map)
 
 struct lb_rows *lb_check_rows(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, LB_ROWS);
+	struct lb_rows *r = luaL_checkudata(L, arg, LB_ROWS);
+
+	luaL_argcheck(L, lb_lends(&r->lender, r->lender.clock), arg,
+		      "the rows are those of the process that this one was forked from");
+	return r;
 }
 
 bool lb_rows_reserve(struct lb_rows *r, uint32_t n, bool keys, bool values, uint32_t ncolumns)
@@ -70,12 +74,11 @@ void lb_rows_release(struct lb_rows *r)
 	r->lender.clock++;
 	r->n = 0;
 	r->asked.n = 0;
-	if (r->lender.busy)
-		return;
 	free(r->memory);
 	r->memory = NULL;
 	r->room = 0;
 	r->region = NULL;
+	r->lender.process = 0;
 	if (region)
 		lb_region_put(&r->map->pool, region);
 }
@@ -83,16 +86,7 @@ void lb_rows_release(struct lb_rows *r)
 /* Gives the memory back; batches of these rows are stale. Again does nothing. */
 static int rows_close(lua_State *L)
 {
-	lb_rows_release(lb_check_rows(L, 1));
-	return 0;
-}
-
-static int rows_gc(lua_State *L)
-{
-	struct lb_rows *r = lb_check_rows(L, 1);
-
-	r->lender.busy = 0;
-	lb_rows_release(r);
+	lb_rows_release(luaL_checkudata(L, 1, LB_ROWS));
 	return 0;
 }
 
@@ -209,16 +203,19 @@ static int row_step(lua_State *L)
 	const struct lb_decoder *d = lua_touserdata(L, lua_upvalueindex(2));
 	lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
 
-	if (r->lender.clock != (uint64_t)lua_tointeger(L, lua_upvalueindex(4)))
-		return luaL_error(L, "the rows are stale");
+	size_t size = r->ncolumns * sizeof(uint64_t);
+	uint64_t local[LB_LENT_LOCAL / sizeof(uint64_t)], *words;
+
 	if (i >= r->n)
 		return 0;
+	words = lb_scratch(L, size, local, sizeof(local));
+	lua_createtable(L, 0, (int)d->n);
+	if (!lb_lends(&r->lender, (uint64_t)lua_tointeger(L, lua_upvalueindex(4))))
+		return luaL_error(L, "the rows are stale");
 	lua_pushinteger(L, i + 1);
 	lua_replace(L, lua_upvalueindex(3));
-	r->lender.busy++;
-	lua_createtable(L, 0, (int)d->n);
-	lb_decode_into(L, d, lua_upvalueindex(5), r->columns + (size_t)i * r->ncolumns);
-	r->lender.busy--;
+	memcpy(words, r->columns + (size_t)i * r->ncolumns, size);
+	lb_decode_into(L, d, lua_upvalueindex(5), words);
 	return 1;
 }
 
@@ -245,7 +242,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg meta[] = {
-	{ "__gc", rows_gc },
+	{ "__gc", rows_close },
 	{ "__close", rows_close },
 	{ "__len", rows_len },
 	{ NULL, NULL },

@@ -15,13 +15,14 @@
 #include <string.h>
 
 #define LB_DIFF "luabpf.snapshot_diff"
+/* A key and two values up to this many bytes need no memory from Lua. */
+#define LOCAL 1024
 
 /* User values: the two snapshots. */
 enum { NEW = 1, OLD = 2, UVALUES = 2 };
 
 struct diff {
 	struct lb_diff d;
-	unsigned int busy;		/* a difference is being decoded */
 	struct lb_snapshot *news, *olds;
 	bool open;
 };
@@ -31,12 +32,10 @@ static struct diff *to_diff(lua_State *L)
 	return luaL_checkudata(L, 1, LB_DIFF);
 }
 
-/* While a difference is decoded its memory stays, whoever closes this meanwhile. */
 static void close_diff(struct diff *d)
 {
 	d->open = false;
-	if (!d->busy)
-		lb_diff_close(&d->d);
+	lb_diff_close(&d->d);
 }
 
 /* Raises an error object: the memory is not enough, or there is none. */
@@ -197,19 +196,40 @@ static int failed(lua_State *L, struct diff *d, int err, const struct lb_snap_fa
 	return lb_snapshot_throw(L, -1, err, fault);
 }
 
+/* A copy at *to, which moves on; NULL of NULL. */
+static const uint8_t *copy(uint8_t **to, const uint8_t *from, size_t size)
+{
+	const uint8_t *at = *to;
+
+	if (!from)
+		return NULL;
+	memcpy(*to, from, size);
+	*to += size;
+	return at;
+}
+
+/* Has the difference in memory that stays while it is decoded, whoever closes the comparison. */
+static void keep(const struct diff *d, struct lb_difference *c, uint8_t *to)
+{
+	c->key = copy(&to, c->key, d->news->map->key.size);
+	c->old = copy(&to, c->old, d->olds->map->value.stride);
+	c->new = copy(&to, c->new, d->news->map->value.stride);
+}
+
 /* diff:next(): the next change, or nil. Raises an error object. */
 static int diff_next(lua_State *L)
 {
 	struct diff *d = to_diff(L);
+	uint8_t local[LOCAL], *kept;
 	struct lb_snap_fault fault;
 	struct lb_difference c;
 	int rc;
 
 	lua_settop(L, 1);
+	kept = lb_scratch(L, (size_t)d->news->map->key.size + d->olds->map->value.stride +
+			     d->news->map->value.stride, local, sizeof(local));
 	if (!d->open)
 		return 0;
-	if (d->busy)
-		return luaL_error(L, "the comparison is in use");
 	if (d->news->s.fd < 0 || d->olds->s.fd < 0)
 		return luaL_error(L, "snapshot is closed");
 	rc = lb_diff_next(&d->d, &c, &fault);
@@ -219,9 +239,8 @@ static int diff_next(lua_State *L)
 		close_diff(d);
 		return 0;
 	}
-	d->busy++;
+	keep(d, &c, kept);
 	push_change(L, d, &c);
-	d->busy--;
 	return 1;
 }
 

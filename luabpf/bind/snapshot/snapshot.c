@@ -511,13 +511,11 @@ static int cursor_new(lua_State *L)
 	return 1;
 }
 
-/* While a batch is decoded its memory stays, whoever closes the cursor meanwhile. */
 static void close_cursor(struct snap_cursor *c)
 {
 	c->open = false;
 	c->lender.clock++;
-	if (!c->lender.busy)
-		lb_snap_stop(&c->c);
+	lb_snap_stop(&c->c);
 }
 
 /* The next block, if the one at hand was given out: false at the end. */
@@ -553,8 +551,6 @@ static int cursor_next(lua_State *L)
 	lua_settop(L, 1);
 	if (!c->open)
 		return 0;
-	if (c->lender.busy)
-		return luaL_error(L, "the cursor is in use");
 	c->lender.clock++;
 	if (!next_block(L, c))
 		return 0;

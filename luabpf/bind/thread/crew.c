@@ -47,6 +47,8 @@ static struct crew *check_crew(lua_State *L)
 	struct crew *c = luaL_checkudata(L, 1, LB_CREW);
 
 	luaL_argcheck(L, c->open, 1, "crew is closed");
+	if (lb_workers_foreign(&c->c.workers))
+		lb_throw_text(L, ECHILD, LB_FOREIGN_THREADS);
 	return c;
 }
 

@@ -40,6 +40,8 @@ static struct store *check_store(lua_State *L)
 	struct store *st = to_store(L);
 
 	luaL_argcheck(L, st->open, 1, "store is closed");
+	if (lb_store_foreign(&st->s))
+		lb_throw_text(L, ECHILD, LB_FOREIGN_THREADS);
 	return st;
 }
 

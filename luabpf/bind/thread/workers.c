@@ -197,8 +197,10 @@ static void drop(struct text *t)
 
 static void close_workers(struct workers *w)
 {
+	bool foreign = lb_workers_foreign(&w->pool);
+
 	lb_workers_stop(&w->pool);
-	for (uint32_t i = 0; i < w->n; i++) {
+	for (uint32_t i = 0; i < w->n && !foreign; i++) {
 		if (w->jobs)
 			drop(&w->jobs[i]);
 		if (w->results)
@@ -220,6 +222,8 @@ static struct workers *check_workers(lua_State *L)
 	struct workers *w = luaL_checkudata(L, 1, LB_WORKERS);
 
 	luaL_argcheck(L, w->open, 1, "workers are closed");
+	if (lb_workers_foreign(&w->pool))
+		lb_throw_text(L, ECHILD, LB_FOREIGN_THREADS);
 	return w;
 }
 

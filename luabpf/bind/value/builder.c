@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LB_BUILDERS "luabpf.builders"
 /* Compiling takes as long as decoding some thirty entries the plain way. */
 #define USES 32
 /* A Lua function has 255 registers; parameters are the most of them. */
@@ -264,7 +265,8 @@ bool lb_builder_used(const struct lb_builder *b)
 	return b->function || b->names;
 }
 
-void lb_builder_reset(lua_State *L, struct lb_builder *b)
+/* Forgets for good: finalizers of the same collection may come here, and find the plain way. */
+static void forget(lua_State *L, struct lb_builder *b)
 {
 	if (b->function)
 		luaL_unref(L, LUA_REGISTRYINDEX, b->function);
@@ -272,5 +274,27 @@ void lb_builder_reset(lua_State *L, struct lb_builder *b)
 		luaL_unref(L, LUA_REGISTRYINDEX, b->strings);
 	free(b->names);
 	free(b->fields);
-	memset(b, 0, sizeof(*b));
+	*b = (struct lb_builder){ .uses = USES, .reads = USES };
+}
+
+static int builders_gc(lua_State *L)
+{
+	struct lb_builder *b = luaL_checkudata(L, 1, LB_BUILDERS);
+
+	for (size_t i = 0; i < lua_rawlen(L, 1) / sizeof(*b); i++)
+		forget(L, &b[i]);
+	return 0;
+}
+
+struct lb_builder *lb_builders_push(lua_State *L, uint32_t n)
+{
+	struct lb_builder *b = lua_newuserdatauv(L, n * sizeof(*b), 0);
+
+	memset(b, 0, n * sizeof(*b));
+	if (luaL_newmetatable(L, LB_BUILDERS)) {
+		lua_pushcfunction(L, builders_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	return b;
 }

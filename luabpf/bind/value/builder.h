@@ -45,7 +45,10 @@ void lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p, co
 const void *const *lb_builder_names(lua_State *L, struct lb_builder *b, const struct lb_type *type);
 /* Whether it has learned something of its type, which then must stay. */
 bool lb_builder_used(const struct lb_builder *b);
-/* Forgets what it has learned: for another type, or for good. Zeroed memory is a builder. */
-void lb_builder_reset(lua_State *L, struct lb_builder *b);
+/*
+ * Pushes n builders, a userdata of its own: whoever uses them can be finalized by hand while
+ * one of them makes a table, and this cannot.
+ */
+struct lb_builder *lb_builders_push(lua_State *L, uint32_t n);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "lib/kernel/region.h"
 
+#include "lib/kernel/process.h"
+
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -69,6 +71,7 @@ static int region_map(struct lb_region *r, size_t size)
 	r->fd = fd;
 	r->mem = mem;
 	r->size = size;
+	r->process = lb_process();
 	return 0;
 }
 
@@ -90,7 +93,7 @@ int lb_region_get(struct lb_pool *pool, size_t size, struct lb_region **out)
 	if (size > LB_MAX_REGION)
 		return -E2BIG;
 	size = size ? (size + GRAIN - 1) / GRAIN * GRAIN : GRAIN;
-	if (pool->spare && pool->spare->size >= size) {
+	if (pool->spare && pool->spare->size >= size && pool->spare->process == lb_process()) {
 		*out = pool->spare;
 		pool->spare = NULL;
 		return 0;
@@ -107,7 +110,8 @@ void lb_region_put(struct lb_pool *pool, struct lb_region *r)
 
 	if (!r)
 		return;
-	if (pool->closed || r->size > LB_MAX_SPARE_REGION || (spare && spare->size >= r->size)) {
+	if (pool->closed || r->size > LB_MAX_SPARE_REGION || r->process != lb_process() ||
+	    (spare && spare->size >= r->size)) {
 		region_free(r);
 		return;
 	}

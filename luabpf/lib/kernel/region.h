@@ -10,6 +10,9 @@
  * All memory of a region is allocated, and charged to this process's memory
  * cgroup, when it is created: about 0.2 ms a MiB. RLIMIT_MEMLOCK does not count
  * since Linux 5.11. A pool belongs to one thread.
+ *
+ * A region is of the process that made it: a child that was forked has the same
+ * memory, but what both wrote there would be mixed. Its pool makes a new one.
  */
 #ifndef LUABPF_REGION_H
 #define LUABPF_REGION_H
@@ -33,6 +36,7 @@ struct lb_region {
 	int fd;				/* of the array map */
 	uint8_t *mem;
 	size_t size;			/* bytes, a multiple of 64 KiB */
+	uint64_t process;		/* that made it: lb_process() */
 	struct lb_region_user *users;
 };
 

@@ -299,12 +299,15 @@ static void dismiss(struct lb_crew_member *m)
 
 void lb_crew_close(struct lb_crew *c)
 {
+	bool foreign = lb_workers_foreign(&c->workers);
+
 	lb_workers_stop(&c->workers);
-	for (uint32_t i = 0; c->members && i < c->n; i++)
+	for (uint32_t i = 0; c->members && i < c->n && !foreign; i++)
 		dismiss(&c->members[i]);
 	if (c->members && c->fd >= 0)
 		close(c->fd);
-	free(c->members);
+	if (!foreign)
+		free(c->members);
 	c->members = NULL;
 	c->n = 0;
 }

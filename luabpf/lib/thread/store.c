@@ -319,8 +319,15 @@ static void close_lane(struct lb_lane *l)
 	lb_kmap_close(&l->map);
 }
 
+bool lb_store_foreign(const struct lb_store *s)
+{
+	return s->lanes && lb_workers_foreign(&s->lanes[0].thread);
+}
+
 void lb_store_close(struct lb_store *s)
 {
+	if (lb_store_foreign(s))
+		s->lanes = NULL;
 	if (!s->lanes)
 		return;
 	lb_store_end(s);

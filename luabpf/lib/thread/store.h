@@ -69,6 +69,8 @@ bool lb_store_failed(struct lb_store *s);
 int lb_store_end(struct lb_store *s);
 /* Those of all threads; final after the end, and true of what was added while idle. */
 struct lb_store_counts lb_store_counts(const struct lb_store *s);
+/* As lb_workers_foreign: only lb_store_close may be called then, which forgets it. */
+bool lb_store_foreign(const struct lb_store *s);
 /* Ends the threads, frees. May be called twice. */
 void lb_store_close(struct lb_store *s);
 

@@ -4,6 +4,8 @@
  */
 #include "lib/thread/threads.h"
 
+#include "lib/kernel/process.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -85,6 +87,7 @@ int lb_workers_start(struct lb_workers *p, uint32_t n, lb_work *work, void *data
 	p->work = work;
 	p->data = data;
 	p->most = n * LB_QUEUE_BLOCKS;
+	p->process = lb_process();
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -236,8 +239,15 @@ bool lb_workers_wait(struct lb_workers *p, uint64_t ns)
 	return ended;
 }
 
+bool lb_workers_foreign(const struct lb_workers *p)
+{
+	return p->ready && p->process != lb_process();
+}
+
 void lb_workers_stop(struct lb_workers *p)
 {
+	if (lb_workers_foreign(p))
+		p->ready = false;
 	if (!p->ready)
 		return;
 	lb_workers_cancel(p);

@@ -13,6 +13,9 @@
  *
  * A worker takes blocks with lb_workers_take and looks at lb_workers_cancelled now
  * and then; one that fails calls lb_workers_cancel, which ends the others.
+ *
+ * A child that was forked has the pool and none of its threads, which may have held
+ * the mutex: there only lb_workers_foreign and lb_workers_stop may be called.
  */
 #ifndef LUABPF_THREADS_H
 #define LUABPF_THREADS_H
@@ -53,6 +56,7 @@ struct lb_workers {
 	uint32_t queued, most;		/* parcels that wait, and that may */
 	struct lb_parcel *first, *last;
 	bool finished, cancelled, ready;
+	uint64_t process;		/* that the threads are in: lb_process() */
 	lb_work *work;
 	void *data;			/* the caller's */
 };
@@ -79,6 +83,10 @@ void lb_workers_cancel(struct lb_workers *p);
 bool lb_workers_cancelled(struct lb_workers *p);
 /* True when all workers have ended; false after so many ns. */
 bool lb_workers_wait(struct lb_workers *p, uint64_t ns);
+/* Where the pool is foreign it is only forgotten, with what it holds. */
 void lb_workers_stop(struct lb_workers *p);
+/* Whether this is a child of the process that the threads are in. What they were working on must
+ * be left as it is, for good: it may be half changed. */
+bool lb_workers_foreign(const struct lb_workers *p);
 
 #endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls that specs need and Lua does not have. spec/support/system.lua
+ * loads it; no part of luabpf.
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t signals;
+
+/* system.fork(): 0 in the child, its number in the parent. */
+static int do_fork(lua_State *L)
+{
+	lua_pushinteger(L, fork());
+	return 1;
+}
+
+/* system.exit(code): at once, without anything that closes or flushes. */
+static int do_exit(lua_State *L)
+{
+	_exit((int)luaL_checkinteger(L, 1));
+}
+
+/* system.wait(pid): "exit" or "signal", and its number. One that hangs is killed after 20 s. */
+static int do_wait(lua_State *L)
+{
+	pid_t pid = (pid_t)luaL_checkinteger(L, 1), ended = 0;
+	int status = 0;
+
+	for (int i = 0; i < 2000 && ended == 0; i++) {
+		ended = waitpid(pid, &status, WNOHANG);
+		if (ended == 0)
+			usleep(10000);
+	}
+	if (ended == 0) {
+		kill(pid, SIGKILL);
+		ended = waitpid(pid, &status, 0);
+	}
+	if (ended < 0)
+		return luaL_error(L, "no such child");
+	lua_pushstring(L, WIFEXITED(status) ? "exit" : "signal");
+	lua_pushinteger(L, WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	return 2;
+}
+
+static int do_kill(lua_State *L)
+{
+	lua_pushboolean(L, kill((pid_t)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2)) == 0);
+	return 1;
+}
+
+static void handle(int number)
+{
+	(void)number;
+	signals++;
+}
+
+/* system.storm(us): a SIGALRM that is handled, again and again after so many; 0: no more. */
+static int do_storm(lua_State *L)
+{
+	suseconds_t us = (suseconds_t)luaL_checkinteger(L, 1);
+	const struct itimerval timer = { { 0, us }, { 0, us } };
+	struct sigaction action = { .sa_handler = handle };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	lua_pushinteger(L, signals);
+	return 1;
+}
+
+/* system.limit("files" or "file_size", n): the soft limit; returns the one before. */
+static int do_limit(lua_State *L)
+{
+	static const char *const names[] = { "files", "file_size", NULL };
+	static const int resources[] = { RLIMIT_NOFILE, RLIMIT_FSIZE };
+	int resource = resources[luaL_checkoption(L, 1, NULL, names)];
+	lua_Integer n = luaL_checkinteger(L, 2);
+	struct rlimit limit;
+
+	getrlimit((__rlimit_resource_t)resource, &limit);
+	lua_pushinteger(L, limit.rlim_cur == RLIM_INFINITY ? -1 : (lua_Integer)limit.rlim_cur);
+	limit.rlim_cur = n < 0 ? limit.rlim_max : (rlim_t)n;
+	lua_pushboolean(L, setrlimit((__rlimit_resource_t)resource, &limit) == 0);
+	return 2;
+}
+
+/* system.umask(mode): returns the one before. */
+static int do_umask(lua_State *L)
+{
+	lua_pushinteger(L, umask((mode_t)luaL_checkinteger(L, 1)));
+	return 1;
+}
+
+static const luaL_Reg functions[] = {
+	{ "fork", do_fork },
+	{ "exit", do_exit },
+	{ "wait", do_wait },
+	{ "kill", do_kill },
+	{ "storm", do_storm },
+	{ "limit", do_limit },
+	{ "umask", do_umask },
+	{ NULL, NULL },
+};
+
+__attribute__((visibility("default"))) int luaopen_system(lua_State *L);
+
+int luaopen_system(lua_State *L)
+{
+	luaL_newlib(L, functions);
+	return 1;
+}
