@@ -18,7 +18,6 @@
  *
  * also: a list of indices in the batch that match whatever where says, as Lua judged them.
  */
-#include "bind/object/object.h"
 #include "bind/query/queryspec.h"
 #include "bind/query/rowset.h"
 #include "lib/kernel/loader.h"

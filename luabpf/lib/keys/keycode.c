@@ -34,9 +34,36 @@ struct writer {
 	struct lb_label missing, next, failed;
 };
 
-bool lb_keyed_has_values(const struct lb_keyed_spec *spec)
+/* ---- the region ------------------------------------------------------- */
+
+/* Whether there are values in it. */
+static bool has_values(const struct lb_keyed_spec *spec)
 {
 	return spec->op != LB_KEYED_DELETE && (spec->op != LB_KEYED_DECIDE || spec->copy);
+}
+
+uint32_t lb_keyed_chunk(const struct lb_keyed *k)
+{
+	return lb_can(k->map, LB_PREFIX_KEY) ? LB_KEYED_CHUNK_ATOMIC : LB_KEYED_CHUNK;
+}
+
+size_t lb_keyed_key_room(const struct lb_keyed_spec *spec)
+{
+	return spec->env.key_size + (has_values(spec) ? lb_env_stride(&spec->env) : 0) + 1;
+}
+
+/* Values first, from a multiple of 8 on; then keys, then statuses. */
+struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size)
+{
+	size_t n = size < LB_KEYED_HEAD ? 0 : (size - LB_KEYED_HEAD) / lb_keyed_key_room(&k->spec);
+	struct lb_keyed_parts parts;
+
+	parts.capacity = n < lb_keyed_chunk(k) ? (uint32_t)n : lb_keyed_chunk(k);
+	parts.values = LB_KEYED_HEAD;
+	parts.keys = parts.values + (has_values(&k->spec)
+					     ? parts.capacity * lb_env_stride(&k->spec.env) : 0);
+	parts.status = parts.keys + parts.capacity * k->spec.env.key_size;
+	return parts;
 }
 
 /* ---- parts of the callback -------------------------------------------- */
@@ -59,7 +86,7 @@ static void emit_begin(struct writer *w)
 	emit_address(w, R(6), w->parts.keys, env->key_size);
 	emit_address(w, R(4), w->parts.status, 1);
 	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(&w->spec->env, OWN_STATUS), R(4)));
-	if (!lb_keyed_has_values(w->spec))
+	if (!has_values(w->spec))
 		return;
 	emit_address(w, R(4), w->parts.values, lb_env_stride(env));
 	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(&w->spec->env, OWN_VALUE), R(4)));

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions of keyed programs: what keyed.c and keycode.c share.
+ * The instructions of keyed programs, and where things lie in their regions: what
+ * keyed.c asks of keycode.c.
  */
 #ifndef LUABPF_KEYCODE_H
 #define LUABPF_KEYCODE_H
 
-#include "lib/keys/keyed.h"
+#include "lib/keys/keyspec.h"
 
 /* What the region begins with; padded to 64 bytes. */
 struct lb_keyed_head {
@@ -22,8 +23,10 @@ struct lb_keyed_parts {
 	uint32_t values, keys, status;	/* offsets */
 };
 
-/* Whether there are values in the region. */
-bool lb_keyed_has_values(const struct lb_keyed_spec *spec);
+/* Keys that one run takes at most. */
+uint32_t lb_keyed_chunk(const struct lb_keyed *k);
+/* Bytes of one key with what belongs to it. */
+size_t lb_keyed_key_room(const struct lb_keyed_spec *spec);
 struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size);
 /* Writes the program into an empty image. */
 void lb_keyed_write(const struct lb_keyed *k, const struct lb_region *region,

@@ -6,6 +6,7 @@
  * Keys, and values where the operation takes any, are copied into the region,
  * and values and statuses out of it: at most 16,384 at a time, and about 4 MiB.
  */
+#include "lib/keys/keyed.h"
 #include "lib/keys/keycode.h"
 #include "lib/code/progshape.h"
 
@@ -144,38 +145,13 @@ void lb_keyed_close(struct lb_keyed *k)
 
 /* ---- the region ------------------------------------------------------- */
 
-static uint32_t chunk(const struct lb_keyed *k)
-{
-	return lb_can(k->map, LB_PREFIX_KEY) ? LB_KEYED_CHUNK_ATOMIC : LB_KEYED_CHUNK;
-}
-
-/* Bytes of one key with what belongs to it. */
-static size_t key_room(const struct lb_keyed_spec *spec)
-{
-	return spec->env.key_size + (lb_keyed_has_values(spec) ? lb_env_stride(&spec->env) : 0) + 1;
-}
-
 size_t lb_keyed_room(const struct lb_keyed *k, uint32_t n)
 {
-	size_t one = key_room(&k->spec), all = (n < chunk(k) ? n : chunk(k)) * one;
+	size_t one = lb_keyed_key_room(&k->spec), all = (n < lb_keyed_chunk(k) ? n : lb_keyed_chunk(k)) * one;
 
 	if (all > ROOM)
 		all = one > ROOM ? one : ROOM;
 	return all + LB_KEYED_HEAD + 8;
-}
-
-/* Values first, from a multiple of 8 on; then keys, then statuses. */
-struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size)
-{
-	size_t n = size < LB_KEYED_HEAD ? 0 : (size - LB_KEYED_HEAD) / key_room(&k->spec);
-	struct lb_keyed_parts parts;
-
-	parts.capacity = n < chunk(k) ? (uint32_t)n : chunk(k);
-	parts.values = LB_KEYED_HEAD;
-	parts.keys = parts.values + (lb_keyed_has_values(&k->spec)
-					     ? parts.capacity * lb_env_stride(&k->spec.env) : 0);
-	parts.status = parts.keys + parts.capacity * k->spec.env.key_size;
-	return parts;
 }
 
 uint32_t lb_keyed_capacity(const struct lb_keyed *k, size_t size)

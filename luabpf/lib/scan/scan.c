@@ -3,6 +3,7 @@
  * Kernel scans: the spec, loading, running. See scan.h; the program is written
  * in scancode.c.
  */
+#include "lib/scan/scan.h"
 #include "lib/scan/scancode.h"
 #include "lib/code/progshape.h"
 
@@ -183,6 +184,11 @@ int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log
 }
 
 /* ---- running ---------------------------------------------------------- */
+
+bool lb_scan_has_rows(const struct lb_scan *s)
+{
+	return lb_row_size(&s->spec) > 0 || s->spec.asked;
+}
 
 size_t lb_scan_room(const struct lb_scan *s, uint64_t rows)
 {

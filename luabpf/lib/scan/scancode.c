@@ -37,11 +37,6 @@ struct writer {
 	struct lb_label stops[STOPS];
 };
 
-bool lb_scan_has_rows(const struct lb_scan *s)
-{
-	return lb_row_size(&s->spec) > 0 || s->spec.asked;
-}
-
 uint32_t lb_row_size(const struct lb_scan_spec *spec)
 {
 	return (spec->keys ? spec->env.key_size : 0) +

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions of a kernel scan: what scan.c and scancode.c share.
+ * The instructions of a kernel scan, and where things lie in its context and its
+ * region: what scan.c asks of scancode.c.
  */
 #ifndef LUABPF_SCANCODE_H
 #define LUABPF_SCANCODE_H
 
-#include "lib/scan/scan.h"
+#include "lib/scan/scanspec.h"
 
 /* Slots of the context, after the parameters. The sums follow. */
 enum {
