@@ -1,6 +1,7 @@
 std = "lua54"
 max_line_length = 100
-include_files = { "**/*.lua", "rockspec/*.rockspec", ".busted", ".luacheckrc" }
+include_files = { "**/*.lua", "rockspec/*.rockspec", "scripts/layers", "scripts/release", ".busted",
+  ".luacheckrc" }
 -- What is built, the systems of `make test-kernels` among it.
 exclude_files = { ".build" }
 -- 512: loops that are left at once are what is tested.

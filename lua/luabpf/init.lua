@@ -34,7 +34,7 @@ core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
 local restore = later.call("luabpf.file.restore", "create")
 
 local bpf = {
-  _VERSION = "luabpf scm",
+  _VERSION = "luabpf 0.1.0",
   open = maps.open,
   maps = maps.list,
   load = core.load,
