@@ -4,6 +4,7 @@
 #   make demo     a connection table of real traffic, read, summed up and cleaned
 #   make test     the specs, against the running kernel; ARGS=--filter=pattern
 #   make lint     luacheck, and what a script can check of the house style
+#   make docs     the reference, types, help and option tables, from the comments beside the code
 #   make bench    the module against a C baseline; ARGS=--quick
 #   make performance   docs/performance.md from a long benchmark; make fit: the cost model
 #   make race     sweeps and scans against a process that refreshes entries: minutes
@@ -67,7 +68,7 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test lint bench performance fit race fuzz soak asan \
+.PHONY: all bpf install-bpf demo test lint docs bench performance fit race fuzz soak asan \
 	tsan test-kernels test-kernels-short build-demo build-test build-bench run-asan run-tsan \
 	clean FORCE
 
@@ -244,6 +245,11 @@ lint:
 	$(THEN) all
 	@luacheck -q --no-color .
 	@LUA='$(LUA)' scripts/lint
+	@BUILD='$(BUILD)' LUA='$(LUA)' scripts/docs/run --check
+
+docs:
+	@$(SETUP) docs
+	@BUILD='$(BUILD)' LUA='$(LUA)' scripts/docs/run
 
 clean:
 	rm -rf .build luabpf/core.so bpf/*.bpf.o

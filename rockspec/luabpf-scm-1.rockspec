@@ -37,11 +37,13 @@ build = {
   install_variables = {
     LUADIR = "$(LUADIR)",
   },
+  copy_directories = { "docs", "examples", "types" },
   install = {
     lib = {
       ["luabpf.core"] = "luabpf/core.so",
     },
     lua = {
+      ["luabpf.base.declared"] = "lua/luabpf/base/declared.lua",
       ["luabpf.base.defaults"] = "lua/luabpf/base/defaults.lua",
       ["luabpf.base.errors"] = "lua/luabpf/base/errors.lua",
       ["luabpf.base.iter"] = "lua/luabpf/base/iter.lua",
@@ -102,6 +104,7 @@ build = {
       ["luabpf.query.run"] = "lua/luabpf/query/run.lua",
       ["luabpf.query.sweep"] = "lua/luabpf/query/sweep.lua",
       ["luabpf.show.features"] = "lua/luabpf/show/features.lua",
+      ["luabpf.show.help_texts"] = "lua/luabpf/show/help_texts.lua",
       ["luabpf.show.show"] = "lua/luabpf/show/show.lua",
     },
   },

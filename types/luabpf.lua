@@ -1,742 +1,1091 @@
 ---@meta luabpf
 -- SPDX-License-Identifier: MIT
 --
--- What luabpf offers, for editors (lua-language-server: add this folder to
--- workspace.library). spec/docs/types_spec.lua checks that no method is missing.
---
--- Everywhere: absent is nil or false; the system's refusal is nil, message, errno;
--- misuse raises. Integers are 64-bit patterns.
+-- Made by `make docs` from the comments beside the code: not to be changed here.
+-- docs/editors.md says how an editor finds it.
 
----@class luabpf
----@field defaults table<string, any>
----@field errno table<string, integer>
----@field iter luabpf.iter
----@field _VERSION string
-local bpf = {}
+---What `bpf.bench` measured; times are in ns per entry.
+---@class luabpf.bench_result
+---@field sizes table[] the time for each batch size
+---@field best integer the best batch size
+---@field views number the time for a view, besides
+---@field tables number the time for decoded tables, besides
+---@field engines table[] the time of each engine for the condition
+---@field why string which engine a query would take and why
 
----A span of time: nanoseconds, or text as "30s".
----@alias luabpf.time integer|string
+---Columns: text with commas between them, a list, or a table of name = expression. "value.bytes as
+---b" names one.
+---@alias luabpf.columns string|string[]|table<string,string>
 
----What a map holds: a number, text, a list or a table of fields, by its layout.
+---What `bpf.create` makes a map of.
+---@class luabpf.create_options
+---@field type string the type as bpftool names it: "hash", "lru_hash", "array", "percpu_hash", "lpm_trie" and so on
+---@field name? string up to 15 letters, digits, `_` and `.` (default "")
+---@field key? luabpf.declaration the layout of keys; arrays take "u32" without one
+---@field value? luabpf.declaration the layout of values
+---@field key_size? integer bytes of a key, which is a binary string then
+---@field value_size? integer bytes of a value, which is a binary string then
+---@field max_entries? integer how many entries there is room for (default 1)
+---@field flags? string[] a list of "no_prealloc", "mmapable", "zero_seed" and so on: linux/bpf.h's in small letters
+---@field pin? string a path in a bpffs, where the map lives on
+---@field inner? luabpf.create_options|luabpf.map for maps of maps: a map as they are to be, or the options for one
+---@field map_extra? integer what some types take besides, as the number of hashes of a bloom filter (default 0)
+---@field numa_node? integer the node whose memory it takes
+
+---What a map holds: a number, text, a boolean, a list or a table of fields, as its layout says.
 ---@alias luabpf.data any
 
----A type name ("u32") or C-like declarations ({ "ipv4 addr", "be16 port" }).
----@alias luabpf.declaration string|table
-
----Chooses entries: a Lua function, which gets views, or an expression.
----An expression compiled by bpf.compile.
----@class luabpf.expression
----@field text string
----@field kind "condition"|"signed"|"unsigned"
-
----@alias luabpf.where string|luabpf.expression|fun(key: luabpf.data, value: luabpf.data): any
-
--- ---- the module ------------------------------------------------------------------
-
----@class luabpf.open_options
----@field path? string a pin
----@field name? string
----@field id? integer
----@field fd? integer
----@field readonly? boolean
----@field key? luabpf.declaration
----@field value? luabpf.declaration
-
----Opens a map: a pin's path, a map's name (no slash) or id, or options. By name and id it
----needs CAP_SYS_ADMIN.
----@param what string|integer|luabpf.open_options
----@param more? luabpf.open_options after a path, name or id: readonly, key, value
----@return luabpf.map? map
----@return string? message
----@return integer? errno
-function bpf.open(what, more) end
-
----@class luabpf.create_options
----@field type string "hash", "lru_hash", "array", "percpu_hash", ...
----@field name? string at most 15 bytes
----@field key? luabpf.declaration
----@field value? luabpf.declaration
----@field key_size? integer instead of key: binary strings
----@field value_size? integer
----@field max_entries? integer
----@field flags? string[] as "no_prealloc"
----@field pin? string
----@field inner? luabpf.create_options|luabpf.map for maps of maps
-
----@class luabpf.restore_options
----@field from luabpf.snapshot type, size, layouts and entries
----@field pin? string appears when the map is complete
----@field name? string another
----@field max_entries? integer another
----@field other_cpus? boolean take per-CPU values of a machine with another number of CPUs
-
----Creates a map.
----@param options luabpf.create_options|luabpf.restore_options
----@return luabpf.map? map
----@return string? message
----@return integer? errno
-function bpf.create(options) end
-
----@class luabpf.load_options
----@field maps? table<string, { type: string?, max_entries: integer?, pin: string? }>
----@field globals? table<string, luabpf.data>
-
----Loads an object file of BPF programs.
----@param path string
----@param options? luabpf.load_options
----@return luabpf.object? object
----@return string? message with the verifier's log
----@return integer? errno
-function bpf.load(path, options) end
-
----The maps of the kernel: an iterator of info tables, which prints as a table at the prompt.
----Needs CAP_SYS_ADMIN.
-function bpf.maps() end
-
----The clock of bpf_ktime_get_ns, in nanoseconds.
----@return integer
-function bpf.now() end
-
----The clock of bpf_ktime_get_boot_ns, in nanoseconds.
----@return integer
-function bpf.boottime() end
-
----@param time luabpf.time
-function bpf.sleep(time) end
-
----How many CPUs are possible: the length of per-CPU values.
----@return integer
-function bpf.cpus() end
-
----What this kernel has, found by trying; prints as a table.
----@return table<string, any>
-function bpf.features() end
-
----Opens a pinned program.
----@param path string
----@return luabpf.program? program
----@return string? message
----@return integer? errno
-function bpf.open_program(path) end
-
----Opens a pinned link.
----@param path string
----@return luabpf.link? link
----@return string? message
----@return integer? errno
-function bpf.open_link(path) end
-
----Compiles an expression for a map: reusable as `where`; prints as its instructions.
----@param text string
----@param map luabpf.map|luabpf.snapshot
----@return luabpf.expression
-function bpf.compile(text, map) end
-
----Measures how fast a map can be read on this machine; reads only, about two seconds.
----@param map luabpf.map
----@param options? { where?: string, params?: table, sizes?: integer[], patience?: integer|string }
----@return table? result prints as tables: sizes, best, views, tables, engines, why
----@return string? message
----@return integer? errno
-function bpf.bench(map, options) end
-
----Opens a snapshot file.
----@param path string
----@param options? { damaged?: boolean } what is intact; header().damage tells the rest
----@return luabpf.snapshot? snapshot
----@return string? message
----@return integer? errno
-function bpf.snapshot(path, options) end
-
----A copy of a batch, or the table that a view is on, which stays valid.
----@param of luabpf.batch|luabpf.data
----@return luabpf.batch|luabpf.data
-function bpf.copy(of) end
-
----A time in nanoseconds: from text as "10ms", "30s", "1.5h".
----@param time luabpf.time
----@return integer
-function bpf.duration(time) end
-
----A size in bytes: from text as "64MiB".
----@param size integer|string
----@return integer
-function bpf.size(size) end
-
--- ---- snapshots -----------------------------------------------------------------------
-
----Entries of a map as they were, in a file or in memory.
----@class luabpf.snapshot
----@operator len: integer
-local snapshot = {}
-
----What it is of: the map's info, layouts, time, boot, counts; prints as a table.
----@return table header
-function snapshot:header() end
-
----@param options? integer|{ batch_size?: integer, raw?: boolean }
----@return fun(): luabpf.batch? next raises an error object
-function snapshot:batches(options) end
-
----@param options? integer|{ batch_size?: integer, raw?: boolean }
----@return fun(): luabpf.data?, luabpf.data? next raises an error object
-function snapshot:entries(options) end
-
----@param options? integer|{ batch_size?: integer }
----@return fun(): luabpf.data?, luabpf.data? next views of key and value; raises an error object
-function snapshot:views(options) end
-
----@param where? luabpf.where
----@param options? luabpf.query_options
----@return integer? count
----@return table|string? report or message
----@return integer? errno
-function snapshot:count(where, options) end
-
----Writes the entries as JSON lines or CSV, as map:export.
----@param target string|file*|fun(text: string): any
----@param options? luabpf.export_options format, where, params, columns, progress, batch_size
----@return luabpf.export_report? report
----@return string? message
----@return integer? errno
----@return luabpf.export_report? partial
-function snapshot:export(target, options) end
-
----@param options? luabpf.select_options
----@return fun(): table?, luabpf.data? next rows; raises an error object
-function snapshot:select(options) end
-
----@param options? luabpf.aggregate_options
----@return table[]? rows
----@return table|string? report or message
----@return integer? errno
-function snapshot:aggregate(options) end
-
----@class luabpf.difference
----@field status "added"|"removed"|"changed"
----@field key luabpf.data
----@field old? luabpf.data
----@field new? luabpf.data
----@field delta? luabpf.data of what changed: its integer fields, new minus old
-
----What has changed since an older snapshot.
----@param old luabpf.snapshot
----@param options? { memory?: integer|string }
----@return fun(): luabpf.difference? next raises an error object
-function snapshot:diff(old, options) end
-
----The first n entries, which print as a table.
----@param n? integer
----@return table[] entries
-function snapshot:head(n) end
-
----Its header and the layouts of key and value; prints as text.
----@return table
-function snapshot:describe() end
-
----@return true
-function snapshot:close() end
-
--- ---- maps --------------------------------------------------------------------------
-
----@class luabpf.map
----@operator len: integer
-local map = {}
-
----@return table? info everything that the kernel tells
----@return string? message
----@return integer? errno
-function map:info() end
-
----@param path string in bpffs
----@return true? ok
----@return string? message
----@return integer? errno
-function map:pin(path) end
-
----@param path? string
----@return true? ok
----@return string? message
----@return integer? errno
-function map:unpin(path) end
-
----No program and no process can write from now on, but programs that say they may.
----@return true? ok
----@return string? message
----@return integer? errno
-function map:freeze() end
-
----@return integer
-function map:fd() end
-
----@return true
-function map:close() end
-
----The first entries, for the prompt: prints as a table.
----@param n? integer default 10
-function map:head(n) end
-
----What the map is and what its entries are made of, for the prompt.
-function map:describe() end
-
----@param key luabpf.data
----@return luabpf.data? value nil if absent
----@return string? message
----@return integer? errno
-function map:lookup(key) end
-
----@param key luabpf.data
----@param value luabpf.data
----@param mode? "any"|"noexist"|"exist"|table
----@return boolean? stored false when the condition does not hold
----@return string? message
----@return integer? errno
-function map:update(key, value, mode) end
-
----@param key luabpf.data
----@return boolean? deleted false when absent
----@return string? message
----@return integer? errno
-function map:delete(key) end
-
----Looks up and deletes in one step.
----@param key luabpf.data
----@return luabpf.data? value nil if absent
----@return string? message
----@return integer? errno
-function map:take(key) end
-
----The key after this one; the first without one.
----@param key? luabpf.data
----@return luabpf.data? key nil at the end
----@return string? message
----@return integer? errno
-function map:next(key) end
-
----@param value luabpf.data
----@return boolean? stored
----@return string? message
----@return integer? errno
-function map:push(value) end
-
----@return luabpf.data? value nil if empty
----@return string? message
----@return integer? errno
-function map:pop() end
-
----@return luabpf.data? value nil if empty
----@return string? message
----@return integer? errno
-function map:peek() end
-
----A list of keys or values, a packed string of records, or a batch.
----@alias luabpf.records luabpf.data[]|string|luabpf.batch
-
----@class luabpf.lookup_batch_options
----@field raw? boolean binary strings instead of tables
----@field status? boolean a status per key as one more result
----@field touch? boolean in LRU maps: entries are marked as used, which is faster
-
----@param keys luabpf.records
----@param options? luabpf.lookup_batch_options
----@return luabpf.data[]|luabpf.batch? values with holes where a key is absent
----@return integer|string? found
----@return integer? errno
----@return any partial
-function map:lookup_batch(keys, options) end
-
----@param keys luabpf.records
----@param values? luabpf.records not with a batch
----@param options? { mode: "any"|"noexist"|"exist"?, status: boolean? }
----@return integer? stored
----@return string? message
----@return integer? errno
----@return integer? partial
-function map:update_batch(keys, values, options) end
-
----@param keys luabpf.records
----@param options? { if_equal: luabpf.records?, status: boolean? }
----@return integer? deleted
----@return integer|string? missing
----@return integer? changed
-function map:delete_batch(keys, options) end
-
----@param keys luabpf.records
----@param values? luabpf.records
----@param options? table
----@return { inserted: integer, updated: integer }? counts
----@return string? message
----@return integer? errno
-function map:upsert_batch(keys, values, options) end
-
----How many entries match; without where, how many there are.
----@param where? luabpf.where
----@param options? luabpf.count_options
----@return integer? count
----@return luabpf.report|string|nil report or message
----@return integer? errno
-function map:count(where, options) end
-
----Deletes all entries; sets those of arrays to zeros.
----@return integer? cleared
----@return string? message
----@return integer? errno
-function map:clear() end
-
----@class luabpf.batches_options
----@field batch_size? integer
----@field from? string a batch's cursor: goes on after it
----@field raw? boolean binary strings instead of decoded data
----@field engine? "batch"|"walk"
----@field report? table filled with what the scan did
-
----Iterates over batches; each is valid until the next step. Raises an object with message,
----errno and partial.
----@param batch_size? integer|luabpf.batches_options
----@return fun(): luabpf.batch?
-function map:batches(batch_size) end
-
----Iterates over entries.
----@param options? luabpf.batches_options
----@return fun(): luabpf.data?, luabpf.data?
-function map:entries(options) end
-
----Iterates over views, which move along; reading a field reads the batch.
----@param options? luabpf.batches_options
----@return fun(): luabpf.data?, luabpf.data?
-function map:views(options) end
-
----@class luabpf.drain_options : luabpf.query_options
----@field where? luabpf.where hand over those that match only
----@field limit? integer with where: at most so many
----@field raw? boolean binary strings instead of tables
-
----Iterates over batches, which are taken out of the map.
----@param options? integer|luabpf.drain_options
----@return fun(): luabpf.batch?
-function map:drain(options) end
-
----What a query did.
----@class luabpf.report
----@field engine "kernel"|"batch"|"walk" the one that was used
----@field why string why it was
----@field visited integer entries looked at
----@field matched integer
----@field complete boolean the whole map was looked at
----@field exact boolean entries that were there throughout were seen exactly once
----@field seconds number
-
+---A layout: a type name as "u32", a list of declarations as in C, or a layout that luabpf made of
+---these.
+---@alias luabpf.declaration string|table|userdata
+
+---What functions take where an option is left out: `bpf.defaults`, which may be changed.
+---@class luabpf.defaults
+---@field batch_size? integer entries of a batch (default 4096)
+---@field memory? integer bytes for the rows and groups of a query (default 67108864)
+---@field budget? integer how long one run inside the kernel may take, in ns (default 250000000)
+---@field checkpoint_interval? integer how often an export writes its checkpoint, in ns (default 1000000000)
+
+---What a filtered delete did; `matched` is `deleted`, `missing`, `kept` and what `limit` cut off.
 ---@class luabpf.delete_report : luabpf.report
----@field deleted integer
----@field missing integer gone before they could be deleted
----@field kept integer no longer matching, or changed, before they could be deleted
+---@field deleted integer how many are gone
+---@field missing integer how many somebody else had deleted before
+---@field kept integer how many no longer matched, or had changed, when it was their turn
+
+---One thing that has changed between two snapshots.
+---@class luabpf.difference
+---@field status "added"|"removed"|"changed" what became of the key
+---@field key luabpf.data the key
+---@field old? luabpf.data the value before, where there was one
+---@field new? luabpf.data the value now, where there is one
+---@field delta? luabpf.data of what changed the value's integer fields, new minus old; of per-CPU values the sums over the CPUs
+
+---What an export wrote.
+---@class luabpf.export_report
+---@field entries integer how many are in the whole file
+---@field bytes integer how long the file is
+---@field seconds number how long it took
+---@field resumed boolean whether it went on where another had stopped
+---@field workers? integer how many threads there were, where that was asked for
+---@field deleted? integer how many a drain deleted
+---@field missing? integer how many somebody else had deleted before a drain did
+---@field changed? integer how many a drain left, since they had changed
+---@field kept? string the file of an earlier drain, after a restart
+
+---An expression that `bpf.compile` compiled; `tostring` lists its instructions.
+---@class luabpf.expression
+---@field text string the expression as it was given
+---@field kind "condition"|"signed"|"unsigned" what it gives
+
+---What `bpf.features` found: a field for each feature, and these.
+---@class luabpf.features
+---@field kernel string the kernel's release
+---@field cpus integer how many CPUs are possible
+---@field missing_privileges? string the capabilities that this process lacks; nil for none
+---@field map_types table<string,boolean> by name, whether the kernel has the type
+
+---What an import stored.
+---@class luabpf.import_report
+---@field inserted integer how many entries are new
+---@field updated integer how many were replaced
+---@field skipped integer how many `mode` left as they were
+---@field seconds number how long it took
+---@field resumed boolean whether it went on where another had stopped
+---@field workers? integer how many threads there were, where that was asked for
+
+---What the kernel tells of a map: the fields of struct bpf_map_info by their names, and some more.
+---Prints as a table.
+---@class luabpf.info
+---@field id integer the number that the kernel gave it
+---@field name string its name, up to 15 bytes; "" where it has none
+---@field type string its type, as bpftool names it
+---@field key_size integer bytes of a key
+---@field value_size integer bytes of a value, on one CPU
+---@field max_entries integer how many entries there is room for
+---@field map_flags integer its flags as one number
+---@field flags? string[] the names of its flags; not in the list of `bpf.maps`
+---@field memlock? integer bytes of memory that it has; not in the list of `bpf.maps`
+---@field frozen? boolean whether user space can only read it; not in the list of `bpf.maps`
+---@field pin? string where this handle knows it to be pinned
+---@field btf_id integer the id of its BTF; 0 where it has none
+---@field map_extra integer what some types take besides, as the number of hashes of a bloom filter
+
+---What of a map in an object file is to be other than the file says.
+---@class luabpf.load_map
+---@field type? string another type of map
+---@field max_entries? integer room for another number of entries
+---@field pin? string a path in a bpffs: the map there is taken, or made
+
+---What goes after a path, a name or an id in `bpf.open`.
+---@class luabpf.more_open_options
+---@field readonly? boolean opens it for reading only (default false)
+---@field key? luabpf.declaration the layout of keys; over BTF it changes the types of the fields it names
+---@field value? luabpf.declaration the layout of values; over BTF it changes the types of the fields it names
+
+---What `bpf.open` takes in place of a path, name or id: one of the four ways, and the rest.
+---@class luabpf.open_options : luabpf.more_open_options
+---@field path? string a pin, in a bpffs
+---@field name? string the map's name, of which the kernel keeps 15 bytes
+---@field id? integer the map's id
+---@field fd? integer a descriptor, which stays the caller's
+
+---What `map:parallel` did.
+---@class luabpf.parallel_report
+---@field workers integer how many threads there were
+---@field batches integer how many batches they had
+---@field entries integer how many entries were in them
+---@field matched integer how many the condition held for
+---@field seconds number how long it took
+
+---The plan of a query.
+---@class luabpf.plan
+---@field engine "kernel"|"luabpf.batch"|"walk" the one that would be used
+---@field why string why it would
+---@field estimates table<string,integer> ns by engine
+---@field entries integer how many are expected
+---@field row_bytes integer the size of a row
+---@field size table what the estimates are made of
+---@field fragments table[] the compiled parts: `name` and `listing` of each
+
+---How work reports while it goes on: true prints a line on standard error if that is a terminal, a
+---function is called a few times a second with entries done, about how many there are (or nil) and
+---seconds.
+---@alias luabpf.progress boolean|fun(entries:integer,total:integer?,seconds:number)
 
 ---The options that all queries take.
 ---@class luabpf.query_options
----@field params? table<string, integer|string|boolean> values of $name in the text
----@field engine? "kernel"|"batch"|"walk" forces one
----@field exact? boolean keep to the batch cursor
----@field memory? integer|string bytes for rows and groups
----@field budget? integer|string ns that a run inside the kernel may take
----@field batch_size? integer
----@field report? table filled with the report
+---@field params? table<string,any> the values of `$name` in texts
+---@field engine? "kernel"|"luabpf.batch"|"walk" forces one; without it the cheapest that can
+---@field exact? boolean keeps to the batch cursor, which misses nothing while entries are replaced (default false)
+---@field memory? luabpf.size for rows and groups (default "64MiB")
+---@field budget? luabpf.time how long one run inside the kernel may take; it holds its CPU for so long (default "250ms")
+---@field batch_size? integer a hint, of the batch engine: a batch is whole buckets (default 4096)
+---@field report? luabpf.report a table that is filled with the report
 
----@class luabpf.count_options : luabpf.query_options
----@field workers? integer threads that the batch engine may use
+---Many keys or values: a list, a packed string of records, or a batch, which serves as both.
+---@alias luabpf.records luabpf.data[]|string|luabpf.batch
 
----@class luabpf.delete_options : luabpf.query_options
----@field dry_run? boolean only count
----@field limit? integer delete at most so many
----@field on_delete? fun(key: luabpf.data, value: luabpf.data) called after each deletion
+---What a query did.
+---@class luabpf.report
+---@field engine "kernel"|"luabpf.batch"|"walk" the one that was used
+---@field why string why it was
+---@field visited integer how many entries were looked at
+---@field matched integer how many the condition held for
+---@field complete boolean whether the whole map was looked at
+---@field exact boolean whether entries that were there throughout were seen exactly once
+---@field seconds number how long it took
 
----Deletes the entries that match, each judged again immediately before it is deleted.
----@param where luabpf.where
----@param options? luabpf.delete_options
----@return luabpf.delete_report? report
----@return string? message
----@return integer? errno
----@return luabpf.delete_report? partial
-function map:delete_where(where, options) end
+---What `bpf.create` makes the map of a snapshot with: its type, size, layouts and entries.
+---@class luabpf.restore_options
+---@field from luabpf.snapshot a snapshot of whole entries, which stays open; per-CPU maps keep each CPU's value
+---@field pin? string a path in a bpffs: the map appears there when it is complete; a try that was killed is gone on with
+---@field name? string another name than the snapshot's
+---@field max_entries? integer another number of entries than the snapshot's
+---@field other_cpus? boolean takes values of a machine with another number of CPUs: of those that both have (default false)
 
----@alias luabpf.columns string|string[]|table<string, string>
+---What one `program:run` gave back.
+---@class luabpf.run_result
+---@field retval integer what the C program returned, a signed 32-bit integer
+---@field data? string the packet as the program left it; nil for types without packets
+---@field ctx? string the context as the program left it, if one was given
+---@field ns? integer how long a run took on average; nil where the kernel does not time it
 
----@class luabpf.select_options : luabpf.query_options
----@field where? luabpf.where
----@field columns? luabpf.columns without them, rows are key and value
----@field sort? string a column or an expression, largest first; "... asc": smallest first
----@field limit? integer
+---The options of what reads a map from its start to its end.
+---@class luabpf.scan_options
+---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
+---@field from? string a batch's cursor: goes on after it
+---@field raw? boolean binary strings come instead of decoded data (default false)
+---@field engine? "luabpf.batch"|"walk" "walk" asks for one key after the other: it may miss or repeat keys that are replaced meanwhile (default "batch")
+---@field report? luabpf.scan_report a table that is filled when the loop ends
 
----The matching entries, or columns of them.
----@param options? luabpf.select_options
----@return fun(): table?, luabpf.data? next rows; raises an error object
-function map:select(options) end
+---What a scan did: `report = {}` in the options of an iterator is filled with it when the loop ends.
+---@class luabpf.scan_report
+---@field batches integer how many batches were given
+---@field entries integer how many entries were in them
+---@field calls integer how many system calls were made
+---@field grown integer how often the buffer was too small for a bucket
+---@field retried integer how often the kernel was asked again
+---@field restarted integer how often a key walk had to begin anew, which may repeat entries
+---@field complete boolean whether the end of the map was reached
 
----@class luabpf.aggregate_options : luabpf.count_options
----@field where? luabpf.where
----@field group? luabpf.columns
----@field select? luabpf.columns "sum(value.bytes) as bytes", count min max avg distinct hist
----@field sort? string
----@field limit? integer
+---A size: bytes, or text as "64MiB" with the units B KiB MiB GiB.
+---@alias luabpf.size integer|string
 
----Sums up the matching entries, in groups.
----@param options? luabpf.aggregate_options
----@return table[]? rows one without group
----@return luabpf.report|string|nil report or message
----@return integer? errno
-function map:aggregate(options) end
+---What a snapshot is of.
+---@class luabpf.snapshot_header
+---@field type string the map's type
+---@field name string the map's name
+---@field id integer the map's id
+---@field key_size integer bytes of a key
+---@field value_size integer bytes of a value, on one CPU
+---@field max_entries integer how many entries the map has room for
+---@field map_flags integer the map's flags as one number
+---@field flags string[] the names of the map's flags
+---@field map_extra integer what some types take besides
+---@field ncpu integer how many CPUs the values are of; 0: plain values
+---@field key? table the layout of keys, described
+---@field value? table the layout of values, described
+---@field where? string the condition that was given
+---@field columns? table the columns that were given
+---@field time integer seconds since 1970 of when it was begun
+---@field boottime integer the time since boot of when it was begun, in ns
+---@field boot_id string which boot that was
+---@field kernel string the kernel's release
+---@field entries integer how many there are
+---@field blocks integer in how many blocks
+---@field bytes integer how long the file is
+---@field damage? table[] with `damaged`: `reason`, `from` and `to` (bytes of the file), `after` (entries before it), `entries` (missing ones, nil where that is not known)
 
----@class luabpf.export_options
----@field format? "jsonl"|"csv"|"snapshot" what the path ends in, if left out; else "jsonl"
----@field where? luabpf.where
----@field params? table<string, luabpf.data>
----@field columns? luabpf.columns instead of key and value
----@field checkpoint? string a file that remembers how far it has come: the same call goes on there
----@field checkpoint_interval? luabpf.time
----@field restart? boolean discards the checkpoint
----@field drain? boolean deletes what was written and synced, if it is unchanged
----@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
----@field workers? integer threads that read and format, in any format (default 1)
----@field batch_size? integer
----@field report? table filled with what the scan did
+---The options of what reads a snapshot.
+---@class luabpf.snapshot_scan_options
+---@field batch_size? integer at most so many; a batch does not go past a block (default 4096)
+---@field raw? boolean binary strings come instead of decoded data (default false)
 
----@class luabpf.export_report
----@field entries integer of the whole file
----@field bytes integer
----@field seconds number
----@field resumed boolean
----@field workers? integer threads there were, if that was asked for
----@field deleted? integer of a drain
----@field missing? integer
----@field changed? integer
----@field kept? string the file of an earlier drain, after a restart
+---A span of time: nanoseconds, or text as "30s" with the units ns us ms s m h d.
+---@alias luabpf.time integer|string
 
----Writes the entries as JSON lines, CSV or a snapshot file.
----@param target string|file*|fun(text: string): any a path, "-", or what is called with rows
----@param options? luabpf.export_options
----@return luabpf.export_report? report
----@return string? message
----@return integer? errno
----@return luabpf.export_report? partial
-function map:export(target, options) end
+---What `map:upsert_batch` did.
+---@class luabpf.upsert_counts
+---@field inserted integer how many were absent before
+---@field updated integer how many were replaced
 
----@class luabpf.import_options
----@field format? "jsonl"|"csv"|"snapshot" what the file begins with, if left out
----@field mode? "any"|"noexist"|"exist"
----@field dry_run? boolean only counts
----@field checkpoint? string a file that remembers how far it has come: the same call goes on there
----@field restart? boolean discards the checkpoint
----@field progress? boolean|fun(entries: integer, total: integer?, seconds: number)
----@field workers? integer threads that store (default 1)
----@field batch_size? integer
+---Reads fields of a key or value out of a batch: `view.bytes`, `view.list[2]`, `#view.list`,
+---`pairs(view)`. It is for reading, and valid until the next step; `bpf.copy(view)` is a table.
+---@class luabpf.view
 
----@class luabpf.import_report
----@field inserted integer
----@field updated integer
----@field skipped integer
----@field seconds number
----@field resumed boolean
----@field workers? integer threads there were, if that was asked for
+---A condition: the text of an expression, a compiled one, or a function of key and value, which gets
+---views.
+---@alias luabpf.where string|luabpf.expression|fun(key:luabpf.view,value:luabpf.view):any
 
----Stores the entries of a file in the map.
----@param source string|file*|luabpf.snapshot a path, "-", an open file, or a snapshot
----@param options? luabpf.import_options
----@return luabpf.import_report? report
----@return string? message with the line and field of what is wrong
----@return integer? errno
----@return luabpf.import_report? partial
-function map:import(source, options) end
-
----@class luabpf.parallel_options
----@field map fun(batch: luabpf.batch): any called in the workers
----@field reduce? fun(a: any, b: any): any puts two results together
----@field initial? any the result for an empty map
----@field workers? integer threads; default the CPUs that are online
----@field where? luabpf.where
----@field params? table<string, integer|string|boolean>
----@field batch_size? integer
-
----Works on the map with several threads, each in a Lua state of its own.
----@param options luabpf.parallel_options
----@return any result
----@return table report workers, batches, entries, matched, seconds
-function map:parallel(options) end
-
----@class luabpf.plan
----@field engine string
----@field why string
----@field estimates table<string, integer> ns by engine
----@field entries integer expected
----@field row_bytes integer
----@field fragments { name: string, listing: string }[]
-
----What a query would do: its engine and why, the cost, the instructions. Nothing is run.
----@param options? luabpf.select_options|luabpf.aggregate_options
----@return luabpf.plan
-function map:explain(options) end
-
----@class luabpf.snapshot_options
----@field where? luabpf.where
----@field params? table<string, luabpf.data>
----@field columns? luabpf.columns they become the value of each key
----@field batch_size? integer
----@field report? table filled with what the scan did
-
----The entries as they are now, in memory.
----@param options? luabpf.snapshot_options
----@return luabpf.snapshot? snapshot
----@return string? message
----@return integer? errno
-function map:snapshot(options) end
-
--- ---- batches -----------------------------------------------------------------------
-
+---A run of entries in memory: what a scan, `lookup_batch`, `copy` or `pick` gave. `#batch` is how
+---many there are. A batch of a scan is valid until the next step, and raises after it; what `copy`,
+---`pick` and `lookup_batch` give stays.
 ---@class luabpf.batch
----@operator len: integer
 local batch = {}
 
----@param i integer from 1
----@return luabpf.data
-function batch:key(i) end
-
----@param i integer from 1
----@return luabpf.data? value nil where there is none
-function batch:value(i) end
-
----@return luabpf.data[]
-function batch:keys() end
-
----@return luabpf.data[]
-function batch:values() end
-
----@return fun(): luabpf.data?, luabpf.data?
-function batch:entries() end
-
----One pair of views that moves along; reading a field reads the buffer.
----@return fun(): luabpf.data?, luabpf.data?
-function batch:views() end
-
----@return string keys
----@return string values
-function batch:packed() end
-
----A place to go on from, in another process too: map:batches { from = cursor }.
----@return string
-function batch:cursor() end
-
----Some of the entries.
----@param indices integer[]
----@return luabpf.batch
-function batch:pick(indices) end
-
----What the scan did so far; nil for a batch of other origin.
----@return table?
-function batch:report() end
-
----A batch that stays valid.
----@return luabpf.batch
+---The same entries in memory of their own, which stays valid after the next step.
+---@return luabpf.batch # the copy
 function batch:copy() end
 
--- ---- objects -----------------------------------------------------------------------
+---The position after this batch, as a string. `map:batches { from = it }` goes on there, in another
+---process too, of the same map and boot.
+---@return string # the position
+function batch:cursor() end
 
----@class luabpf.object
----@field maps table<string, luabpf.map>
----@field programs table<string, luabpf.program>
----@field globals table<string, luabpf.data>
-local object = {}
+---Iterates over key and value, decoded. Keys that were not found are passed over. A queue or stack
+---has no keys: the place in the batch comes instead.
+---@return fun():luabpf.data?,luabpf.data? # an iterator over key and value
+function batch:entries() end
 
----@return true
-function object:close() end
+---The key of an entry, decoded.
+---@param i integer which, from 1 to #batch
+---@return luabpf.data # the key
+function batch:key(i) end
 
----@class luabpf.program
----@field name string
----@field type string
-local program = {}
+---All keys of the batch, decoded.
+---@return luabpf.data[] # a list
+function batch:keys() end
 
----@class luabpf.attach_options
----@field cgroup? string a folder of cgroup2
----@field xdp? string an interface
----@field tc? string an interface
----@field tracepoint? string "category:event"
----@field direction? "ingress"|"egress"
+---All keys and all values as two binary strings, one record after the other.
+---@return string # the keys
+---@return string # the values
+function batch:packed() end
 
----Without options as the program's section says.
----@param options? luabpf.attach_options exactly one target
----@return luabpf.link? link
----@return string? message
----@return integer? errno
-function program:attach(options) end
+---Some of the entries as a batch of its own, which stays valid.
+---@param list integer[] their indices, from 1 to #batch
+---@return luabpf.batch # the entries, in that order
+function batch:pick(list) end
 
----@param options? { data: string?, ctx: string?, times: integer? }
----@return { retval: integer, data: string?, ctx: string?, ns: integer? }? result
----@return string? message
----@return integer? errno
-function program:run(options) end
+---What the scan has done until this batch; nil for batches of other origin.
+---@return luabpf.scan_report|nil # the counts
+function batch:report() end
 
----@return table? info
----@return string? message
----@return integer? errno
-function program:info() end
+---The value of an entry, decoded.
+---@param i integer which, from 1 to #batch
+---@return luabpf.data|nil # the value; nil where a key that was looked up was absent
+function batch:value(i) end
 
----@return integer
-function program:fd() end
+---All values of the batch, decoded; nil where a key was absent.
+---@return luabpf.data[] # a list
+function batch:values() end
 
----@param path string in bpffs
----@return true? ok
----@return string? message
----@return integer? errno
-function program:pin(path) end
+---Iterates over key and value without decoding: one view of each that moves along. A field is read
+---from the buffer where it is used. Scalars come as plain values.
+---@return fun():luabpf.view?,luabpf.view? # an iterator over views of key and value
+function batch:views() end
 
----@return true
-function program:close() end
+---The module, as `require` gives it.
+---@class luabpf.bpf
+---@field _VERSION string the version of luabpf
+---@field errno table<string|integer,integer|string> `bpf.errno.ENOENT` and the others; and from number to name
+---@field defaults luabpf.defaults what is taken where an option is left out; may be changed
+---@field iter table iterators that work on iterators
+local bpf = {}
 
+---@class luabpf.bpf_bench_options
+---@field where? string an expression to compare the engines with; one that all entries match without it
+---@field params? table<string,any> the values of `$name` in it
+---@field sizes? integer[] the batch sizes to try
+---@field patience? luabpf.time how long one figure may take (default "200ms")
+
+---Measures, in about two seconds, how fast a map can be read here. Reads only.
+---@param map luabpf.map the map
+---@param options? luabpf.bpf_bench_options named options
+---@return luabpf.bench_result? # the figures, which print as tables
+---@return string? # message
+---@return integer? # errno
+function bpf.bench(map, options) end
+
+---The time since boot, with what the machine slept: the clock of `bpf_ktime_get_boot_ns`.
+---@return integer # nanoseconds
+function bpf.boottime() end
+
+---Compiles an expression, to be used as a condition again and again; prints as its instructions.
+---@param text string the expression
+---@param map luabpf.map|luabpf.snapshot whose entries it is about
+---@return luabpf.expression # the compiled expression
+function bpf.compile(text, map) end
+
+---What stays of a batch or a view when the iterator goes on.
+---@param of luabpf.batch|luabpf.view a batch, or a view of a key or value; any other value comes back as it is
+---@return luabpf.batch|luabpf.data # a copy of the batch, or the table that the view is on
+function bpf.copy(of) end
+
+---How many CPUs are possible, which is the length of per-CPU values, and how many are online.
+---@return integer # CPUs that are possible
+---@return integer # CPUs that are online
+function bpf.cpus() end
+
+---Creates a map, or makes the map of a snapshot again.
+---@param options luabpf.create_options|luabpf.restore_options a type, sizes and what else there is; or `from` a snapshot, entries too
+---@return luabpf.map? # the map
+---@return string? # message
+---@return integer? # errno
+function bpf.create(options) end
+
+---The nanoseconds of a time.
+---@param time luabpf.time an integer, or text as "1.5s"
+---@return integer # nanoseconds
+function bpf.duration(time) end
+
+---What this kernel has, found by trying: true, false, or nil where this process may not find out.
+---Prints as a table.
+---@return luabpf.features # the findings
+function bpf.features() end
+
+---@class luabpf.bpf_load_options
+---@field maps? table<string,luabpf.load_map> by name, what is other than the file says
+---@field globals? table<string,luabpf.data> values of global variables, by name, before the programs see them
+
+---Loads a BPF object file: its maps and programs, into the kernel. Attaches nothing.
+---
+---Needs what the programs need: CAP_NET_ADMIN, CAP_PERFMON.
+---@param path string the file, as clang made it
+---@param options? luabpf.bpf_load_options named options
+---@return luabpf.object? # the maps, programs and global variables
+---@return string? # message
+---@return integer? # errno
+function bpf.load(path, options) end
+
+---The maps of the running kernel: a list of their infos, which prints as a table. The list is an
+---iterator too: `for info in bpf.maps() do`.
+---
+---Needs CAP_SYS_ADMIN.
+---@return luabpf.info[]? # the list
+---@return string? # message
+---@return integer? # errno
+function bpf.maps() end
+
+---The time since boot, without what the machine slept: the clock of `bpf_ktime_get_ns`.
+---@return integer # nanoseconds
+function bpf.now() end
+
+---Opens a map that exists.
+---
+---Needs CAP_SYS_ADMIN by name or id.
+---@param which string|integer|luabpf.open_options a pin's path (it has a slash), a map's name, an id; or a table that says it
+---@param options? luabpf.more_open_options after a path, name or id
+---@return luabpf.map? # the map, which closes itself with its `<close>` variable or the garbage collector
+---@return string? # message
+---@return integer? # errno
+function bpf.open(which, options) end
+
+---Opens a link that is pinned.
+---
+---Linux 5.7.
+---@param path string the pin, in a bpffs
+---@return luabpf.link? # the link
+---@return string? # message
+---@return integer? # errno
+function bpf.open_link(path) end
+
+---Opens a program that is pinned.
+---@param path string the pin, in a bpffs
+---@return luabpf.program? # the program
+---@return string? # message
+---@return integer? # errno
+function bpf.open_program(path) end
+
+---The bytes of a size.
+---@param size luabpf.size an integer, or text as "64KiB"
+---@return integer # bytes
+function bpf.size(size) end
+
+---Sleeps, or waits for a signal that a handler takes.
+---@param time luabpf.time how long; not negative
+---@return boolean # false where a signal ended it early
+function bpf.sleep(time) end
+
+---@class luabpf.bpf_snapshot_options
+---@field damaged? boolean gives what is intact of a damaged file, which is read as a whole; `header().damage` says what is missing (default false)
+
+---Opens a snapshot file. Blocks are checked as they are read: a loop over a damaged one raises an
+---error object.
+---@param path string the file
+---@param options? luabpf.bpf_snapshot_options named options
+---@return luabpf.snapshot? # the snapshot
+---@return string? # message
+---@return integer? # errno
+function bpf.snapshot(path, options) end
+
+---@class luabpf.bpf.iter
+bpf.iter = {}
+
+---Lists of n, the last one shorter; each item is a list of two for key and value. Not for views,
+---which move along.
+---@param n integer at least 1
+---@param ... any the iterator, with all its values
+---@return fun():table? # an iterator of lists
+function bpf.iter.chunk(n, ...) end
+
+---Only what a function says yes to.
+---@param pred fun(...:any):any called with what the iterator gives
+---@param ... any the iterator, with all its values
+---@return fun():any # an iterator
+function bpf.iter.filter(pred, ...) end
+
+---The values that a function yields, made one at a time when asked for.
+---@param producer fun(resource:any) called with the resource when the first value is wanted; its `<close>` variables are closed when the loop is left
+---@param resource? any something with a `close` method, closed with the loop even if it never ran
+---@return fun():any # an iterator
+function bpf.iter.lazy(producer, resource) end
+
+---What a function makes of each.
+---@param fn fun(...:any):any called with what the iterator gives
+---@param ... any the iterator, with all its values
+---@return fun():any # an iterator
+function bpf.iter.map(fn, ...) end
+
+---The first n.
+---@param n integer how many
+---@param ... any the iterator, with all its values
+---@return fun():any # an iterator
+function bpf.iter.take(n, ...) end
+
+---A program that is attached to something.
 ---@class luabpf.link
 local link = {}
 
----@return table? info
----@return string? message
----@return integer? errno
-function link:info() end
-
----@return integer? fd nil for a tc filter
-function link:fd() end
-
----The program stays attached after this process.
----@param path string in bpffs
----@return true? ok
----@return string? message
----@return integer? errno
-function link:pin(path) end
-
----Detaches the program now, whoever else holds the link.
----@return true? ok
----@return string? message
----@return integer? errno
-function link:detach() end
-
----@return true
+---Closes the handle; again does nothing. The program is detached unless the link is pinned or open
+---elsewhere.
+---@return true # the handle is closed
 function link:close() end
 
--- ---- iterators ----------------------------------------------------------------------
+---Detaches the program now, whoever else holds the link, and closes the handle. Tracing links and
+---probes the kernel cannot detach by force: they end with their last pin and handle.
+---
+---Linux 5.9.
+---@return true? # the program is detached
+---@return string? # message
+---@return integer? # errno
+function link:detach() end
 
----Composes iterators. The iterator comes last, so that all its values arrive.
----@class luabpf.iter
-local iter = {}
+---The descriptor of a kernel link, which stays the handle's.
+---@return integer|nil # the descriptor; nil for what is no kernel link (tc filters, probes)
+function link:fd() end
 
----@param pred fun(...): any
-function iter.filter(pred, ...) end
+---What the kernel tells of the link. By type: `cgroup_id`, `attach_type` (cgroup); `ifindex`,
+---`interface` (xdp); `attach_type`, `target_obj_id`, `target_btf_id` (tracing); `netns_ino`,
+---`attach_type` (netns). A tc filter is no kernel link and has `type` "tc", `ifindex`, `interface`,
+---`direction`, `handle`, `priority`.
+---
+---Linux 5.8.
+---@return table? # `type`, `id`, `prog_id`, and what the type has
+---@return string? # message
+---@return integer? # errno
+function link:info() end
 
----@param fn fun(...): ...
-function iter.map(fn, ...) end
+---Pins the link: the program stays attached after this process, until the pin is removed and no
+---handle is left. Not for tc filters and probes, which are no kernel links.
+---
+---Linux 5.7.
+---@param path string where, in a bpffs; names there have no dots
+---@return true? # the link is pinned
+---@return string? # message
+---@return integer? # errno
+function link:pin(path) end
 
----@param n integer
-function iter.take(n, ...) end
+---A handle on a map of the kernel. `#map` is max_entries, `pairs(map)` the same as `map:entries()`.
+---`map1 == map2` says whether both are the same map of the kernel, `tostring(map)` its name, type
+---and sizes.
+---@class luabpf.map
+local map = {}
 
----@param n integer
-function iter.chunk(n, ...) end
+---@class luabpf.map_aggregate_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field group? luabpf.columns the columns to group by; without them there is one row
+---@field select? luabpf.columns what of each group: "sum(value.bytes) as bytes"
+---@field sort? string a group or a result, largest first; "... asc": smallest first; ties and the rest by group
+---@field limit? integer at most so many rows, with `group`
+---@field workers? integer threads that the batch engine may use (default 1)
 
----The values that a coroutine yields, made when asked for.
----@param producer fun(resource: any)
----@param resource? any closed with the loop
-function iter.lazy(producer, resource) end
+---Sums up the matching entries, in groups. Functions are `count()`, `sum`, `min`, `max`, `avg` (a
+---float), `distinct` and `hist` (a list of `{ from, to, count }` by powers of two).
+---@param options? luabpf.map_aggregate_options what all queries take
+---@return table[]? # the rows, which print as a table; exactly one without `group`
+---@return (luabpf.report|string)? # what was done
+---@return integer? # errno
+function map:aggregate(options) end
+
+---Reads the map a batch at a time: one system call per step, memory for one batch. Of a hash map
+---every key that is present throughout is seen exactly once, whatever else happens.
+---
+---Linux 5.6, for arrays too, for per-CPU arrays 5.13; elsewhere keys are walked.
+---@param options? integer|luabpf.scan_options the batch size, or a table
+---@return fun():luabpf.batch? # an iterator of batches, each valid until the next
+function map:batches(options) end
+
+---Deletes all entries; of an array, sets them to zeros.
+---@return integer? # how many
+---@return string? # message
+---@return integer? # errno
+---@return integer? # partial
+function map:clear() end
+
+---Closes the handle; again does nothing. A pinned map lives on, and so does one that programs use. A
+---`local map <close>` and the garbage collector do the same.
+---@return true # the handle is closed
+function map:close() end
+
+---@class luabpf.map_count_options : luabpf.query_options
+---@field workers? integer threads that the batch engine may use (default 1)
+
+---How many entries match; without a condition how many there are: an array always has max_entries.
+---Large maps are not walked for that where the kernel counts their entries itself.
+---
+---Linux 6.6 for the kernel's own count.
+---@param where? luabpf.where the condition
+---@param options? luabpf.map_count_options what all queries take
+---@return integer? # how many
+---@return luabpf.report? # with a condition or options, what was done
+---@return integer? # errno
+function map:count(where, options) end
+
+---Deletes the entry of a key.
+---@param key luabpf.data the key, as its layout says
+---@return boolean? # whether it was there
+---@return string? # message
+---@return integer? # errno
+function map:delete(key) end
+
+---@class luabpf.map_delete_batch_options
+---@field if_equal? luabpf.records values: only entries that still have theirs are deleted
+---@field status? boolean a word for each key as one more result: "deleted", "missing", "changed", "not done" (default false)
+
+---Deletes many entries, going on past keys that are absent.
+---@param keys luabpf.records a list of keys, a packed string of them, or a batch
+---@param options? luabpf.map_delete_batch_options named options
+---@return integer? # how many were deleted
+---@return (integer|string)? # how many were absent
+---@return integer? # with `if_equal`, how many had another value by then
+---@return string[]? # with `status`, a word for each key, after the others
+function map:delete_batch(keys, options) end
+
+---@class luabpf.map_delete_where_options : luabpf.query_options
+---@field dry_run? boolean only counts what would be deleted (default false)
+---@field limit? integer at most so many
+---@field on_delete? fun(key:luabpf.data,value:luabpf.data) called after each deletion; if it raises, the error has `undelivered`
+
+---Deletes the entries that match, each judged on the live entry immediately before it is deleted.
+---@param where luabpf.where the condition
+---@param options? luabpf.map_delete_where_options what all queries take
+---@return luabpf.delete_report? # what was done
+---@return string? # message
+---@return integer? # errno
+---@return luabpf.delete_report? # partial
+function map:delete_where(where, options) end
+
+---What the map is: its info, and the fields of key and value with their types, offsets and sizes.
+---@return table? # `info`, `key`, `value`: prints as text
+---@return string? # message
+---@return integer? # errno
+function map:describe() end
+
+---@class luabpf.map_drain_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field limit? integer at most so many, with `where`
+---@field raw? boolean binary strings come instead of decoded data (default false)
+
+---Iterates over batches that are taken out of the map: each entry is handed over once. With `where`
+---only what matches is taken, and without the scan's options `from` and `engine`.
+---
+---Linux 5.6, hash types, queues and stacks.
+---@param options? integer|luabpf.map_drain_options the batch size, or a table
+---@return fun():luabpf.batch? # an iterator of batches, each valid until the next
+function map:drain(options) end
+
+---Iterates over key and value, decoded; `pairs(map)` is the same.
+---@param options? integer|luabpf.scan_options the batch size, or a table
+---@return fun():luabpf.data?,luabpf.data? # an iterator of keys and values
+function map:entries(options) end
+
+---@class luabpf.map_explain_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field columns? luabpf.columns as of `map:select`
+---@field group? luabpf.columns as of `map:aggregate`
+---@field select? luabpf.columns as of `map:aggregate`
+---@field sort? string as of `map:select` and `map:aggregate`
+---@field limit? integer as of `map:select` and `map:aggregate`
+---@field delete? boolean the plan of `map:delete_where` (default false)
+
+---What a query would do: its engine and why, the cost, the instructions. Runs nothing.
+---@param options? luabpf.map_explain_options what all queries take
+---@return luabpf.plan # the plan, which prints as text
+function map:explain(options) end
+
+---@class luabpf.map_export_options
+---@field format? "jsonl"|"csv"|"luabpf.snapshot" what the path ends in without it, else "jsonl"
+---@field where? luabpf.where the condition
+---@field params? table<string,any> the values of `$name` in texts
+---@field columns? luabpf.columns what of each entry, in place of key and value
+---@field checkpoint? string a file that remembers how far it has come: the same call goes on there after a kill
+---@field checkpoint_interval? luabpf.time how often; after each 64 MiB besides (default "1s")
+---@field restart? boolean begins anew whatever the checkpoint says (default false)
+---@field drain? boolean deletes what was written and synced, if it is unchanged (default false)
+---@field progress? luabpf.progress true: a line on a terminal; or what is called now and then
+---@field workers? integer threads that read and format; without a checkpoint or drain (default 1)
+---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
+---@field report? luabpf.scan_report a table that is filled with what the scan did
+
+---Writes each entry as a line of JSON or CSV, or a snapshot file, with memory for one batch. Of a
+---hash map every key that is present throughout is written once.
+---@param target string|file*|fun(text:string):any a path, under which the file appears whole; an open file; "-"; or what is called with text of whole rows
+---@param options? luabpf.map_export_options named options
+---@return luabpf.export_report? # what was written, which prints as a table
+---@return string? # message
+---@return integer? # errno
+---@return luabpf.export_report? # partial
+function map:export(target, options) end
+
+---The descriptor of the handle, which stays the handle's and goes with it.
+---@return integer # the descriptor
+function map:fd() end
+
+---Makes the map read-only for user space, for ever; programs go on writing.
+---@return true? # the map is frozen
+---@return string? # message
+---@return integer? # errno
+function map:freeze() end
+
+---The first entries, as a table at the prompt.
+---@param n? integer how many
+---@return table[]? # a list of `{ key =, value = }`, which prints as a table
+---@return string? # message
+---@return integer? # errno
+function map:head(n) end
+
+---@class luabpf.map_import_options
+---@field format? "jsonl"|"csv"|"luabpf.snapshot" what the file begins with without it, of pipes "jsonl"
+---@field mode? "any"|"noexist"|"exist" "noexist" keeps what is there, "exist" only replaces it (default "any")
+---@field dry_run? boolean only counts what would be done to the map as it is now (default false)
+---@field checkpoint? string a file that remembers how far it has come: the same call goes on there after a kill
+---@field restart? boolean begins anew whatever the checkpoint says (default false)
+---@field progress? luabpf.progress true: a line on a terminal; or what is called now and then
+---@field workers? integer threads that store; of keys that stand twice the order holds (default 1)
+---@field batch_size? integer entries at a time, of each worker (default 4096)
+
+---Stores the entries of a file. A row that is wrong ends it, named by line and field; those before
+---it are stored.
+---@param source string|file*|luabpf.snapshot a path, "-", an open file, or a snapshot
+---@param options? luabpf.map_import_options named options
+---@return luabpf.import_report? # what was stored
+---@return string? # message
+---@return integer? # errno
+---@return luabpf.import_report? # partial
+function map:import(source, options) end
+
+---All that the kernel tells about the map.
+---@return luabpf.info? # the fields, which print as a table
+---@return string? # message
+---@return integer? # errno
+function map:info() end
+
+---@class luabpf.map_lookup_options
+---@field raw? boolean the value comes as a binary string (default false)
+
+---The value of a key, or nil where it is absent.
+---@param key luabpf.data the key, as its layout says
+---@param options? luabpf.map_lookup_options named options
+---@return luabpf.data? # the value, a list of one for each CPU in per-CPU maps; nil where the key is absent
+---@return string? # message
+---@return integer? # errno
+function map:lookup(key, options) end
+
+---@class luabpf.map_lookup_batch_options
+---@field raw? boolean values come as binary strings (default false)
+---@field status? boolean a word for each key as one more result: "found", "missing", "not done" (default false)
+---@field touch? boolean in LRU maps: entries are marked as used, which is faster (default false)
+
+---The values of many keys, thousands with each system call.
+---
+---Linux 5.6; for arrays too, for per-CPU arrays 5.13; elsewhere single calls give the same answers.
+---@param keys luabpf.records a list of keys, a packed string of them, or a batch
+---@param options? luabpf.map_lookup_batch_options named options
+---@return (luabpf.data[]|luabpf.batch)? # for a list of keys a list of values, nil where a key is absent; else a batch
+---@return (integer|string)? # how many were found
+---@return string[]? # with `status`, a word for each key
+---@return table? # partial
+function map:lookup_batch(keys, options) end
+
+---@class luabpf.map_next_options
+---@field raw? boolean the key comes as a binary string (default false)
+
+---The key after a key, in the order in which the kernel keeps them. While others delete, the order
+---may begin anew: `map:entries` is the sure way to see all.
+---@param key? luabpf.data the key before it; the first key without one
+---@param options? luabpf.map_next_options named options
+---@return luabpf.data? # the key; nil at the end
+---@return string? # message
+---@return integer? # errno
+function map:next(key, options) end
+
+---@class luabpf.map_parallel_options
+---@field map fun(luabpf.batch:luabpf.batch):any called with each batch, in a worker
+---@field reduce? fun(a:any,b:any):any puts two results together; needed with more than one result
+---@field initial? any the result for an empty map
+---@field workers? integer threads; as many as CPUs are online without it
+---@field where? luabpf.where the condition
+---@field params? table<string,any> the values of `$name` in the condition
+---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
+
+---Works on the map with several threads, each in a Lua state of its own. Functions are copied with
+---what their local variables from outside hold: nil, booleans, numbers, strings, tables, Lua
+---functions; modules go by name. Of globals there are Lua's own and `bpf`.
+---@param options? luabpf.map_parallel_options named options
+---@return any? # the result
+---@return (luabpf.parallel_report|string)? # what was done
+---@return integer? # errno
+function map:parallel(options) end
+
+---@class luabpf.map_peek_options
+---@field raw? boolean the value comes as a binary string; queues and stacks (default false)
+
+---The next value of a queue or a stack, left where it is; of a bloom filter, whether a value may be
+---in it.
+---@param value? luabpf.data what a bloom filter is asked for; of queues and stacks the options come here
+---@param options? luabpf.map_peek_options named options
+---@return (luabpf.data|boolean)? # the value, nil where there is none; of a bloom filter true or false
+---@return string? # message
+---@return integer? # errno
+function map:peek(value, options) end
+
+---Pins the map in a BPF file system: it lives on after this process.
+---@param path string where, in a bpffs such as /sys/fs/bpf; names there have no dots
+---@return true? # the map is pinned
+---@return string? # message
+---@return integer? # errno
+function map:pin(path) end
+
+---@class luabpf.map_pop_options
+---@field raw? boolean the value comes as a binary string (default false)
+
+---Takes the next value out of a queue or a stack.
+---@param options? luabpf.map_pop_options named options
+---@return luabpf.data? # the value; nil where there is none
+---@return string? # message
+---@return integer? # errno
+function map:pop(options) end
+
+---@class luabpf.map_push_options
+---@field mode? "any"|"exist" "exist" drops the oldest value when the queue is full (default "any")
+
+---Adds a value to a queue, a stack or a bloom filter.
+---
+---Linux 5.16 for bloom filters.
+---@param value luabpf.data the value, as its layout says
+---@param mode? "any"|"exist"|luabpf.map_push_options "exist" drops the oldest value when the queue is full; or a table of options
+---@return boolean? # true
+---@return string? # message
+---@return integer? # errno
+function map:push(value, mode) end
+
+---@class luabpf.map_select_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field columns? luabpf.columns what of each entry; without them key and value come
+---@field sort? string a column, or an integer expression: largest first; "... asc": smallest first
+---@field limit? integer at most so many
+
+---The matching entries, or columns of them.
+---@param options? luabpf.map_select_options what all queries take
+---@return fun():table?,luabpf.data? # an iterator of tables by column names, or of key and value
+function map:select(options) end
+
+---@class luabpf.map_snapshot_options
+---@field where? luabpf.where the condition
+---@field params? table<string,any> the values of `$name` in texts
+---@field columns? luabpf.columns they become the value of each key; those of per-CPU maps are sums over the CPUs
+---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
+---@field report? luabpf.scan_report a table that is filled with what the scan did
+
+---The entries as they are now, in memory. Of a hash map every key that is present throughout is in
+---it once.
+---@param options? luabpf.map_snapshot_options named options
+---@return luabpf.snapshot? # the snapshot
+---@return string? # message
+---@return integer? # errno
+function map:snapshot(options) end
+
+---@class luabpf.map_take_options
+---@field raw? boolean the value comes as a binary string (default false)
+
+---Looks up and deletes in one step: what is given is gone, and nobody else gets it.
+---
+---Linux 5.14, hash types.
+---@param key luabpf.data the key, as its layout says
+---@param options? luabpf.map_take_options named options
+---@return luabpf.data? # the value; nil where the key is absent
+---@return string? # message
+---@return integer? # errno
+function map:take(key, options) end
+
+---Removes the pin that this handle made or was opened from.
+---@return true? # the pin is gone
+---@return string? # message
+---@return integer? # errno
+function map:unpin() end
+
+---@class luabpf.map_update_options
+---@field mode? "any"|"noexist"|"exist" "noexist" stores only where the key is absent, "exist" only where it is there (default "any")
+
+---Stores a value under a key.
+---@param key luabpf.data the key, as its layout says
+---@param value luabpf.data the value; fields that are left out are zero
+---@param mode? "any"|"noexist"|"exist"|luabpf.map_update_options the condition, or a table of options
+---@return boolean? # true; false where the condition does not hold
+---@return string? # message
+---@return integer? # errno
+function map:update(key, value, mode) end
+
+---@class luabpf.map_update_batch_options
+---@field mode? "any"|"noexist"|"exist" "noexist" stores only what is absent, "exist" only what is there (default "any")
+---@field status? boolean a word for each key as one more result: "stored", "exists", "missing", "not done" (default false)
+
+---Stores many entries; all are encoded before the first reaches the kernel.
+---
+---Linux 5.6; elsewhere single calls give the same answers.
+---@param keys luabpf.records a list of keys, a packed string of them, or a batch, which has the values too
+---@param values? luabpf.records as many values, in the same order; not with a batch
+---@param options? luabpf.map_update_batch_options named options
+---@return integer? # how many were stored
+---@return string[]? # with `status`, a word for each key
+---@return integer? # errno
+---@return integer? # partial
+function map:update_batch(keys, values, options) end
+
+---@class luabpf.map_upsert_batch_options
+---@field status? boolean a word for each key as one more result: "inserted", "updated", "not done" (default false)
+
+---Stores many entries and tells apart what was there: replaces what exists and inserts what does
+---not. A key given twice is inserted, then updated.
+---@param keys luabpf.records a list of keys, a packed string of them, or a batch, which has the values too
+---@param values? luabpf.records as many values, in the same order; not with a batch
+---@param options? luabpf.map_upsert_batch_options named options
+---@return luabpf.upsert_counts? # how many were inserted and updated
+---@return string[]? # with `status`, a word for each key
+---@return integer? # errno
+---@return luabpf.upsert_counts? # partial
+function map:upsert_batch(keys, values, options) end
+
+---Iterates over views of key and value, which move along: fields are read from the batch where they
+---are used.
+---@param options? integer|luabpf.scan_options the batch size, or a table
+---@return fun():luabpf.view?,luabpf.view? # an iterator of views
+function map:views(options) end
+
+---What `bpf.load` loaded: the maps, programs and global variables of an object file, by name.
+---@class luabpf.object
+---@field maps table<string,luabpf.map> the maps
+---@field programs table<string,luabpf.program> the programs
+---@field globals table<string,luabpf.data> the global variables: read and written in the loaded programs
+local object = {}
+
+---Frees what libbpf keeps of the object; again does nothing. Maps, programs, global variables and
+---links stay usable; only `program:attach` by section needs the object.
+---@return true # the object is closed
+function object:close() end
+
+---A program that is loaded into the kernel.
+---@class luabpf.program
+---@field name string its name in the object file, or the kernel's 15 bytes of it
+---@field type string its type, as bpftool names it
+local program = {}
+
+---@class luabpf.program_attach_options
+---@field cgroup? string a folder of a cgroup2 file system
+---@field xdp? string an interface
+---@field tc? string an interface
+---@field tracepoint? string "category:event"; for raw tracepoint programs the event counts alone
+---@field direction? "ingress"|"egress" of `tc`, and of `cgroup` where the section does not say it (default "ingress")
+
+---Attaches the program: it runs from then on, until the link is closed or detached. A link that is
+---pinned keeps it running after that. Without options the section of the program says what to attach
+---to, and the object must still be open. A `tc` filter is no kernel link and outlives this process
+---when it is killed.
+---
+---Linux 5.7 for cgroups, 5.9 for XDP, 5.15 for tracepoints.
+---
+---Needs CAP_NET_ADMIN, for tracepoints CAP_PERFMON.
+---@param options? luabpf.program_attach_options named options
+---@return luabpf.link? # the link
+---@return string? # message
+---@return integer? # errno
+function program:attach(options) end
+
+---Closes the handle; again does nothing. The program stays loaded while a link, a pin, the open
+---object or another handle has it.
+---@return true # the handle is closed
+function program:close() end
+
+---The descriptor of the handle, which stays the handle's and goes with it.
+---@return integer # the descriptor
+function program:fd() end
+
+---What the kernel tells of the program: the fields of struct bpf_prog_info by their names. `map_ids`
+---is a list. `run_time_ns` and `run_cnt` count while the sysctl kernel.bpf_stats_enabled is 1.
+---@return table? # the fields
+---@return string? # message
+---@return integer? # errno
+function program:info() end
+
+---Pins the program in a BPF file system: it stays loaded. Its links are pinned by themselves.
+---@param path string where, in a bpffs; names there have no dots
+---@return true? # the program is pinned
+---@return string? # message
+---@return integer? # errno
+function program:pin(path) end
+
+---@class luabpf.program_run_options
+---@field data? string a packet, beginning with its Ethernet header, for the types that work on packets
+---@field ctx? string the context: struct __sk_buff or struct xdp_md, where "" stands for the packet's own; the argument of "syscall" programs; the arguments of raw tracepoints, 8 bytes each
+---@field times? integer how often to run it; types that work on packets only (default 1)
+
+---Runs the program now, on a packet or a context, without attaching it.
+---
+---Linux 5.14 for "syscall" programs.
+---@param options? luabpf.program_run_options named options
+---@return luabpf.run_result? # what the program gave back
+---@return string? # message
+---@return integer? # errno
+function program:run(options) end
+
+---The entries of a map as they were, in a file or in memory. `#snapshot` is how many can be read.
+---@class luabpf.snapshot
+local snapshot = {}
+
+---@class luabpf.snapshot_aggregate_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field group? luabpf.columns the columns to group by; without them there is one row
+---@field select? luabpf.columns what of each group: "sum(value.bytes) as bytes"
+---@field sort? string a group or a result, largest first; "... asc": smallest first
+---@field limit? integer at most so many rows, with `group`
+---@field workers? integer threads that the batch engine may use (default 1)
+
+---Sums up the matching entries, in groups, as `map:aggregate`.
+---@param options? luabpf.snapshot_aggregate_options what all queries take
+---@return table[]? # the rows, which print as a table; exactly one without `group`
+---@return (luabpf.report|string)? # what was done
+---@return integer? # errno
+function snapshot:aggregate(options) end
+
+---Reads the snapshot a batch at a time.
+---@param options? integer|luabpf.snapshot_scan_options the batch size, or a table
+---@return fun():luabpf.batch? # an iterator of batches, each valid until the next
+function snapshot:batches(options) end
+
+---Closes the file, or frees the memory; again does nothing. Batches of it stay valid.
+---@return true # the snapshot is closed
+function snapshot:close() end
+
+---@class luabpf.snapshot_count_options : luabpf.query_options
+---@field workers? integer threads that the batch engine may use (default 1)
+
+---How many entries match, as `map:count`; without a condition how many there are.
+---@param where? luabpf.where the condition
+---@param options? luabpf.snapshot_count_options what all queries take
+---@return integer? # how many
+---@return luabpf.report? # with a condition or options, what was done
+---@return integer? # errno
+function snapshot:count(where, options) end
+
+---What the snapshot is of: its header, and the fields of key and value with their types, offsets and
+---sizes.
+---@return table # `header`, `key`, `value`: prints as text
+function snapshot:describe() end
+
+---@class luabpf.snapshot_diff_options
+---@field memory? luabpf.size for the entries of the smaller one; with less both are read several times (default "64MiB")
+
+---What has changed since an older snapshot of the same map, or of one with the same key and value.
+---@param old luabpf.snapshot the older one
+---@param options? luabpf.snapshot_diff_options named options
+---@return fun():luabpf.difference? # an iterator of differences, in no order
+function snapshot:diff(old, options) end
+
+---Iterates over key and value, decoded.
+---@param options? integer|luabpf.snapshot_scan_options the batch size, or a table
+---@return fun():luabpf.data?,luabpf.data? # an iterator of keys and values
+function snapshot:entries(options) end
+
+---@class luabpf.snapshot_export_options
+---@field format? "jsonl"|"csv" what the path ends in without it, else "jsonl"
+---@field where? luabpf.where the condition
+---@field params? table<string,any> the values of `$name` in texts
+---@field columns? luabpf.columns what of each entry, in place of key and value
+---@field progress? luabpf.progress true: a line on a terminal; or what is called now and then
+---@field batch_size? integer entries at a time (default 4096)
+
+---Writes the entries of the snapshot as lines of JSON or CSV, as `map:export` does.
+---@param target string|file*|fun(text:string):any a path, under which the file appears whole; an open file; "-"; or what is called with text of whole rows
+---@param options? luabpf.snapshot_export_options named options
+---@return luabpf.export_report? # what was written, which prints as a table
+---@return string? # message
+---@return integer? # errno
+---@return luabpf.export_report? # partial
+function snapshot:export(target, options) end
+
+---The first entries, as a table at the prompt.
+---@param n? integer how many
+---@return table[] # a list of `{ key =, value = }`, which prints as a table
+function snapshot:head(n) end
+
+---What the snapshot is of.
+---@return luabpf.snapshot_header # the map's info, layouts, time, boot, counts; prints as a table
+function snapshot:header() end
+
+---@class luabpf.snapshot_select_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field columns? luabpf.columns what of each entry; without them key and value come
+---@field sort? string a column, or an integer expression: largest first; "... asc": smallest first
+---@field limit? integer at most so many
+
+---The matching entries, or columns of them, as `map:select`.
+---@param options? luabpf.snapshot_select_options what all queries take
+---@return fun():table?,luabpf.data? # an iterator of tables by column names, or of key and value
+function snapshot:select(options) end
+
+---Iterates over views of key and value, which move along.
+---@param options? integer|luabpf.snapshot_scan_options the batch size, or a table
+---@return fun():luabpf.view?,luabpf.view? # an iterator of views
+function snapshot:views(options) end
 
 return bpf

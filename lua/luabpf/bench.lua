@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
---
--- bpf.bench: how fast a map of yours can be read here, and by which engine a
+
+--- bpf.bench: how fast a map of yours can be read here, and by which engine a
 -- query over it would run. It reads, and changes nothing.
+--
+-- @module luabpf.bench
 
 local core = require "luabpf.core"
 local options = require "luabpf.base.options"
@@ -14,8 +16,6 @@ local SIZES <const> = { 16, 64, 256, 1024, 4096, 16384, 65536 }
 local ENGINES <const> = { "kernel", "batch", "walk" }
 -- What one figure may take; ns.
 local PATIENCE <const> = 200000000
-
-local OPTIONS = { where = "string", params = "table", sizes = "table", patience = true }
 
 -- Walks by batches of that size until the end or the time is up.
 local function measure_size(self, size, patience)
@@ -85,20 +85,33 @@ local function result_text(result)
   }, "\n\n")
 end
 
---- Measures how fast a map can be read on this machine; about two seconds.
--- @tparam luabpf.map self
--- @tparam[opt] table given
---   where, params: a query to compare the engines with; default one that all entries match.
---   sizes: list of batch sizes. patience: how long one figure may take, 200 ms if left out.
--- @treturn table prints as tables: sizes (list of size, ns per entry, longest call, kib), best (of
---   them; nil for an empty map), views and tables (ns per entry of a loop), engines (list of
---   engine, ns, estimate, matched, chosen), why; nil, message, errno
+--- What `bpf.bench` measured; times are in ns per entry.
+-- @table bench_result
+-- @tfield table[] sizes the time for each batch size
+-- @tfield integer best the best batch size
+-- @tfield number views the time for a view, besides
+-- @tfield number tables the time for decoded tables, besides
+-- @tfield table[] engines the time of each engine for the condition
+-- @tfield string why which engine a query would take and why
+
+--- Measures, in about two seconds, how fast a map can be read here. Reads only.
+-- @function bpf.bench
+-- @tparam map map the map
+-- @tparam[opt] string options.where an expression to compare the engines with; one that all
+--   entries match without it
+-- @tparam[opt] table<string,any> options.params the values of `$name` in it
+-- @tparam[opt] integer[] options.sizes the batch sizes to try
+-- @tparam[opt="200ms"] time options.patience how long one figure may take
+-- @treturn bench_result the figures, which print as tables
+-- @error the kernel refuses, or the map has no entries
+-- @usage
+-- print(bpf.bench(map, { sizes = { 64, 256 }, patience = "1ms" }))
 return function(self, given)
   if type(self) ~= "userdata" then
     error(("bench: luabpf.map expected, got %s"):format(type(self)), 2)
   end
   core.check_map(self)
-  given = options.check("bench", given, OPTIONS)
+  given = options.check("bench", given, options.of "bpf.bench")
   local patience = options.period(given.patience or PATIENCE, "bench: option 'patience'")
   local count, message, errno = map.count(self)
   if not count then return nil, message, errno end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---
--- The connection tracker: starts it on a cgroup (conntrack/tracker.lua), lists, finds,
+
+--- The connection tracker: starts it on a cgroup (conntrack/tracker.lua), lists, finds,
 -- sums up and cleans its connections. Written on the public interface only, as a user's
 -- script would be.
 --
@@ -19,6 +19,8 @@
 --   first_seen last_seen    ns, the clock of bpf.now()
 --
 -- Integers are 64-bit patterns, as everywhere in luabpf.
+--
+-- @module luabpf.conntrack
 
 local bpf = require "luabpf"
 local condition = require "luabpf.conntrack.condition"
@@ -33,9 +35,6 @@ local conntrack, tracker = start.functions, start.class
 local MAX_U32 <const> = 0xffffffff
 
 -- ---- reading -------------------------------------------------------------------
-
-local LIST_OPTIONS = { protocol = true, state = "string", endpoint = "string", idle = true,
-  where = true, params = "table", sort = "string", limit = "number" }
 
 -- where may be text or a function.
 local function check_where(what, where)
@@ -74,17 +73,22 @@ local function collect(map, wanted, filter, sort, limit)
 end
 
 --- The connections, as a list that prints as a table.
--- @tparam[opt] table given
---   protocol, state: names as in the connections.
---   endpoint: one end of it, whichever: "10.0.0.1:80", "[::1]:80", an address, or ":80".
---   idle: nothing was sent for at least that long; ns or text ("30s").
---   where: text (docs/expressions.md) or a function of key and value; params: of the text.
---   sort: the field to sort by, numbers from the largest down, or "FIELD asc" for the smallest
---   first; default the bytes of both directions.
---   limit: how many at most; of equal ones it may cut off any.
--- @treturn table connections; nil, message, errno
+-- @tparam[opt] protocol options.protocol only this protocol
+-- @tparam[opt] state options.state only in this state
+-- @tparam[opt] string options.endpoint one end, whichever: "10.0.0.1:80", "[::1]:80", an address,
+--   ":80"
+-- @tparam[opt] time options.idle nothing was sent for at least so long
+-- @tparam[opt] string|fun(key:any,value:any):any options.where a condition on the entry
+-- @tparam[opt] table<string,any> options.params the values of `$name` in `where`
+-- @tparam[opt="bytes"] string options.sort a field, largest first, or "FIELD asc"; without it
+--   bytes of both directions
+-- @tparam[opt] integer options.limit at most so many
+-- @treturn connection[] the connections
+-- @error the kernel refuses the scan
+-- @usage
+-- print(tracker:list { protocol = "tcp", sort = "packets", limit = 10 })
 function tracker:list(given)
-  given = options.check("list", given, LIST_OPTIONS)
+  given = options.check("list", given, options.of "tracker:list")
   check_where("list", given.where)
   local limit = options.integer("list", "limit", given.limit, 0, MAX_U32)
   local wanted = condition.new(given)
@@ -120,12 +124,14 @@ local function find_between(self, a, b)
   return connection.list(found)
 end
 
---- The connections of an endpoint, or between two.
--- Two whole endpoints ("10.0.0.1:80") are looked up; an address, a port or one endpoint is
--- searched for in the whole table.
--- @tparam string a an endpoint as in list
--- @tparam[opt] string b the other one, in whichever order
--- @treturn table connections, empty if there are none; nil, message, errno
+--- The connections of an endpoint, or between two in whichever order. Two whole ones, addresses
+-- with ports, are looked up without reading the table.
+-- @tparam string a an endpoint: "10.0.0.1:80", "[::1]:80", an address, ":80"
+-- @tparam[opt] string b the other end
+-- @treturn connection[] the connections
+-- @error the kernel refuses the scan
+-- @usage
+-- print(tracker:find "10.0.0.1")
 function tracker:find(a, b)
   local ends = { condition.endpoint(a, "find") }
   if b ~= nil then ends[2] = condition.endpoint(b, "find") end
@@ -137,10 +143,15 @@ function tracker:find(a, b)
   return collect(self.map, wanted)
 end
 
---- Looks up many connections at once.
--- @tparam table list connections; their protocol, addresses and ports count, in either direction
--- @treturn table those found, at the same places (nil where there is none), and how many; nil,
---   message, errno
+--- Looks up many connections.
+-- @tparam connection[] list protocol, addresses and ports count, in either direction
+-- @treturn connection[] those found, at the same places; nil where there is none
+-- @treturn integer how many were found
+-- @error the kernel refuses a lookup
+-- @usage
+-- local found, n = tracker:query {
+--   { src_addr = "10.0.0.1", src_port = 1, dst_addr = "10.0.0.2", dst_port = 80 } }
+-- print(n, found[1])
 function tracker:query(list)
   local keys = connection.keys(list, "query")
   local values, found, errno = self.map:lookup_batch(keys)
@@ -152,10 +163,41 @@ function tracker:query(list)
   return connections, found
 end
 
---- Puts many connections into the table, replacing those of the same endpoints.
--- Times left out are now, counts 0, the protocol tcp, the state new.
--- @tparam table list connections
--- @treturn integer how many were stored; nil, message, errno, and how many were until then
+--- A connection. To insert one, addresses are needed; what is left out besides is "tcp", "new", 0,
+-- now.
+-- @table connection
+-- @tfield[opt="tcp"] protocol protocol which protocol
+-- @tfield string src_addr the initiator: who sent the first packet
+-- @tfield[opt=0] integer src_port the initiator's port; of ICMP both are the identifier of the
+--   echo
+-- @tfield string dst_addr the responder
+-- @tfield[opt=0] integer dst_port the responder's port
+-- @tfield[opt="new"] state state of TCP, as its flags show; others are "new", and "established"
+--   once the responder has answered
+-- @tfield[opt=0] integer packets sent by the initiator
+-- @tfield[opt=0] integer bytes sent by the initiator, from the IP header on
+-- @tfield[opt=0] integer reply_packets sent by the responder
+-- @tfield[opt=0] integer reply_bytes sent by the responder
+-- @tfield[opt="now"] integer first_seen when it began, in ns, on the clock of `bpf.now`
+-- @tfield[opt="now"] integer last_seen when something was sent last, in ns
+
+--- The protocol of a connection.
+-- @table protocol
+-- @is "tcp"|"udp"|"icmp"|"icmpv6"
+
+--- The state of a connection.
+-- @table state
+-- @is "new"|"syn_sent"|"syn_received"|"established"|"fin_wait"|
+--   "close_wait"|"closing"|"closed"|"reset"
+
+--- Stores many connections, replacing what is there.
+-- @tparam connection[] list the connections
+-- @treturn integer how many were stored
+-- @error the table is full, or the kernel refuses
+-- @partial integer how many until then
+-- @usage
+-- print(tracker:insert {
+--   { src_addr = "10.0.0.1", src_port = 1, dst_addr = "10.0.0.2", dst_port = 80 } })
 function tracker:insert(list)
   local keys, initiators = connection.keys(list, "insert")
   local now, values = bpf.now(), {}
@@ -163,9 +205,14 @@ function tracker:insert(list)
   return self.map:update_batch(keys, values)
 end
 
---- Takes many connections out of the table.
--- @tparam table list connections
--- @treturn integer how many were deleted, and how many were not there; nil, message, errno
+--- Deletes many connections.
+-- @tparam connection[] list protocol, addresses and ports count, in either direction
+-- @treturn integer how many were deleted
+-- @treturn integer how many were not there
+-- @error the kernel refuses
+-- @usage
+-- print(tracker:remove {
+--   { src_addr = "10.0.0.1", src_port = 1, dst_addr = "10.0.0.2", dst_port = 80 } })
 function tracker:remove(list)
   local keys = connection.keys(list, "remove")
   return self.map:delete_batch(keys)
@@ -173,20 +220,39 @@ end
 
 -- ---- statistics ----------------------------------------------------------------
 
-local STATS_OPTIONS = { top = "number" }
+--- A sum over connections.
+-- @table group
+-- @tfield integer connections how many
+-- @tfield integer packets of both directions
+-- @tfield integer bytes of both directions
 
---- Sums up the table.
--- @tparam[opt] table given  top: how many ports and connections to rank; default 10.
--- @treturn table, which prints as tables:
---   connections; packets, bytes: of both directions; reply_packets, reply_bytes: of them, the
---   responders'; packets_per_connection, bytes_per_connection: averages, as floats;
---   protocols, states: name to { connections, packets, bytes };
---   ports: the responders' ports by bytes, list of { protocol, port, connections, packets, bytes };
---   top: the connections with the most bytes; oldest: the one first seen longest ago, or nil.
---   nil, message, errno when the system refuses.
--- All sums are of one pass; top and oldest are looked for in one more each.
+--- A sum over the connections of a responder's port.
+-- @table port
+-- @extends group
+-- @tfield protocol protocol the port's protocol
+-- @tfield integer port the port's number
+
+--- What `tracker:stats` sums up.
+-- @table stats
+-- @extends group
+-- @tfield integer reply_packets of them the responders'
+-- @tfield integer reply_bytes of them the responders'
+-- @tfield number packets_per_connection on average
+-- @tfield number bytes_per_connection on average
+-- @tfield table<protocol,group> protocols sums by protocol
+-- @tfield table<state,group> states sums by state
+-- @tfield port[] ports the responders' ports, the busiest first
+-- @tfield connection[] top the connections with the most bytes
+-- @tfield[opt] connection oldest the one that began first
+
+--- Sums up the table, inside the kernel where it can; prints as tables.
+-- @tparam[opt=10] integer options.top how many ports and connections to rank
+-- @treturn stats the sums
+-- @error the kernel refuses the scan
+-- @usage
+-- print(tracker:stats { top = 3 })
 function tracker:stats(given)
-  given = options.check("stats", given, STATS_OPTIONS)
+  given = options.check("stats", given, options.of "tracker:stats")
   local n = options.integer("stats", "top", given.top, 0, MAX_U32, 10)
   return summary.of(self.map, n)
 end
@@ -201,10 +267,11 @@ local function counters_text(counters)
   return show.pairs(rows)
 end
 
---- What the programs counted, summed over the CPUs: seen, counted, inserted, reopened, repeated
--- (on loopback: the second look at a packet), full, refused, and what was skipped, by reason.
--- seen = counted + repeated + full + refused + the sum of skipped_*.
--- @treturn table name to number, which prints as a table; nil, message, errno
+--- What became of all packets that were looked at, by name.
+-- @treturn table<string,integer> the counters
+-- @error the kernel refuses
+-- @usage
+-- print(tracker:counters().seen)
 function tracker:counters()
   local per_cpu, message, errno = self.counters_map:lookup(0)
   if not per_cpu then return nil, message, errno end
@@ -216,9 +283,6 @@ function tracker:counters()
 end
 
 -- ---- cleaning ------------------------------------------------------------------
-
-local CLEANUP_OPTIONS = { idle = true, per_protocol = "table", per_state = "table",
-  where = true, params = "table", dry_run = "boolean", limit = "number", on_delete = "function" }
 
 local STATES = { "new", "syn_sent", "syn_received", "established", "fin_wait", "close_wait",
   "closing", "closed", "reset" }
@@ -271,21 +335,25 @@ local function idle_function(by, where)
   end
 end
 
---- Deletes idle connections.
--- Whether one is idle is judged on its live entry, inside the kernel where it can: one that a
--- packet reaches in the meantime stays (see delete_where of maps).
--- @tparam table given
---   idle: how long nothing was sent; ns or text ("30s").
---   per_protocol: the same for single protocols, { udp = "10s" }; icmp also stands for icmpv6.
---   per_state: the same for single states, { closed = "5s" }; comes before the protocol.
---   A connection for which none of them says a time is kept.
---   where: what must hold too: text (docs/expressions.md), or a function of key and value, which
---   is called before each deletion; params: of the text.
---   dry_run: only count. limit: delete at most so many.
---   on_delete: function(connection), called for each one deleted.
--- @treturn table the report of delete_where; nil, message, errno, report so far
+--- Deletes idle connections, each judged on its live entry immediately before. A time for the
+-- state comes before one for the protocol, and that before `idle`; a connection for which none of
+-- them says a time is kept.
+-- @tparam[opt] time options.idle how long nothing was sent
+-- @tparam[opt] table<protocol,time> options.per_protocol the same by protocol
+-- @tparam[opt] table<state,time> options.per_state the same by state
+-- @tparam[opt] string|fun(key:any,value:any):any options.where a condition on the entry that must
+--   hold too
+-- @tparam[opt] table<string,any> options.params the values of `$name` in `where`
+-- @tparam[opt=false] boolean options.dry_run only counts
+-- @tparam[opt] integer options.limit at most so many
+-- @tparam[opt] fun(connection:connection) options.on_delete called after each deletion
+-- @treturn table the report of `map:delete_where`
+-- @error the kernel refuses
+-- @partial table the report until then
+-- @usage
+-- print(tracker:cleanup { idle = "5m", per_protocol = { udp = "30s" } }.deleted)
 function tracker:cleanup(given)
-  given = options.check("cleanup", given, CLEANUP_OPTIONS)
+  given = options.check("cleanup", given, options.of "tracker:cleanup")
   check_where("cleanup", given.where)
   local limit = options.integer("cleanup", "limit", given.limit, 0, math.maxinteger)
   local by, on_delete = allowances(given), given.on_delete

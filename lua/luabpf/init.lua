@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
---
--- luabpf: the maps of a running Linux kernel, from Lua.
+
+--- luabpf: the maps of a running Linux kernel, from Lua.
 --
 --   local bpf = require "luabpf"
 --   for key, value in bpf.open("/sys/fs/bpf/conns"):entries() do print(key, value) end
 --
 -- This file puts the public module together: the C core, and what is written
 -- in Lua on top of it.
+--
+-- @module luabpf
 
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
@@ -33,6 +35,14 @@ core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
 
 local restore = later.call("luabpf.file.restore", "create")
 
+--- The module, as `require` gives it.
+-- @table bpf
+-- @tfield string _VERSION the version of luabpf
+-- @tfield table<string|integer,integer|string> errno `bpf.errno.ENOENT` and the others; and from
+--   number to name
+-- @tfield defaults defaults what is taken where an option is left out; may be changed
+-- @tfield table iter iterators that work on iterators
+
 local bpf = {
   _VERSION = "luabpf 0.1.0",
   open = maps.open,
@@ -50,37 +60,55 @@ local bpf = {
   boottime = core.boottime,
   cpus = core.cpus,
   errno = core.errno,
-  --- What functions take when an option is left out; may be changed.
+  -- What functions take when an option is left out; may be changed.
   -- batch_size: entries a batch. memory: bytes for the rows and groups of a query. budget: ns that
   -- one run inside the kernel may take; it holds its CPU for so long.
   defaults = defaults,
 }
 
---- Creates a map: see maps.create; with from, restore.create.
+--- Creates a map, or makes the map of a snapshot again.
+-- @tparam create_options|restore_options options a type, sizes and what else there is; or `from`
+--   a snapshot, entries too
+-- @treturn map the map
+-- @error the kernel refuses the combination, there is something at `pin`, or memory is short
+-- @raise an option that does not fit the type, a layout that cannot be
+-- @usage
+-- local flows <close> = assert(bpf.create { type = "hash", name = "flows", max_entries = 1000,
+--   key = { "ipv4 addr", "be16 port", "u16 pad" }, value = { "u64 packets", "u64 bytes" } })
+-- print(#flows) -- 1000
 function bpf.create(given)
   if type(given) ~= "table" or given.from == nil then return maps.create(given) end
   return restore(given)
 end
 
---- A duration in nanoseconds.
--- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d
--- @treturn integer
+--- The nanoseconds of a time.
+-- @tparam time time an integer, or text as "1.5s"
+-- @treturn integer nanoseconds
+-- @raise a text that is no time
+-- @usage
+-- print(bpf.duration "1.5s") -- 1500000000
 function bpf.duration(value)
   local ns = options.duration(value, "duration", 2)
   return ns
 end
 
---- A size in bytes.
--- @param value integer bytes, or text: "64MiB"; units B KiB MiB GiB
--- @treturn integer
+--- The bytes of a size.
+-- @tparam size size an integer, or text as "64KiB"
+-- @treturn integer bytes
+-- @raise a text that is no size
+-- @usage
+-- print(bpf.size "64KiB") -- 65536
 function bpf.size(value)
   local bytes = options.size(value, "size", 2)
   return bytes
 end
 
---- Sleeps.
--- @param duration integer nanoseconds or text ("1s"); not negative
--- @treturn boolean false when a signal ended it early
+--- Sleeps, or waits for a signal that a handler takes.
+-- @tparam time time how long; not negative
+-- @treturn boolean false where a signal ended it early
+-- @raise a text that is no time
+-- @usage
+-- bpf.sleep "1ms"
 function bpf.sleep(duration)
   return core.sleep(options.period(duration, "sleep", 2))
 end

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The machine: clocks, CPUs, errno names, the terminal, the boot id. What
  * Lua's own library lacks.
+ *
+ * @module luabpf.bind.system
  */
 #include "bind/base.h"
 #include "lib/kernel/kmap.h"
@@ -27,19 +29,31 @@ static int push_clock(lua_State *L, clockid_t clock)
 	return 1;
 }
 
-/*** Nanoseconds since boot without suspend, the clock of bpf_ktime_get_ns. @function now */
+/***
+ * The time since boot, without what the machine slept: the clock of `bpf_ktime_get_ns`.
+ * @function bpf.now
+ * @treturn integer nanoseconds
+ * @usage
+ * print(bpf.now())
+ */
 static int system_now(lua_State *L)
 {
 	return push_clock(L, CLOCK_MONOTONIC);
 }
 
-/*** Nanoseconds since boot with suspend, the clock of bpf_ktime_get_boot_ns. @function boottime */
+/***
+ * The time since boot, with what the machine slept: the clock of `bpf_ktime_get_boot_ns`.
+ * @function bpf.boottime
+ * @treturn integer nanoseconds
+ * @usage
+ * print(bpf.boottime() >= bpf.now()) -- true
+ */
 static int system_boottime(lua_State *L)
 {
 	return push_clock(L, CLOCK_BOOTTIME);
 }
 
-/*** Sleeps ns nanoseconds; returns early, with false, when a signal comes. @function sleep */
+/* Sleeps ns nanoseconds; returns early, with false, when a signal comes. */
 static int system_sleep(lua_State *L)
 {
 	lua_Integer ns = lb_check_int(L, 1, 0, LUA_MAXINTEGER);
@@ -49,7 +63,15 @@ static int system_sleep(lua_State *L)
 	return 1;
 }
 
-/*** Possible CPUs (the length of per-CPU lists), and CPUs online. @function cpus */
+/***
+ * How many CPUs are possible, which is the length of per-CPU values, and how many are online.
+ * @function bpf.cpus
+ * @treturn integer CPUs that are possible
+ * @treturn integer CPUs that are online
+ * @usage
+ * local possible, online = bpf.cpus()
+ * print(possible, online)
+ */
 static int system_cpus(lua_State *L)
 {
 	lua_pushinteger(L, lb_possible_cpus());
@@ -57,7 +79,7 @@ static int system_cpus(lua_State *L)
 	return 2;
 }
 
-/*** The kernel's release text, such as "6.1.0-18-amd64". @function release */
+/* The kernel's release text, such as "6.1.0-18-amd64". */
 static int system_release(lua_State *L)
 {
 	struct utsname u;
@@ -66,21 +88,21 @@ static int system_release(lua_State *L)
 	return 1;
 }
 
-/*** The id of this boot. @function boot_id */
+/* The id of this boot. */
 static int system_boot_id(lua_State *L)
 {
 	lua_pushstring(L, lb_boot_id());
 	return 1;
 }
 
-/*** Whether descriptor fd is a terminal. @function isatty */
+/* Whether descriptor fd is a terminal. */
 static int system_isatty(lua_State *L)
 {
 	lua_pushboolean(L, isatty((int)lb_check_int(L, 1, 0, INT32_MAX)));
 	return 1;
 }
 
-/*** Columns of the terminal at descriptor fd, or nil. @function columns */
+/* Columns of the terminal at descriptor fd, or nil. */
 static int system_columns(lua_State *L)
 {
 	struct winsize w;
@@ -135,7 +157,7 @@ static int system_probe_helper(lua_State *L)
 						     (enum bpf_func_id)helper, NULL));
 }
 
-/*** The capabilities this process lacks, as text; nil if none. @function missing_privileges */
+/* The capabilities this process lacks, as text; nil if none. */
 static int system_missing_privileges(lua_State *L)
 {
 	char buf[128];
@@ -145,7 +167,7 @@ static int system_missing_privileges(lua_State *L)
 	return 1;
 }
 
-/*** The working folder, nil where it has no path (any more). @function working_folder */
+/* The working folder, nil where it has no path (any more). */
 static int system_working_folder(lua_State *L)
 {
 	char path[PATH_MAX];

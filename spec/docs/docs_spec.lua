@@ -2,10 +2,8 @@
 --
 -- The pages in docs/: the examples of each (blocks `lua`) run, one after the other as one
 -- program, and print what the block `text` after them says, or nothing. Pages with a spec
--- of their own are left to it. And docs/reference.md has every public function.
+-- of their own are left to it.
 
-local bpf = require "luabpf"
-local core = require "luabpf.core"
 local helper = require "spec.support.helper"
 
 local PIN <const> = "/sys/fs/bpf/flows"
@@ -73,44 +71,4 @@ describe("the examples of", function()
       end)
     end
   end
-end)
-
-describe("docs/reference.md", function()
-  local text = read "docs/reference.md"
-  local declared = read "types/luabpf.lua"
-
-  local function callable(value)
-    local meta = getmetatable(value)
-    return type(value) == "function" or type(value) == "table" and meta and meta.__call
-  end
-
-  -- Each name in functions, written behind a prefix, is in the page.
-  local function check(functions, prefix)
-    for name, value in pairs(functions) do
-      if callable(value) then
-        local call = prefix .. name .. "("
-        assert(text:find("`" .. call, 1, true), call .. ") is missing")
-      end
-    end
-  end
-
-  it("has every function of the module", function()
-    check(bpf, "bpf.")
-    check(bpf.iter, "bpf.iter.")
-    for name in pairs(bpf.defaults) do assert(text:find("`" .. name .. "`", 1, true), name) end
-  end)
-
-  it("has every method of the classes that users meet", function()
-    for class, methods in pairs(core.classes) do
-      local name = class:match "[%w_]+$"
-      if declared:find("\nlocal " .. name .. " = {}", 1, true) then check(methods, name .. ":") end
-    end
-  end)
-
-  it("has no function that there is not", function()
-    for owner, name in text:gmatch "`(%l+)[:.]([%w_]+)%(" do
-      local functions = core.classes["luabpf." .. owner] or owner == "bpf" and bpf
-      if functions then assert(functions[name], owner .. ":" .. name) end
-    end
-  end)
 end)

@@ -499,7 +499,7 @@ describe("misuse of export", function()
       ["option 'progress'"] = { path "x", { progress = 1 } },
       ["no field 'c' in value"] = { path "x", { where = "value.c == 1" } },
       ["columns: none given"] = { path "x", { columns = {} } },
-      ["where: text, compiled expression or function"] = { path "x", { where = 5 } },
+      ["option 'where': string, table or function"] = { path "x", { where = 5 } },
     } do
       local ok, err = pcall(function() map:export(table.unpack(arguments, 1, 2)) end)
       assert.is_false(ok, message)

@@ -171,7 +171,7 @@ describe("parallel", function()
       map:parallel { map = nothing, params = { a = 1 } }
     end, "params go with text")
     assert.error_matches(function() map:parallel { map = nothing, where = 5 } end,
-      "parallel: where: text, .*got number")
+      "parallel: option 'where': .*got number")
     assert.error_matches(function() map:parallel { map = nothing, batch_size = 0 } end,
       "parallel: option 'batch_size'")
     assert.error_matches(function() map:parallel { map = nothing, where = "value <" } end,

@@ -1,6 +1,16 @@
 -- SPDX-License-Identifier: MIT
+
+--- What options are when they are left out. Users change this table as bpf.defaults.
 --
--- What options are when they are left out. Users change this table as bpf.defaults.
+-- @module luabpf.base.defaults
+
+--- What functions take where an option is left out: `bpf.defaults`, which may be changed.
+-- @table defaults
+-- @tfield[opt=4096] integer batch_size entries of a batch
+-- @tfield[opt=67108864] integer memory bytes for the rows and groups of a query
+-- @tfield[opt=250000000] integer budget how long one run inside the kernel may take, in ns
+-- @tfield[opt=1000000000] integer checkpoint_interval how often an export writes its checkpoint,
+--   in ns
 
 return {
   -- Entries of a batch.

@@ -8,19 +8,19 @@ local core = require "luabpf.core"
 
 local errors = {}
 
---- What a map is called in messages.
+-- What a map is called in messages.
 -- @tparam table info its name and id
 function errors.label(info)
   return info.name ~= "" and info.name or ("map %s"):format(info.id)
 end
 
---- What a method returns that a type of map has no way to do.
+-- What a method returns that a type of map has no way to do.
 function errors.unsupported(info, what)
   return nil, ("%s: %s: not supported by %s maps"):format(errors.label(info), what, info.type),
     core.errno.ENOTSUPP
 end
 
---- Raises an error object.
+-- Raises an error object.
 -- @tparam[opt] table fields what is known of a half-done job
 function errors.throw(message, errno, fields)
   fields = fields or {}
@@ -28,7 +28,7 @@ function errors.throw(message, errno, fields)
   error(setmetatable(fields, core.error), 0)
 end
 
---- The results of a pcall: those of the function, or nil, message, errno, partial where it raised
+-- The results of a pcall: those of the function, or nil, message, errno, partial where it raised
 -- an error object of the system's. What else it raised is raised again.
 function errors.caught(partial, ok, err, ...)
   if ok then return err, ... end

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
---
--- Iterators and what composes them. An iterator is what a generic for takes:
+
+--- Iterators and what composes them. An iterator is what a generic for takes:
 -- function, state, control value, closing value. All of these take one as
 -- their last arguments and give one back, so that they nest:
 --
 --   for key, value in iter.take(10, iter.filter(is_idle, map:entries())) do ... end
 --
 -- The closing value survives: leaving the loop closes the scan within.
+--
+-- @module luabpf.base.iter
 
 local iter = {}
 
@@ -30,8 +32,15 @@ local function check_count(n, what)
   return count
 end
 
---- Only what pred says yes to.
--- @tparam function pred called with what the iterator gives
+--- Only what a function says yes to.
+-- @function bpf.iter.filter
+-- @tparam fun(...:any):any pred called with what the iterator gives
+-- @tparam any ... the iterator, with all its values
+-- @treturn fun():any an iterator
+-- @usage
+-- for key in bpf.iter.filter(function(key) return key.port > 50 end, map:entries()) do
+--   print(key.port)
+-- end
 function iter.filter(pred, f, state, control, closing)
   check_function(pred, "filter")
   check_iterator(f, "filter")
@@ -44,8 +53,14 @@ function iter.filter(pred, f, state, control, closing)
   return function() return step(f(state, control)) end, nil, nil, closing
 end
 
---- What fn makes of each. Raises if fn returns nil, which would end the loop.
--- @tparam function fn called with what the iterator gives
+--- What a function makes of each.
+-- @function bpf.iter.map
+-- @tparam fun(...:any):any fn called with what the iterator gives
+-- @tparam any ... the iterator, with all its values
+-- @treturn fun():any an iterator
+-- @raise a function that returns nil, which would end the loop
+-- @usage
+-- for port in bpf.iter.map(function(key) return key.port end, map:entries()) do print(port) end
 function iter.map(fn, f, state, control, closing)
   check_function(fn, "map")
   check_iterator(f, "map")
@@ -62,7 +77,12 @@ function iter.map(fn, f, state, control, closing)
 end
 
 --- The first n.
--- @tparam integer n
+-- @function bpf.iter.take
+-- @tparam integer n how many
+-- @tparam any ... the iterator, with all its values
+-- @treturn fun():any an iterator
+-- @usage
+-- for key in bpf.iter.take(3, map:entries()) do print(key.addr) end
 function iter.take(n, f, state, control, closing)
   n = check_count(n, "take")
   check_iterator(f, "take")
@@ -77,9 +97,14 @@ function iter.take(n, f, state, control, closing)
   end, nil, nil, closing
 end
 
---- Lists of n, the last one shorter. Each item is what the iterator gave: a list of two for key
--- and value. Not for views, which move along.
+--- Lists of n, the last one shorter; each item is a list of two for key and value. Not for views,
+-- which move along.
+-- @function bpf.iter.chunk
 -- @tparam integer n at least 1
+-- @tparam any ... the iterator, with all its values
+-- @treturn fun():table? an iterator of lists
+-- @usage
+-- for list in bpf.iter.chunk(10, map:entries()) do print(#list, list[1][1].addr) end
 function iter.chunk(n, f, state, control, closing)
   n = check_count(n, "chunk")
   if n == 0 then error("chunk: at least 1 expected", 2) end
@@ -110,10 +135,15 @@ function closer:__close()
   if self.resource then self.resource:close() end
 end
 
---- A lazy iterator: the values that producer yields, made one at a time when asked for.
--- @tparam function producer called with resource when the first value is wanted; yields values.
---   Its <close> variables are closed when the loop is left.
--- @param[opt] resource something with a close method, closed with the loop even if it never ran
+--- The values that a function yields, made one at a time when asked for.
+-- @function bpf.iter.lazy
+-- @tparam fun(resource:any) producer called with the resource when the first value is wanted; its
+--   `<close>` variables are closed when the loop is left
+-- @tparam[opt] any resource something with a `close` method, closed with the loop even if it
+--   never ran
+-- @treturn fun():any an iterator
+-- @usage
+-- for n in bpf.iter.lazy(function() for i = 1, 3 do coroutine.yield(i) end end) do print(n) end
 function iter.lazy(producer, resource)
   check_function(producer, "lazy")
   local co = coroutine.create(producer)

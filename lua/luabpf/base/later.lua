@@ -95,14 +95,14 @@ local function load_now(name)
   return own[name]
 end
 
---- All that is loaded at once has been: what comes later belongs to it.
+-- All that is loaded at once has been: what comes later belongs to it.
 function later.begin()
   own = ours()
 end
 
 -- ---- standing in --------------------------------------------------------------------
 
---- Methods that modules put into a class when they are loaded.
+-- Methods that modules put into a class when they are loaded.
 -- @tparam string class its name
 -- @tparam table modules method to module
 function later.methods(class, modules)
@@ -117,7 +117,7 @@ function later.methods(class, modules)
   end
 end
 
---- A function of a module; without a name, the function that the module is.
+-- A function of a module; without a name, the function that the module is.
 function later.call(module, name)
   fetch(module)
   return function(...)
@@ -130,7 +130,7 @@ end
 
 local folder = core.working_folder()
 
---- A path of templates, as package.path, that finds what it found when luabpf was loaded: those
+-- A path of templates, as package.path, that finds what it found when luabpf was loaded: those
 -- that depend on the working folder are there once more, as they were meant then.
 function later.absolute(path)
   local templates = { path }

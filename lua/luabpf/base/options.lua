@@ -1,7 +1,11 @@
 -- SPDX-License-Identifier: MIT
---
--- Options and the quantities in them: what every function that takes a table
+
+--- Options and the quantities in them: what every function that takes a table
 -- of options needs. Errors name the option and blame the caller.
+--
+-- @module luabpf.base.options
+
+local declared = require "luabpf.base.declared"
 
 local options = {}
 
@@ -9,10 +13,44 @@ local UNITS = { ns = 1, us = 1000, ms = 1000000, s = 1000000000, m = 60000000000
   h = 3600000000000, d = 86400000000000 }
 local SIZES = { B = 1, KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30 }
 
+-- The options of a function, as its doc comment declares them: for options.check.
+-- @tparam string name "map:count", or a table of options as "scan_options"
+-- @treturn table name of the option to type: as type() says it, several with "|" between, a list of
+--   the texts that may be chosen, or true for any
+function options.of(name)
+  return declared[name] or error(("no options of '%s' are documented"):format(name))
+end
+
+local function quoted(choices)
+  return '"' .. table.concat(choices, '", "') .. '"'
+end
+
+local function is_one_of(value, choices)
+  for _, choice in ipairs(choices) do
+    if value == choice then return true end
+  end
+  return false
+end
+
+-- What a value is not, as it should be; nil where it is.
+local function expected(value, wanted)
+  if type(wanted) == "table" then return not is_one_of(value, wanted) and quoted(wanted) or nil end
+  for kind in wanted:gmatch "%a+" do
+    if type(value) == kind then return nil end
+  end
+  return (wanted:gsub("|(%a+)$", " or %1"):gsub("|", ", "))
+end
+
+-- What a message says was given.
+local function given_text(value, wanted)
+  if type(wanted) ~= "table" then return type(value) end
+  return type(value) == "string" and ("%q"):format(value) or tostring(value)
+end
+
 -- The options of a call, checked: an empty table for nil.
 -- @tparam string what names the call in messages
 -- @param given what the caller passed
--- @tparam table known option name to type name, or to true for any type
+-- @tparam table known of options.of
 -- @tparam[opt=3] integer level whom errors blame, as in error()
 function options.check(what, given, known, level)
   level = level or 3
@@ -25,8 +63,10 @@ function options.check(what, given, known, level)
     if not wanted then
       error(("%s: unknown option '%s'"):format(what, tostring(name)), level)
     end
-    if wanted ~= true and type(value) ~= wanted then
-      error(("%s: option '%s': %s expected, got %s"):format(what, name, wanted, type(value)), level)
+    local instead = wanted ~= true and expected(value, wanted)
+    if instead then
+      error(("%s: option '%s': %s expected, got %s"):format(what, name, instead,
+        given_text(value, wanted)), level)
     end
   end
   return given
@@ -46,11 +86,9 @@ end
 -- One of a few texts; default where it is nil.
 function options.choice(what, name, value, choices, default, level)
   if value == nil then return default end
-  for _, choice in ipairs(choices) do
-    if value == choice then return value end
-  end
-  error(("%s: option '%s': \"%s\" expected, got %s"):format(what, name,
-    table.concat(choices, '", "'), tostring(value)), level or 3)
+  if is_one_of(value, choices) then return value end
+  error(("%s: option '%s': %s expected, got %s"):format(what, name, quoted(choices),
+    tostring(value)), level or 3)
 end
 
 -- Errors blame as error() with that level would in the function that calls options.*, which
@@ -71,7 +109,11 @@ local function quantity(text, what, units, example, level)
   return math.tointeger(exact // 1)
 end
 
---- A duration in nanoseconds.
+--- A span of time: nanoseconds, or text as "30s" with the units ns us ms s m h d.
+-- @table time
+-- @is integer|string
+
+-- A duration in nanoseconds.
 -- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d
 -- @tparam[opt] string what names it in the error that is raised for anything else
 -- @tparam[opt=2] integer level whom that error blames, as in error()
@@ -87,14 +129,18 @@ local function not_negative(n, what, level)
   return n
 end
 
---- A duration that something takes or lasts: options.duration, but not negative.
+-- A duration that something takes or lasts: options.duration, but not negative.
 function options.period(value, what, level)
   level = level or 2
   local ns = quantity(value, what, UNITS, "30s", level + 1)
   return not_negative(ns, what, level)
 end
 
---- A size in bytes.
+--- A size: bytes, or text as "64MiB" with the units B KiB MiB GiB.
+-- @table size
+-- @is integer|string
+
+-- A size in bytes.
 -- @param value integer bytes, or text: "64MiB"; units B KiB MiB GiB
 -- @tparam[opt] string what names it in the error that is raised for anything else
 -- @tparam[opt=2] integer level whom that error blames, as in error()

@@ -14,35 +14,41 @@ local scan = {}
 -- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
 scan.PATIENCE = 50000000
 
---- What the kernel tells of a map, as the core gives it: map:info is made from it.
+-- What the kernel tells of a map, as the core gives it: map:info is made from it.
 scan.info = core.classes["luabpf.map"].info
 
---- What depends on a map's type: a row of maptype.c.
+-- What depends on a map's type: a row of maptype.c.
 function scan.kind_of(self)
   return core.maptypes[scan.info(self).type]
 end
 
 -- ---- opening -------------------------------------------------------------------
 
-local SCAN_OPTIONS = { batch_size = true, from = "string", raw = "boolean", engine = true,
-  report = "table" }
+-- A drain of all entries: what it cannot have besides its where.
+local WITH_WHERE <const> = { "params", "limit", "engine", "exact", "memory", "budget" }
 
---- The cursor of a scan, and the table that its report goes into. Errors blame the caller of the
+local function check_drain(given)
+  for _, name in ipairs(WITH_WHERE) do
+    if given[name] ~= nil then
+      error(("drain: option '%s' goes with where; all entries are drained from the start of the map"
+        .. " by one engine"):format(name), 4)
+    end
+  end
+end
+
+-- The cursor of a scan, and the table that its report goes into. Errors blame the caller of the
 -- method that calls this.
 -- @tparam string what the method
 -- @param given its options, or the batch size
 -- @tparam[opt] boolean drain the cursor deletes what it reads
 function scan.open(self, what, given, drain)
   if math.type(given) then given = { batch_size = given } end
-  given = options.check(what, given, SCAN_OPTIONS, 4)
-  local engine = options.choice(what, "engine", given.engine, { "batch", "walk" }, "batch", 4)
-  if drain and (given.from or given.engine) then
-    error(("%s: a drain begins at the start of the map and has one engine"):format(what), 3)
-  end
+  given = options.check(what, given, options.of("map:" .. what), 4)
+  if drain then check_drain(given) end
   local size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size, 4)
   return core.cursor(self, { batch_size = size, from = given.from, raw = given.raw,
-    drain = drain, walk = engine == "walk" }), given.report
+    drain = drain, walk = given.engine == "walk" }), given.report
 end
 
 -- ---- iterators -----------------------------------------------------------------
@@ -58,12 +64,12 @@ end
 
 reporting.__close = reporting.close
 
---- What closes a cursor at the end of a loop, and fills in the report if there is one.
+-- What closes a cursor at the end of a loop, and fills in the report if there is one.
 function scan.closing(cursor, report)
   return report and setmetatable({ cursor = cursor, report = report }, reporting) or cursor
 end
 
---- The batches of a cursor of any class.
+-- The batches of a cursor of any class.
 -- @param closed what is closed at the end
 function scan.batches_of(cursor, closed)
   return iter.lazy(function()
@@ -71,7 +77,7 @@ function scan.batches_of(cursor, closed)
   end, closed)
 end
 
---- The entries of a cursor as views of key and value, which move along.
+-- The entries of a cursor as views of key and value, which move along.
 function scan.views_of(cursor, closed)
   local step
   local function advance()
@@ -90,7 +96,7 @@ end
 
 -- ---- all of a map ----------------------------------------------------------------
 
---- map:drain without where.
+-- map:drain without where.
 function scan.drain_all(self, given)
   local cursor, report = scan.open(self, "drain", given, true)
   return scan.batches_of(cursor, scan.closing(cursor, report))
@@ -105,7 +111,7 @@ end
 -- A walk over a map of fewer is done before a program is loaded that asks the kernel.
 local SMALL <const> = 65536
 
---- map:count without where.
+-- map:count without where.
 function scan.count_all(self)
   if scan.kind_of(self).fixed then return #self end
   local n = #self > SMALL and core.element_count(self)

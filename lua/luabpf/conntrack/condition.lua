@@ -9,7 +9,7 @@ local endpoint = require "luabpf.conntrack.endpoint"
 local condition = {}
 condition.__index = condition
 
---- Of the caller's text, if there is any.
+-- Of the caller's text, if there is any.
 function condition.new(given)
   local self = setmetatable({ terms = {}, params = {} }, condition)
   for name, value in pairs(given.params or {}) do self.params[name] = value end
@@ -17,18 +17,18 @@ function condition.new(given)
   return self
 end
 
---- Adds a term, and the value of a parameter that it has.
+-- Adds a term, and the value of a parameter that it has.
 function condition:add(term, name, value)
   self.terms[#self.terms + 1] = term
   if name then self.params[name] = value end
 end
 
---- The whole as text; nil for nothing.
+-- The whole as text; nil for nothing.
 function condition:text()
   return self.terms[1] and table.concat(self.terms, " and ")
 end
 
---- Takes an endpoint apart that must be one. Errors blame the caller of the method that calls this.
+-- Takes an endpoint apart that must be one. Errors blame the caller of the method that calls this.
 function condition.endpoint(text, what)
   if type(text) ~= "string" then
     error(("%s: an endpoint such as \"10.0.0.1:80\" expected, got %s"):format(what, type(text)), 3)
@@ -39,7 +39,7 @@ function condition.endpoint(text, what)
     :format(what, text), 3)
 end
 
---- Says of each of the ends that it is, at a or b, or the other way round.
+-- Says of each of the ends that it is, at a or b, or the other way round.
 function condition:add_ends(ends)
   local ways = {}
   for way, sides in ipairs { { "a", "b" }, { "b", "a" } } do

@@ -15,7 +15,7 @@ local show = require "luabpf.show.show"
 
 local connection = {}
 
---- The fields of a connection.
+-- The fields of a connection.
 connection.FIELDS = { "protocol", "src_addr", "src_port", "dst_addr", "dst_port", "state",
   "packets", "bytes", "reply_packets", "reply_bytes", "first_seen", "last_seen" }
 
@@ -27,7 +27,7 @@ function meta:__tostring()
     self.state, self.packets, self.reply_packets, self.bytes, self.reply_bytes)
 end
 
---- From an entry, as tables or views.
+-- From an entry, as tables or views.
 function connection.of(key, value)
   local src, dst = key.a, key.b
   if value.initiator == "b" then src, dst = dst, src end
@@ -76,7 +76,7 @@ local function key_of(conn, what)
   return { a = from, b = to, protocol = protocol }, "a"
 end
 
---- The keys of connections, and which endpoint of each is the initiator's: "a" or "b".
+-- The keys of connections, and which endpoint of each is the initiator's: "a" or "b".
 -- Raises for what is no connection, blaming the caller's caller.
 -- @tparam string what names the call in messages
 function connection.keys(list, what)
@@ -90,7 +90,7 @@ function connection.keys(list, what)
   return keys, initiators
 end
 
---- What a connection's entry has as value. Times left out are now, counts 0.
+-- What a connection's entry has as value. Times left out are now, counts 0.
 function connection.value(conn, initiator, now)
   return {
     first_seen = conn.first_seen or now, last_seen = conn.last_seen or now,
@@ -125,12 +125,12 @@ local function list_text(list)
     "reply bytes", "age", "idle" }, rows)
 end
 
---- Makes a list of connections one that prints as a table.
+-- Makes a list of connections one that prints as a table.
 function connection.list(list)
   return show.printable(list or {}, list_text)
 end
 
---- The connections that map:select gives, with its options, in its order.
+-- The connections that map:select gives, with its options, in its order.
 -- @tparam[opt] function filter called with key and value of each
 -- @treturn table; nil, message, errno when the system refuses
 function connection.select(map, given, filter)
@@ -147,7 +147,7 @@ end
 
 -- ---- ranking -----------------------------------------------------------------------
 
---- Puts item into list, the best n so far, sorted by before(x, y).
+-- Puts item into list, the best n so far, sorted by before(x, y).
 function connection.keep_best(list, item, n, before)
   if #list == n and (n == 0 or not before(item, list[n])) then return end
   local i = #list < n and #list + 1 or n
@@ -158,7 +158,7 @@ function connection.keep_best(list, item, n, before)
   list[i] = item
 end
 
---- The bytes of both directions.
+-- The bytes of both directions.
 function connection.total_bytes(conn)
   return conn.bytes + conn.reply_bytes
 end
@@ -177,7 +177,7 @@ local function by_name(x, y)
   return false
 end
 
---- An order of connections for table.sort: numbers unsigned and the largest first, texts by the
+-- An order of connections for table.sort: numbers unsigned and the largest first, texts by the
 -- alphabet, equal ones by protocol and endpoints.
 -- @tparam function measure called with a connection
 -- @tparam[opt] boolean ascending the smallest numbers first

@@ -7,7 +7,7 @@ local addresses = require "luabpf.expr.address"
 
 local endpoint = {}
 
---- Whether address and port sort after others, as the tracker's keys have them: by bytes.
+-- Whether address and port sort after others, as the tracker's keys have them: by bytes.
 -- @tparam string x, y 16 bytes each
 -- @tparam integer x_port, y_port
 function endpoint.after(x, x_port, y, y_port)
@@ -18,7 +18,7 @@ function endpoint.after(x, x_port, y, y_port)
   return math.ult(y_low, x_low)
 end
 
---- Takes an endpoint apart: "10.0.0.1:80", "[::1]:80", "10.0.0.1", "::1", "[::1]", ":80".
+-- Takes an endpoint apart: "10.0.0.1:80", "[::1]:80", "10.0.0.1", "::1", "[::1]", ":80".
 -- @tparam string text
 -- @treturn string|nil address, integer|nil port: nil where left out, both if it is no endpoint
 function endpoint.parse(text)
@@ -30,7 +30,7 @@ function endpoint.parse(text)
   return address, port
 end
 
---- An endpoint as text.
+-- An endpoint as text.
 function endpoint.text(address, port)
   return (address:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(address, port)
 end

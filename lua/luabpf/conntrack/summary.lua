@@ -114,7 +114,7 @@ local function fold(rows, n)
   return stats
 end
 
---- Statistics of the connections in map; conntrack.lua says what they have (tracker:stats).
+-- Statistics of the connections in map; conntrack.lua says what they have (tracker:stats).
 -- @tparam integer n how many ports and connections to rank
 -- @treturn table; nil, message, errno
 function summary.of(map, n)

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
---
--- The handle of a tracker: starting one on a cgroup, opening a pinned one, ending
+
+--- The handle of a tracker: starting one on a cgroup, opening a pinned one, ending
 -- it. conntrack.lua adds what is done with its connections.
+--
+-- @module luabpf.conntrack.tracker
 
 local bpf = require "luabpf"
 local later = require "luabpf.base.later"
@@ -16,9 +18,6 @@ local conntrack, tracker = {}, {}
 local MAX_U32 <const> = 0xffffffff
 
 -- ---- what it is made of ------------------------------------------------------------
-
-local START_OPTIONS = { cgroup = "string", max_entries = "number", type = "string", pin = "string",
-  object = "string" }
 
 -- What a pinned tracker leaves in bpffs beside the table itself, in the order in which it is
 -- pinned. No dots: bpffs takes none.
@@ -37,7 +36,10 @@ local function find_object()
 end
 
 --- Where the unified cgroup hierarchy (cgroup2) is mounted.
--- @treturn string|nil the path of its root; nil, message, errno if it is not mounted
+-- @treturn string the path
+-- @error it is mounted nowhere
+-- @usage
+-- print(conntrack.cgroup_root())
 function conntrack.cgroup_root()
   local mounts <close> = assert(io.open("/proc/mounts"))
   for line in mounts:lines() do
@@ -104,20 +106,24 @@ end
 
 -- ---- starting and stopping -----------------------------------------------------
 
---- Starts the tracker on a cgroup.
--- @tparam[opt] table given
---   cgroup: its directory; default the root of the hierarchy: the whole machine.
---   max_entries: how many connections the table has room for; default 65,536.
---   type: "hash" (default): a full table takes no new connections; "lru_hash": it gives up those
---   that have been idle longest.
---   pin: a path in bpffs. The tracker then goes on after this process, until stop.
---   object: the path of conntrack.bpf.o; default the one that came with luabpf.
--- @treturn tracker a handle, with <close>; its field map is the table, a luabpf.map.
---   nil, message, errno when the system refuses
--- Linux 5.15. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or root.
+--- Starts the tracker on a cgroup, or on the whole machine: what its sockets send and receive, not
+-- what it forwards.
+-- @tparam[opt="the root of cgroup2"] string options.cgroup a directory of the unified hierarchy;
+--   the sockets of its processes, and of cgroups in it, are tracked
+-- @tparam[opt=65536] integer options.max_entries how many connections the table has room for
+-- @tparam[opt="hash"] "hash"|"lru_hash" options.type "hash": a full table takes no new
+--   connections; "lru_hash": it gives up those that have been idle longest
+-- @tparam[opt] string options.pin a path in a bpffs: the tracker goes on after this process
+-- @tparam[opt] string options.object the path of conntrack.bpf.o, where it is not the one that
+--   came with luabpf
+-- @treturn tracker the tracker, which ends with its handle unless it is pinned
+-- @error there is no such cgroup, something is at `pin`, or the kernel refuses
+-- @privileges CAP_NET_ADMIN and CAP_PERFMON
+-- @usage
+-- local tracker <close> = assert(conntrack.start { cgroup = CGROUP, max_entries = 1000 })
+-- print(tracker)
 function conntrack.start(given)
-  given = options.check("start", given, START_OPTIONS)
-  options.choice("start", "type", given.type, { "hash", "lru_hash" })
+  given = options.check("start", given, options.of "conntrack.start")
   options.integer("start", "max_entries", given.max_entries, 1, MAX_U32)
   local object, cgroup, message, errno = given.object, given.cgroup, nil, nil
   if not object then object, message, errno = find_object() end
@@ -129,7 +135,13 @@ end
 
 --- Opens a tracker that was started with a pin, in this process or another.
 -- @tparam string path the pin
--- @treturn tracker a handle; nil, message, errno
+-- @treturn tracker the tracker, which goes on when the handle is closed
+-- @error there is no such pin, or it is of something else
+-- @usage
+-- local started = assert(conntrack.start { cgroup = CGROUP, pin = "/sys/fs/bpf/flows" })
+-- started:close()
+-- local tracker = assert(conntrack.open "/sys/fs/bpf/flows")
+-- tracker:stop()
 function conntrack.open(path)
   if type(path) ~= "string" then
     error(("open: path of a pin expected, got %s"):format(type(path)), 2)
@@ -148,14 +160,26 @@ function conntrack.open(path)
   return self
 end
 
+--- A connection tracker: the programs that watch and the table that they fill.
+-- @table tracker
+-- @tfield map map the table, a map like any other
+
 --- Closes the handle. A pinned tracker goes on; another one ends with its handle.
+-- @treturn true the handle is closed
+-- @usage
+-- local tracker = assert(conntrack.start { cgroup = CGROUP })
+-- tracker:close()
 function tracker:close()
   close_handles(self)
   return true
 end
 
---- Ends tracking: detaches the programs, removes the pins, closes the handle. After close it
--- removes the pins only.
+--- Ends tracking: detaches the programs, removes the pins, closes the handle.
+-- @treturn true the tracker is gone
+-- @error a pin cannot be removed
+-- @usage
+-- local tracker = assert(conntrack.start { cgroup = CGROUP })
+-- tracker:stop()
 function tracker:stop()
   for _, name in ipairs { "egress", "ingress" } do
     if self[name] then pcall(self[name].detach, self[name]) end

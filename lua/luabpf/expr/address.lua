@@ -8,7 +8,7 @@ local address = {}
 
 local MAPPED <const> = ("\0"):rep(10) .. "\xff\xff"
 
---- The 4 bytes of an IPv4 address.
+-- The 4 bytes of an IPv4 address.
 function address.ipv4(text)
   local parts = { text:match("^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$") }
   for i, part in ipairs(parts) do
@@ -30,7 +30,7 @@ local function groups(text)
   return table.concat(packed)
 end
 
---- The 16 bytes of an IPv6 address. Source: RFC 4291, 2.2; "::" stands for at least one group.
+-- The 16 bytes of an IPv6 address. Source: RFC 4291, 2.2; "::" stands for at least one group.
 function address.ipv6(text)
   local left, right = text:match("^(.-)::(.*)$")
   if not left then
@@ -42,13 +42,13 @@ function address.ipv6(text)
   return gap and gap >= 2 and head .. ("\0"):rep(gap) .. tail or nil
 end
 
---- The 16 bytes of an IP address of either kind.
+-- The 16 bytes of an IP address of either kind.
 function address.ip(text)
   local v4 = address.ipv4(text)
   return v4 and MAPPED .. v4 or address.ipv6(text)
 end
 
---- The 6 bytes of a MAC address.
+-- The 6 bytes of a MAC address.
 function address.mac(text)
   if not text:find("^%x%x[:-]%x%x[:-]%x%x[:-]%x%x[:-]%x%x[:-]%x%x$") then return nil end
   local bytes = {}

@@ -30,12 +30,12 @@ local sizes = {
   [1] = { 0x10, "u8" }, [2] = { 0x08, "u16" }, [4] = { 0x00, "u32" }, [8] = { 0x18, "u64" },
 }
 
---- An empty program. `conditional` counts its conditional jumps.
+-- An empty program. `conditional` counts its conditional jumps.
 function asm.new()
   return setmetatable({ list = {}, n = 0, conditional = 0, part = "" }, asm)
 end
 
---- Whether n can stand in an instruction, which has 32 bits and extends their sign.
+-- Whether n can stand in an instruction, which has 32 bits and extends their sign.
 function asm.fits(n)
   return n >= -0x80000000 and n <= 0x7fffffff
 end
@@ -61,12 +61,12 @@ local function append_operand(self, fields, operand)
   append(self, fields)
 end
 
---- What the following instructions are for: the text beside them in the listing.
+-- What the following instructions are for: the text beside them in the listing.
 function asm:note(part)
   self.part = part
 end
 
---- dst = dst op operand, on 64 bits. Division is unsigned.
+-- dst = dst op operand, on 64 bits. Division is unsigned.
 function asm:alu(op, dst, operand)
   append_operand(self, {
     code = alu[op][1] | ALU64, dst = number(dst),
@@ -86,7 +86,7 @@ function asm:neg(dst)
   append(self, { code = 0x80 | ALU64, dst = number(dst), text = ("%s = -%s"):format(dst, dst) })
 end
 
---- The low `bits` (16, 32 or 64) of dst from big-endian; the rest becomes zero.
+-- The low `bits` (16, 32 or 64) of dst from big-endian; the rest becomes zero.
 function asm:be(dst, bits)
   append(self, {
     code = 0xd0 | REGISTER | ALU, dst = number(dst), imm = bits,
@@ -94,7 +94,7 @@ function asm:be(dst, bits)
   })
 end
 
---- dst = the `size` (1, 2, 4, 8) bytes at base + off, zero-extended.
+-- dst = the `size` (1, 2, 4, 8) bytes at base + off, zero-extended.
 function asm:load(size, dst, base, off)
   append(self, {
     code = sizes[size][1] | MEM | LDX, dst = number(dst), src = number(base), off = off,
@@ -102,7 +102,7 @@ function asm:load(size, dst, base, off)
   })
 end
 
---- The 8 bytes at base + off = src.
+-- The 8 bytes at base + off = src.
 function asm:store(base, off, src)
   append(self, {
     code = 0x18 | MEM | STX, dst = number(base), src = number(src), off = off,
@@ -110,7 +110,7 @@ function asm:store(base, off, src)
   })
 end
 
---- Jumps to the label if dst op operand; `narrow` compares the low 32 bits only (Linux 5.1).
+-- Jumps to the label if dst op operand; `narrow` compares the low 32 bits only (Linux 5.1).
 -- op: == ~= < <= > >=, with an s before it for signed operands.
 function asm:jump(op, dst, operand, label, narrow)
   self.conditional = self.conditional + 1
@@ -141,7 +141,7 @@ local function encode(fields)
   return fields.high and code .. string.pack("<I4i4", 0, imm32(fields.high)) or code
 end
 
---- Ends the program, which is shorter than 32768 instructions, as far as a jump reaches.
+-- Ends the program, which is shorter than 32768 instructions, as far as a jump reaches.
 -- @treturn string 8 bytes per instruction (a long immediate is two)
 -- @treturn table the listing: { index, text, part } each
 function asm:assemble()

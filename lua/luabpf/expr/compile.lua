@@ -61,7 +61,7 @@ local function generate(ast, core, kind, context)
   }
 end
 
---- Compiles an expression that is an integer or a condition.
+-- Compiles an expression that is an integer or a condition.
 -- @tparam table ast from expr.parse
 -- @tparam table env the env it was parsed with
 -- @tparam[opt] table shared `params` and `percpu`, lists that the fragments of one query have in
@@ -78,7 +78,7 @@ function compile.fragment(ast, env, shared)
   return generate(ast, lower.expression(ast, context), ast.kind, context)
 end
 
---- Compiles a column: an expression of any kind.
+-- Compiles a column: an expression of any kind.
 -- @treturn table list of fragments, each giving one u64: the result; or, of text, an address or
 --   another field that is no integer, its bytes, eight at a time, the first in the lowest byte
 -- @treturn[opt] table the description of the field whose bytes they are; of an enum too, with
@@ -95,7 +95,7 @@ function compile.column(ast, env, shared)
   return list, ast.desc
 end
 
---- The instructions as text: index, instruction, and the part of the expression that it and the
+-- The instructions as text: index, instruction, and the part of the expression that it and the
 -- following ones are for.
 function compile.listing(fragment)
   local lines, width, part = {}, 0, nil

@@ -9,7 +9,7 @@ local literal = require "luabpf.expr.literal"
 
 local fields = {}
 
---- The place of a whole key or value.
+-- The place of a whole key or value.
 function fields.root(desc)
   return { desc = desc, bit = 0 }
 end
@@ -25,7 +25,7 @@ local function each_member(desc, bit, see)
   end
 end
 
---- The place of a member. Or nil and the reason.
+-- The place of a member. Or nil and the reason.
 -- @tparam table place
 -- @tparam string name
 -- @tparam string path what the place is called in messages
@@ -46,7 +46,7 @@ function fields.member(place, name, path)
   return nil, ("no field '%s' in %s%s"):format(name, path, literal.suggest(name, names))
 end
 
---- The place of an array's element, counted from 1. Or nil and the reason.
+-- The place of an array's element, counted from 1. Or nil and the reason.
 function fields.element(place, index, path)
   local desc = place.desc
   if desc.kind ~= "array" then
@@ -66,7 +66,7 @@ local words = {
   union = "a union",
 }
 
---- "an integer", "a struct", ...: the type in a message.
+-- "an integer", "a struct", ...: the type in a message.
 function fields.what(desc)
   return words[desc.kind]
 end

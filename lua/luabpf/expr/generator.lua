@@ -25,7 +25,7 @@ generator.__index = generator
 
 local emit = {} -- by op: puts an integer into the register of a depth
 
---- A generator of a new fragment.
+-- A generator of a new fragment.
 -- `again` is set when a value was first needed in a narrower scope than its own: it is
 -- in the scope's `hoisted` now, and the fragment has to be made anew.
 function generator.new()
@@ -135,7 +135,7 @@ function generator:enter(node, i, depth)
   end
 end
 
---- Goes back to an outer scope: what was saved further in is not at hand there.
+-- Goes back to an outer scope: what was saved further in is not at hand there.
 function generator:leave(scope)
   self.scope = scope
   for v, saved in pairs(self.saved) do
@@ -166,7 +166,7 @@ local function shared(self, node, depth)
   used(self, v)
 end
 
---- Puts an integer into the register of a depth.
+-- Puts an integer into the register of a depth.
 function generator:integer(node, depth)
   if node.v and node.v.kept then return shared(self, node, depth) end
   return self:compute(node, depth)

@@ -29,7 +29,7 @@ local escapes = {
   ["\\"] = "\\", ['"'] = '"', ["'"] = "'",
 }
 
---- Raises "expression:LINE:COLUMN: message", the line of the text, and a caret under the column.
+-- Raises "expression:LINE:COLUMN: message", the line of the text, and a caret under the column.
 function lexer.fail(text, at, message)
   local before = text:sub(1, at - 1)
   local _, newlines = before:gsub("\n", "")
@@ -96,7 +96,7 @@ local function read_token(text, first)
   return read_operator(text, first)
 end
 
---- The tokens of the text, the last of type "end". Raises as lexer.fail does.
+-- The tokens of the text, the last of type "end". Raises as lexer.fail does.
 function lexer.tokens(text)
   local tokens, at = {}, text:match("^%s*()")
   while at <= #text do

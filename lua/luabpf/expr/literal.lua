@@ -29,7 +29,7 @@ local function distance(a, b)
   return row[#b]
 end
 
---- " (did you mean 'x'?)" when a candidate is close to the name, else "".
+-- " (did you mean 'x'?)" when a candidate is close to the name, else "".
 function literal.suggest(name, candidates)
   local best, least = nil, math.min(3, #name)
   for _, candidate in ipairs(candidates) do
@@ -39,7 +39,7 @@ function literal.suggest(name, candidates)
   return best and (" (did you mean '%s'?)"):format(best) or ""
 end
 
---- The number of an enum's name.
+-- The number of an enum's name.
 function literal.enumerator(desc, name)
   local names = {}
   for i, value in ipairs(desc.values) do
@@ -87,7 +87,7 @@ local function fraction(whole, digits, unit)
   return q * scale == n and q or nil
 end
 
---- An integer as written in an expression: decimal, hexadecimal, with a unit.
+-- An integer as written in an expression: decimal, hexadecimal, with a unit.
 function literal.number(text)
   local too_large = ("'%s' does not fit in 64 bits"):format(text)
   local hex = text:match("^0[xX](%x+)$")
@@ -112,7 +112,7 @@ function literal.number(text)
   return nil, too_large
 end
 
---- A quantity from outside an expression: an integer, or text such as "30s", "-5", "64KiB".
+-- A quantity from outside an expression: an integer, or text such as "30s", "-5", "64KiB".
 function literal.quantity(value)
   if math.type(value) == "integer" then return value end
   if math.type(value) == "float" and math.tointeger(value) then return math.tointeger(value) end
@@ -204,12 +204,12 @@ local function equal_pattern(desc, text)
   return bytes and { bytes = string.pack("<I4", n) .. bytes, mask = FULL:rep(4 + #bytes) }
 end
 
---- Whether strings stand for values of this type, other than names of an enum.
+-- Whether strings stand for values of this type, other than names of an enum.
 function literal.has_pattern(desc)
   return desc.kind == "text" or desc.kind == "bytes" or addresses[desc.kind] ~= nil
 end
 
---- What a string means beside a field of this type.
+-- What a string means beside a field of this type.
 -- @tparam table desc the type
 -- @tparam string text
 -- @tparam boolean within after `in`: an address may be a prefix

@@ -16,7 +16,7 @@ local function part(n)
   return n >= 8 and 8 or n >= 4 and 4 or n >= 2 and 2 or 1
 end
 
---- Cuts n bytes into loads: a list of { offset, size }.
+-- Cuts n bytes into loads: a list of { offset, size }.
 function load.parts(n)
   local list, offset = {}, 0
   while offset < n do

@@ -140,19 +140,19 @@ end
 
 -- ---- whole trees -------------------------------------------------------------
 
---- The core tree of an expression that is an integer or a condition.
+-- The core tree of an expression that is an integer or a condition.
 -- @tparam table ast
 -- @tparam table context `env`, and the lists `params` and `percpu`, which are added to
 function lower.expression(ast, context)
   return lowered(context, ast)
 end
 
---- The bytes [offset, offset + n) of a raw field, n up to 8, as one unsigned integer.
+-- The bytes [offset, offset + n) of a raw field, n up to 8, as one unsigned integer.
 function lower.bytes(ast, context, offset, n)
   return load.bytes(context, ast, ast.bit // 8 + offset, n)
 end
 
---- What a core node is for, on one line.
+-- What a core node is for, on one line.
 function lower.text(made)
   return (expr.text(made.node):gsub("%s+", " "))
 end

@@ -102,7 +102,7 @@ local function same_bytes(context, node, a, b)
   return logical(node, "and", terms)
 end
 
---- Whether a field equals, or lies in, a string, a parameter or another field.
+-- Whether a field equals, or lies in, a string, a parameter or another field.
 function match.any(context, node, field, other)
   if other.op == "string" then return matches_pattern(context, node, field, other.pattern) end
   if other.op == "param" then return matches_param(context, node, field, other) end

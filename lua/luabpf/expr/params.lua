@@ -11,7 +11,7 @@ local params = {}
 
 -- ---- slots -------------------------------------------------------------------
 
---- How many slots they take.
+-- How many slots they take.
 function params.slots(list)
   local last = list[#list]
   return last and last.slot + last.slots or 0
@@ -25,18 +25,18 @@ local function pattern_slots(param)
   return (params.has_length(param) and 1 or 0) + parts * (masked and 2 or 1)
 end
 
---- Whether a parameter's pattern has a mask beside the bytes.
+-- Whether a parameter's pattern has a mask beside the bytes.
 function params.masked(param)
   return param.kind == "text" or (param.within and param.kind ~= "mac" and param.kind ~= "bytes")
     or false
 end
 
---- Whether it has a prefix length.
+-- Whether it has a prefix length.
 function params.has_length(param)
   return param.within and param.kind:find("^prefix") ~= nil or false
 end
 
---- The parameter of that name and what it is (param of a node); made when there is none.
+-- The parameter of that name and what it is (param of a node); made when there is none.
 function params.entry(context, name, param)
   for _, known in ipairs(context.params) do
     if known.name == name and known.kind == param.kind and known.desc == param.desc
@@ -112,7 +112,7 @@ local function check_names(list, values)
   end
 end
 
---- The slots of the parameters, for one run.
+-- The slots of the parameters, for one run.
 -- @tparam table list of a fragment, or shared by several
 -- @tparam[opt] table values name = integer, text such as "30s", an address, a name, a boolean, as
 --   the place it is used at wants; raises "params.NAME: ..." when one is missing, unknown or unfit

@@ -23,7 +23,7 @@ local parser = require "luabpf.expr.grammar"
 
 local expr = {}
 
---- The part of the source that a node stands for.
+-- The part of the source that a node stands for.
 expr.text = parser.text_of
 
 local new, text_of = parser.new, parser.text_of
@@ -41,7 +41,7 @@ function parser:finish()
   if self:peek().type ~= "end" then self:unexpected("an operator") end
 end
 
---- The tree of an expression.
+-- The tree of an expression.
 -- @tparam string text
 -- @tparam table env what fields mean: `key` and `value`, descriptions of layouts (nil: bytes
 --   without layout, `key_size` and `value_size` of them); `ncpu`, the number of possible CPUs, when
@@ -54,7 +54,7 @@ function expr.parse(text, env)
   return node
 end
 
---- As expr.parse, for what must be a condition.
+-- As expr.parse, for what must be a condition.
 function expr.condition(text, env)
   local self = new(text, env)
   local node = self:expression()
@@ -140,7 +140,7 @@ local function items(given, env, names, item)
   return list
 end
 
---- Columns such as "value.bytes as b": text (several with commas), a list, or name = expression.
+-- Columns such as "value.bytes as b": text (several with commas), a list, or name = expression.
 -- @param given
 -- @tparam table env as for expr.parse
 -- @tparam[opt] table names the names taken so far; those of these columns are added
@@ -149,7 +149,7 @@ function expr.columns(given, env, names)
   return items(given, env, names, column)
 end
 
---- Aggregates such as "sum(value.bytes) as bytes", given as columns are.
+-- Aggregates such as "sum(value.bytes) as bytes", given as columns are.
 -- @treturn table list of { fn =, arg = tree or nil, name = }
 function expr.aggregates(given, env, names)
   return items(given, env, names, aggregate)

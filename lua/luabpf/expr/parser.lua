@@ -12,14 +12,14 @@ parser.__index = parser
 
 local MAX_DEPTH <const> = 1000 -- nodes from the root to a leaf
 
---- The part of the source that a node stands for.
+-- The part of the source that a node stands for.
 function parser.text_of(node)
   return node.source:sub(node.first, node.last)
 end
 
 local text_of = parser.text_of
 
---- A parser at the beginning of the text; env as for expr.parse.
+-- A parser at the beginning of the text; env as for expr.parse.
 function parser.new(text, env)
   if type(text) ~= "string" then
     error(("an expression is text, got %s"):format(type(text)), 0)

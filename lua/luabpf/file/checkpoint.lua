@@ -56,7 +56,7 @@ local function same_file(path, other)
   return a and b and a.device == b.device and a.inode == b.inode
 end
 
---- Whether the file of a checkpoint, also while it is replaced, is one of those that the entries
+-- Whether the file of a checkpoint, also while it is replaced, is one of those that the entries
 -- are in.
 function checkpoint.is_one_of(path, ...)
   for _, ending in ipairs { "", ".new" } do
@@ -67,7 +67,7 @@ function checkpoint.is_one_of(path, ...)
   return false
 end
 
---- A checkpoint for work on that place.
+-- A checkpoint for work on that place.
 -- @tparam string path of the checkpoint
 -- @tparam table place a luabpf.outlet, or what has its refuse
 -- @tparam table identity what work must have in common with it to go on: the names of SAME
@@ -128,7 +128,7 @@ local function check(self)
   self.place:refuse(message, errno)
 end
 
---- What the checkpoint says, if there is one. Raises an error object if it is of something else,
+-- What the checkpoint says, if there is one. Raises an error object if it is of something else,
 -- and if there is none and cannot be.
 -- @treturn table|nil offset, crc, inode, device, entries, ..., cursor; phase. nil too where it is
 --   of an export that is over: what it was of does not matter any more
@@ -147,7 +147,7 @@ function checkpoint:load()
   return record
 end
 
---- The clocks of the run that a checkpoint is of, whatever else it is: for parameters of its query.
+-- The clocks of the run that a checkpoint is of, whatever else it is: for parameters of its query.
 -- @tparam string path
 -- @tparam string target where the run writes
 -- @treturn table|nil now, boottime; nil too of one that is over
@@ -163,7 +163,7 @@ local function is_file_of(record, path)
   return status and status.inode == record.inode and status.device == record.device and status
 end
 
---- Opens the part that a record is of.
+-- Opens the part that a record is of.
 -- @tparam table options of outlet:open
 -- @treturn boolean false if the file has its final name already
 function checkpoint:open(record, options)
@@ -186,13 +186,13 @@ end
 local CHANGED <const> = { [core.errno.ENODATA] = "%s is shorter than it was",
   [core.errno.EBADMSG] = "%s was changed" }
 
---- Goes on where the record says, if what comes before is as it was; cuts off the rest.
+-- Goes on where the record says, if what comes before is as it was; cuts off the rest.
 function checkpoint:seek(record)
   local ok, message, errno = self.place.out:seek(record.offset, record.crc)
   if not ok then self:refuse((CHANGED[errno] or message):format(self.place.part), errno) end
 end
 
---- Checks that nothing was added to a complete file.
+-- Checks that nothing was added to a complete file.
 function checkpoint:check_size(record)
   if core.file_status(self.place.part).size ~= record.offset then
     self:refuse(("%s was changed"):format(self.place.part), core.errno.EBADMSG)
@@ -201,12 +201,12 @@ end
 
 -- ---- writing ---------------------------------------------------------------------
 
---- Whether it is time for the next one.
+-- Whether it is time for the next one.
 function checkpoint:is_due(offset)
   return offset - self.offset >= BYTES or core.now() >= self.due
 end
 
---- Replaces the file. What the record speaks of must be synced.
+-- Replaces the file. What the record speaks of must be synced.
 -- @tparam table record numbers and text; cursor: a cursor string
 function checkpoint:save(record)
   local copy = { identity = self.identity, clocks = self.clocks }
@@ -222,7 +222,7 @@ function checkpoint:save(record)
   self.offset, self.due = record.offset, core.now() + self.interval
 end
 
---- The work is done.
+-- The work is done.
 function checkpoint:remove()
   os.remove(self.path)
 end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---
--- map:export: the entries of a map as JSON lines, CSV or a snapshot, to a file, a
+
+--- map:export: the entries of a map as JSON lines, CSV or a snapshot, to a file, a
 -- pipe or a function. docs/export.md says what users can rely on.
 --
 -- Batches of the map pass through queries (what matches, columns of it; request.lua)
@@ -11,11 +11,14 @@
 --
 -- With workers, threads read, judge and format ranges of buckets, as text or as
 -- blocks of a snapshot; what they have is written here, as it comes.
+--
+-- @module luabpf.file.export
 
 local checkpoint = require "luabpf.file.checkpoint"
 local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
 local json = require "luabpf.file.json"
+local options = require "luabpf.base.options"
 local outlet = require "luabpf.file.outlet"
 local prepare = require "luabpf.query.prepare"
 local progress = require "luabpf.file.progress"
@@ -255,36 +258,49 @@ end
 
 -- ---- the interface ------------------------------------------------------------------
 
-local OPTIONS <const> = { format = "string", where = true, params = "table", columns = true,
-  progress = true, batch_size = true, report = "table", checkpoint = "string",
-  checkpoint_interval = true, restart = "boolean", drain = "boolean", workers = "number" }
+--- What an export wrote.
+-- @table export_report
+-- @tfield integer entries how many are in the whole file
+-- @tfield integer bytes how long the file is
+-- @tfield number seconds how long it took
+-- @tfield boolean resumed whether it went on where another had stopped
+-- @tfield[opt] integer workers how many threads there were, where that was asked for
+-- @tfield[opt] integer deleted how many a drain deleted
+-- @tfield[opt] integer missing how many somebody else had deleted before a drain did
+-- @tfield[opt] integer changed how many a drain left, since they had changed
+-- @tfield[opt] string kept the file of an earlier drain, after a restart
 
---- Writes the entries of the map: a line of JSON or CSV each, or a snapshot file. Reads by the
--- batch cursor: of a hash map, every key that is present throughout is written once. Memory is
--- bounded whatever the size.
--- @param target path: the file appears whole under it, written as PATH.part beside; an open file;
---   "-": standard output; or a function, called with text of whole rows, which fails by raising
---   or by returning nil or false and a message
--- @tparam[opt] table given
---   format: "jsonl", "csv" or "snapshot"; without it, what the path ends in, or "jsonl".
---   where: text, compiled expression or function; params.
---   columns: text, list or table of name = expression, instead of key and value.
---   checkpoint: path of a file that remembers how far the export has come: the same call goes on
---   there after a kill or a failure. restart = true: begins anew all the same.
---   checkpoint_interval: between two (default 1s; also after each 64 MiB).
---   drain: deletes each entry after it was written and synced, if it is unchanged. To a path it
---   always has a checkpoint, PATH.ckpt if none is given.
---   progress: true: a line on stderr if it is a terminal; a function: called now and then with
---   entries read, how many there are (or nil) and seconds.
---   workers: threads that read and format, of maps with buckets; the rows' order is another each
---   time. Not with checkpoint, drain, or a function as where (default 1).
---   batch_size; report: a table that is filled with what the scan did.
--- @treturn table which prints as one: entries and bytes (of the whole file), seconds, resumed; of
---   drains deleted, missing, changed, and kept (the file of an earlier one); workers (those there
---   were); nil, message, errno, and what was done until then
+--- Writes each entry as a line of JSON or CSV, or a snapshot file, with memory for one batch. Of a
+-- hash map every key that is present throughout is written once.
+-- @tparam string|file*|fun(text:string):any target a path, under which the file appears whole; an
+--   open file; "-"; or what is called with text of whole rows
+-- @tparam[opt] "jsonl"|"csv"|"snapshot" options.format what the path ends in without it, else
+--   "jsonl"
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] table<string,any> options.params the values of `$name` in texts
+-- @tparam[opt] columns options.columns what of each entry, in place of key and value
+-- @tparam[opt] string options.checkpoint a file that remembers how far it has come: the same call
+--   goes on there after a kill
+-- @tparam[opt="1s"] time options.checkpoint_interval how often; after each 64 MiB besides
+-- @tparam[opt=false] boolean options.restart begins anew whatever the checkpoint says
+-- @tparam[opt=false] boolean options.drain deletes what was written and synced, if it is
+--   unchanged
+-- @tparam[opt] progress options.progress true: a line on a terminal; or what is called now and
+--   then
+-- @tparam[opt=1] integer options.workers threads that read and format; without a checkpoint or
+--   drain
+-- @tparam[opt=4096] integer options.batch_size a hint: a batch is whole buckets
+-- @tparam[opt] scan_report options.report a table that is filled with what the scan did
+-- @treturn export_report what was written, which prints as a table
+-- @error the file cannot be written, the kernel refuses, or the checkpoint does not fit
+-- @partial export_report what was written until then
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- local report = assert(map:export("flows.jsonl", { where = "value.packets > 50" }))
+-- print(report.entries, report.bytes)
 function map:export(target, given)
   core.check_map(self)
-  local run = request.new(target, given, OPTIONS)
+  local run = request.new(target, given, options.of "map:export")
   if run.given.drain and not scan.kind_of(self).can_delete then
     return errors.unsupported(scan.info(self), "export: drain")
   end
@@ -295,16 +311,26 @@ function map:export(target, given)
   return errors.caught(report, pcall(export, self, run, report))
 end
 
-local SNAPSHOT_OPTIONS <const> = { format = "string", where = true, params = "table",
-  columns = true, progress = true, batch_size = true }
-
---- Writes the entries of a snapshot as JSON lines or CSV, as map:export does.
--- @param target as of map:export
--- @tparam[opt] table given format, where, params, columns, progress, batch_size
--- @treturn table entries, bytes, seconds, resumed; nil, message, errno, and the same until then
+--- Writes the entries of the snapshot as lines of JSON or CSV, as `map:export` does.
+-- @function snapshot:export
+-- @tparam string|file*|fun(text:string):any target a path, under which the file appears whole; an
+--   open file; "-"; or what is called with text of whole rows
+-- @tparam[opt] "jsonl"|"csv" options.format what the path ends in without it, else "jsonl"
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] table<string,any> options.params the values of `$name` in texts
+-- @tparam[opt] columns options.columns what of each entry, in place of key and value
+-- @tparam[opt] progress options.progress true: a line on a terminal; or what is called now and
+--   then
+-- @tparam[opt=4096] integer options.batch_size entries at a time
+-- @treturn export_report what was written, which prints as a table
+-- @error the file cannot be written, or a part of the snapshot is damaged
+-- @partial export_report what was written until then
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- print(snapshot:export("flows.csv").entries)
 function snapshots:export(target, given)
   prepare.source(self)
-  local run = request.new(target, given, SNAPSHOT_OPTIONS)
+  local run = request.new(target, given, options.of "snapshot:export")
   if run.format == "snapshot" then
     error("export: a snapshot is exported as \"jsonl\" or \"csv\"", 2)
   end

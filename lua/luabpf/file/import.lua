@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---
--- map:import: entries of a file, into a map that is there: JSON lines and CSV as
+
+--- map:import: entries of a file, into a map that is there: JSON lines and CSV as
 -- map:export writes them (lib/file/rowreader.c), and snapshots. docs/export.md says what
 -- users can rely on.
 --
@@ -8,6 +8,8 @@
 -- whole, in order, and a checkpoint follows each of them. With workers, threads
 -- store what is read here, those of the same key in order; a checkpoint waits for
 -- all of them.
+--
+-- @module luabpf.file.import
 
 local checkpoint = require "luabpf.file.checkpoint"
 local core = require "luabpf.core"
@@ -23,11 +25,6 @@ local snapshot = require "luabpf.file.snapshot"
 local map = core.classes["luabpf.map"]
 
 local MAGIC <const> = "\x89LBS"
-local FORMATS <const> = { "jsonl", "csv", "snapshot" }
-local MODES <const> = { "any", "noexist", "exist" }
-local OPTIONS <const> = { format = "string", mode = "string", dry_run = "boolean",
-  checkpoint = "string", restart = "boolean", progress = true, batch_size = true,
-  workers = "number" }
 -- Entries of one batch, at most: what one call of the kernel takes.
 local MOST_BATCH <const> = 65536
 -- With workers, a checkpoint comes after so many batches, if not earlier.
@@ -223,9 +220,9 @@ local function guess_format(run)
 end
 
 local function new_run(source, given)
-  given = options.check("import", given, OPTIONS, 4)
+  given = options.check("import", given, options.of "map:import", 4)
   local run = { given = given, start = core.now(), file = source }
-  run.mode = options.choice("import", "mode", given.mode, MODES, "any", 4)
+  run.mode = given.mode or "any"
   run.workers = options.integer("import", "workers", given.workers, 1, core.max_workers, 1, 4)
   -- Shared out, so that each worker gets as much as one alone.
   run.batch_size = options.integer("import", "batch_size", given.batch_size, 1, MOST_BATCH,
@@ -243,8 +240,7 @@ local function new_run(source, given)
   elseif kind ~= "file" then
     misuse("path, open file, \"-\" or snapshot expected, got %s", kind)
   end
-  run.format = options.choice("import", "format", given.format, FORMATS, run.format
-    or guess_format(run), 4)
+  run.format = given.format or run.format or guess_format(run)
   if run.format == "snapshot" and not run.snapshot and type(run.file) ~= "string" then
     misuse("a snapshot is read from a path")
   end
@@ -391,23 +387,39 @@ local function import(self, run, report)
   return report
 end
 
---- Stores the entries of a file. A row that is wrong ends it, named by line and field; those before
--- it are stored.
--- @param source path; "-": standard input; an open file; or a luabpf.snapshot
--- @tparam[opt] table given
---   format: "jsonl", "csv" or "snapshot"; without it, what the file begins with, of pipes "jsonl".
---   mode: "any"; "noexist": keeps entries that are there; "exist": only replaces those.
---   dry_run: only counts, what a row would do to the map as it is now.
---   checkpoint: path of a file that remembers how far the import has come: the same call goes on
---   there. After a kill, one batch at most is stored again. restart = true: begins anew.
---   progress: true: a line on stderr if it is a terminal; a function: called now and then with
---   entries done, about how many there are (or nil) and seconds.
---   workers: threads that store (default 1) what this one reads; of keys that stand twice the order
---   holds. With more than one a checkpoint comes after 16 batches or its interval, and so much may
---   be stored again. Of maps other than hashes and arrays one thread stores; none in a dry run.
---   batch_size: entries at a time, of all workers (default 4096 each).
--- @treturn table, which prints as one: inserted, updated, skipped (by mode), seconds, resumed;
---   workers (those there were); nil, message, errno, and the same of what was done until then
+--- What an import stored.
+-- @table import_report
+-- @tfield integer inserted how many entries are new
+-- @tfield integer updated how many were replaced
+-- @tfield integer skipped how many `mode` left as they were
+-- @tfield number seconds how long it took
+-- @tfield boolean resumed whether it went on where another had stopped
+-- @tfield[opt] integer workers how many threads there were, where that was asked for
+
+--- Stores the entries of a file. A row that is wrong ends it, named by line and field; those
+-- before it are stored.
+-- @tparam string|file*|snapshot source a path, "-", an open file, or a snapshot
+-- @tparam[opt] "jsonl"|"csv"|"snapshot" options.format what the file begins with without it, of
+--   pipes "jsonl"
+-- @tparam[opt="any"] "any"|"noexist"|"exist" options.mode "noexist" keeps what is there, "exist"
+--   only replaces it
+-- @tparam[opt=false] boolean options.dry_run only counts what would be done to the map as it is
+--   now
+-- @tparam[opt] string options.checkpoint a file that remembers how far it has come: the same call
+--   goes on there after a kill
+-- @tparam[opt=false] boolean options.restart begins anew whatever the checkpoint says
+-- @tparam[opt] progress options.progress true: a line on a terminal; or what is called now and
+--   then
+-- @tparam[opt=1] integer options.workers threads that store; of keys that stand twice the order
+--   holds
+-- @tparam[opt=4096] integer options.batch_size entries at a time, of each worker
+-- @treturn import_report what was stored
+-- @error the file cannot be read, a row is wrong, the map is full, or the kernel refuses
+-- @partial import_report what was stored until then
+-- @usage
+-- assert(map:export "flows.csv")
+-- map:clear()
+-- print(map:import("flows.csv").inserted)
 function map:import(source, given)
   core.check_map(self)
   local run = new_run(source, given)

@@ -65,7 +65,7 @@ function write(value, depth)
   return object(value, depth + 1)
 end
 
---- The JSON text of a value: tables are lists if they have an element 1, else objects, whose
+-- The JSON text of a value: tables are lists if they have an element 1, else objects, whose
 -- names are sorted. Raises for what has no text.
 -- @treturn string without line breaks
 function json.encode(value)
@@ -181,7 +181,7 @@ function read(s, at, depth)
   return read_number(s, at)
 end
 
---- The value of a JSON text.
+-- The value of a JSON text.
 -- @tparam string s
 -- @return the value; nil and what is wrong with the text
 function json.decode(s)

@@ -19,17 +19,17 @@ local function must(self, result, message, errno)
   errors.throw(("%s: export: %s: %s"):format(self.what, self.name, message), errno)
 end
 
---- Raises an error object: what is exported, where to, and the reason.
+-- Raises an error object: what is exported, where to, and the reason.
 function outlet:refuse(reason, errno)
   must(self, nil, reason, errno)
 end
 
---- Passes on what a call gave, or raises its nil, message, errno.
+-- Passes on what a call gave, or raises its nil, message, errno.
 function outlet:must(...)
   return must(self, ...)
 end
 
---- The name of the part beside a file. That of a drain is another one: what it holds is nowhere
+-- The name of the part beside a file. That of a drain is another one: what it holds is nowhere
 -- else any more.
 function outlet.part_of(path, drain)
   return path .. (drain and ".drain.part" or ".part")
@@ -47,7 +47,7 @@ local function open_file(self, given)
   self.out = must(self, out, message, errno)
 end
 
---- Finds out what kind of place a target is; opens nothing.
+-- Finds out what kind of place a target is; opens nothing.
 -- @tparam string what the export's name in messages
 -- @param target path, "-", file handle or function, checked by the caller
 function outlet.new(what, target)
@@ -68,7 +68,7 @@ function outlet.new(what, target)
   return self
 end
 
---- Opens it. Of a file: the part beside it, locked; the rest are options of it.
+-- Opens it. Of a file: the part beside it, locked; the rest are options of it.
 -- @tparam table given drain, summed (keeps a checksum), spool (a function's bytes go through a
 --   temporary file)
 function outlet:open(given)
@@ -92,12 +92,12 @@ local function deliver(self, text)
   end
 end
 
---- Writes text.
+-- Writes text.
 function outlet:write(text)
   must(self, self.out:write(text))
 end
 
---- Writes rows: of a batch, or of a query.
+-- Writes rows: of a batch, or of a query.
 -- @tparam luabpf.row_writer writer
 function outlet:rows(writer, block)
   local at, n = 1, #block
@@ -107,7 +107,7 @@ function outlet:rows(writer, block)
   end
 end
 
---- Writes rows that threads have.
+-- Writes rows that threads have.
 -- @tparam luabpf.crew crew
 -- @tparam integer ns how long to wait for some
 -- @return how many, 0 if none came in time, false when all are written
@@ -117,7 +117,7 @@ function outlet:text(crew, ns)
   return rows
 end
 
---- Everything has left this process, and a file's bytes are on its disk.
+-- Everything has left this process, and a file's bytes are on its disk.
 function outlet:sync()
   if self.call and not self.spool then deliver(self, self.out:take()) end
   must(self, self.out:sync())
@@ -129,7 +129,7 @@ local function unspool(self)
   self.spool:close()
 end
 
---- Ends it: a file gets its name.
+-- Ends it: a file gets its name.
 -- @tparam[opt] function before called between the last sync and the new name
 function outlet:finish(before)
   self:sync()
@@ -142,7 +142,7 @@ function outlet:finish(before)
   self:close()
 end
 
---- Gives it up. keep: the part of a file stays.
+-- Gives it up. keep: the part of a file stays.
 function outlet:abandon(keep)
   if self.out and self.is_file and not keep then os.remove(self.part) end
   if self.spool and io.type(self.spool) == "file" then self.spool:close() end

@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
---
--- Progress of long work, on a terminal: one line on stderr that is written
+
+--- Progress of long work, on a terminal: one line on stderr that is written
 -- over, with entries, rate, and the time that remains. Where stderr is no
 -- terminal, nothing is written.
+--
+-- @module luabpf.file.progress
 
 local core = require "luabpf.core"
 
@@ -40,7 +42,7 @@ end
 
 progress.line = line
 
---- Raises unless an option is what progress.start takes as wanted; level is as of error here.
+-- Raises unless an option is what progress.start takes as wanted; level is as of error here.
 function progress.check(what, wanted, level)
   if wanted ~= nil and type(wanted) ~= "boolean" and type(wanted) ~= "function" then
     error(("%s: option 'progress': boolean or function expected, got %s"):format(what,
@@ -48,7 +50,13 @@ function progress.check(what, wanted, level)
   end
 end
 
---- Progress of work that begins now.
+--- How work reports while it goes on: true prints a line on standard error if that is a terminal,
+-- a function is called a few times a second with entries done, about how many there are (or nil)
+-- and seconds.
+-- @table progress
+-- @is boolean|fun(entries:integer,total:integer?,seconds:number)
+
+-- Progress of work that begins now.
 -- @tparam string what stands before the numbers
 -- @param wanted nil or false: none; true: on a terminal; a function: called with entries done,
 --   total (nil if unknown) and seconds, a few times a second and at the end
@@ -73,7 +81,7 @@ local function show(self, done)
   self.written = true
 end
 
---- So many entries have been done in all.
+-- So many entries have been done in all.
 -- @tparam[opt] function total a better guess at how many there are
 function progress:step(done, total)
   if not self.shown then return end
@@ -84,14 +92,14 @@ function progress:step(done, total)
   show(self, done)
 end
 
---- The work is over; the line stays.
+-- The work is over; the line stays.
 function progress:finish(done)
   if not self.shown then return end
   show(self, done)
   self:close()
 end
 
---- Leaves the line as it is: the work was given up.
+-- Leaves the line as it is: the work was given up.
 function progress:close()
   if self.written then io.stderr:write("\n") end
   self.shown, self.written = false, false

@@ -69,14 +69,14 @@ local function check_workers(run, given)
   if odd then misuse("workers do not go with %s", odd) end
 end
 
---- The options of a call, checked: a run. Errors blame the caller of the method that calls this.
+-- The options of a call, checked: a run. Errors blame the caller of the method that calls this.
 -- @tparam table known of options.check
 -- @treturn table target, given, format, batch_size, interval, workers, checkpoint (a path), start
 function request.new(target, given, known)
   check_target(target)
   given = options.check("export", given, known, 4)
   local run = { target = target, given = given, start = core.now(), packed = "", visited = 0 }
-  run.format = options.choice("export", "format", given.format, FORMATS, format_of(target), 4)
+  run.format = given.format or format_of(target)
   run.batch_size = options.integer("export", "batch_size", given.batch_size, 1, 0xffffffff,
     given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
   run.interval = options.period(given.checkpoint_interval or defaults.checkpoint_interval,
@@ -114,7 +114,7 @@ local function pack_params(run, query, other)
   return prepare.params(query, values, run.clocks.now, run.clocks.boottime)
 end
 
---- The queries that choose entries and make columns of them. A drain has both apart: it needs the
+-- The queries that choose entries and make columns of them. A drain has both apart: it needs the
 -- entries that it wrote columns of.
 function request.prepare(self, run)
   local given, where = run.given, run.given.where
@@ -143,7 +143,7 @@ function request.prepare(self, run)
   if run.columns then run.packed_columns = pack_params(run, run.columns, run.query) end
 end
 
---- What is written of a batch, a batch or rows with columns; and the entries of it.
+-- What is written of a batch, a batch or rows with columns; and the entries of it.
 function request.chosen(run, batch, report)
   if run.filter then batch = runs.filtered(batch, run.filter, report) end
   if run.query then

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
---
--- bpf.create{ from = snapshot }: a map as it was, types and contents.
+
+--- bpf.create{ from = snapshot }: a map as it was, types and contents.
 --
 -- With a pin the map is filled under PIN_part and gets its name when it is
 -- complete (bpffs takes no dots). Whoever finds such a part goes on with it:
 -- batches are stored in order, so one whose last entry is there was stored.
+--
+-- @module luabpf.file.restore
 
 local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
@@ -13,9 +15,6 @@ local options = require "luabpf.base.options"
 local snapshot = require "luabpf.file.snapshot"
 
 local restore = {}
-
-local FROM_OPTIONS <const> = { from = true, pin = "string", name = "string",
-  max_entries = "number", other_cpus = "boolean" }
 
 -- Flags of descriptors and of how a map was created, not of the map.
 local NOT_KEPT <const> = { numa_node = true, rdonly = true, wronly = true, path_fd = true,
@@ -181,7 +180,18 @@ end
 
 -- ---- the interface ---------------------------------------------------------------
 
---- Creates a map with the type, size, layouts and entries of a snapshot.
+--- What `bpf.create` makes the map of a snapshot with: its type, size, layouts and entries.
+-- @table restore_options
+-- @tfield snapshot from a snapshot of whole entries, which stays open; per-CPU maps keep each
+--   CPU's value
+-- @tfield[opt] string pin a path in a bpffs: the map appears there when it is complete; a try
+--   that was killed is gone on with
+-- @tfield[opt] string name another name than the snapshot's
+-- @tfield[opt] integer max_entries another number of entries than the snapshot's
+-- @tfield[opt=false] boolean other_cpus takes values of a machine with another number of CPUs: of
+--   those that both have
+
+-- Creates a map with the type, size, layouts and entries of a snapshot.
 -- @tparam table given
 --   from: a luabpf.snapshot of whole entries, which stays open. Per-CPU maps keep each CPU's value.
 --   pin: the map appears there when it is complete; a try that was killed is gone on with.
@@ -190,7 +200,7 @@ end
 --   both have; without it they are refused.
 -- @treturn luabpf.map|nil, message, errno
 function restore.create(given)
-  given = options.check("create", given, FROM_OPTIONS)
+  given = options.check("create", given, options.of "restore_options")
   snapshot.check(given.from, "create: option 'from'", 3)
   options.integer("create", "max_entries", given.max_entries, 1, 0xffffffff)
   local header = given.from:header()

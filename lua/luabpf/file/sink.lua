@@ -114,5 +114,5 @@ function snapshot_sink:close()
   if self.writer then self.writer:close() end
 end
 
---- By format.
+-- By format.
 return { jsonl = rows_sink, csv = rows_sink, snapshot = snapshot_sink }

@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
---
--- Snapshots: the entries of a map as they were, in a file or in memory, with
+
+--- Snapshots: the entries of a map as they were, in a file or in memory, with
 -- the methods of a map that read. docs/snapshot-format.md defines the file.
 --
 -- The C side (snapshot.c) knows blocks of keys and values. Here are the text of
 -- the header, which says what they are, and everything that users see. A
 -- snapshot in memory is a file too, one without a name.
+--
+-- @module luabpf.file.snapshot
 
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
@@ -86,7 +88,7 @@ end
 
 -- ---- writing ---------------------------------------------------------------------
 
---- Begins or continues a snapshot file: what map:snapshot and exports write through.
+-- Begins or continues a snapshot file: what map:snapshot and exports write through.
 -- @tparam table given
 --   map: whose entries they are. fd: a descriptor or a Lua file, which stays the caller's; a file
 --   is written from its offset 0 whatever its position, unless it was opened for appending; a pipe
@@ -105,9 +107,6 @@ function snapshot.writer(given)
   return core.snapshot_writer { handle = detached(header), header = json.encode(header),
     fd = given.fd, memory = given.memory, resume = given.resume }
 end
-
-local SNAPSHOT_OPTIONS = { where = true, params = "table", columns = true, batch_size = true,
-  report = "table" }
 
 -- What a writer gave, or its nil, reason, errno as an error object.
 local function must(self, result, reason, errno)
@@ -132,17 +131,25 @@ local function copy(self, run, query)
   return must(self, writer:finish())
 end
 
---- The entries of the map in memory, as they are now: what luabpf.snapshot offers.
--- Read by the batch cursor: of a hash map, every key that is present throughout is in it once.
--- @tparam[opt] table given
---   where: text, compiled expression or function; params.
---   columns: text, list or table of name = expression: they become the value of each key; those of
---   per-CPU maps are sums over the CPUs.
---   batch_size; report: a table that is filled with what the scan did.
--- @treturn luabpf.snapshot|nil, message, errno
+--- The entries as they are now, in memory. Of a hash map every key that is present throughout is
+-- in it once.
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] table<string,any> options.params the values of `$name` in texts
+-- @tparam[opt] columns options.columns they become the value of each key; those of per-CPU maps
+--   are sums over the CPUs
+-- @tparam[opt=4096] integer options.batch_size a hint: a batch is whole buckets
+-- @tparam[opt] scan_report options.report a table that is filled with what the scan did
+-- @treturn snapshot the snapshot
+-- @error the kernel refuses
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- local before <close> = assert(map:snapshot())
+-- map:update({ addr = "10.0.0.1", port = 1 }, { packets = 1000 })
+-- local after <close> = assert(map:snapshot())
+-- for change in after:diff(before) do print(change.status, change.key.port) end
 function map:snapshot(given)
   core.check_map(self)
-  given = options.check("snapshot", given, SNAPSHOT_OPTIONS)
+  given = options.check("snapshot", given, options.of "map:snapshot")
   local run = { report = given.report, columns = given.columns, packed = "" }
   run.batch_size = options.integer("snapshot", "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size)
@@ -162,19 +169,23 @@ end
 
 -- ---- opening ---------------------------------------------------------------------
 
-local OPEN_OPTIONS = { damaged = "boolean" }
-
---- Opens a snapshot file.
--- @tparam string path
--- @tparam[opt] table given damaged = true: of a file that is cut short or damaged, whatever is
---   intact; header().damage says what is missing. Reads the whole file.
--- @treturn luabpf.snapshot|nil, message, errno. Blocks are checked as they are read: a loop over
---   a damaged one raises an error object.
+--- Opens a snapshot file. Blocks are checked as they are read: a loop over a damaged one raises an
+-- error object.
+-- @function bpf.snapshot
+-- @tparam string path the file
+-- @tparam[opt=false] boolean options.damaged gives what is intact of a damaged file, which is
+--   read as a whole; `header().damage` says what is missing
+-- @treturn snapshot the snapshot
+-- @error the file is none, or is damaged
+-- @usage
+-- assert(map:export "flows.snapshot")
+-- local snapshot <close> = assert(bpf.snapshot "flows.snapshot")
+-- print(#snapshot, snapshot:header().name)
 function snapshot.open(path, given)
   if type(path) ~= "string" then
     error(("snapshot: path expected, got %s"):format(type(path)), 2)
   end
-  given = options.check("snapshot", given, OPEN_OPTIONS)
+  given = options.check("snapshot", given, options.of "bpf.snapshot")
   local self, message, errno = core.snapshot_open(path, given.damaged)
   if not self then return nil, message, errno end
   local ok, problem = pcall(function()
@@ -185,7 +196,7 @@ function snapshot.open(path, given)
   return nil, ("%s: snapshot: the header is wrong: %s"):format(path, problem), core.errno.EBADMSG
 end
 
---- Raises unless value is an open snapshot.
+-- Raises unless value is an open snapshot.
 -- @tparam string what names it in the message
 -- @tparam integer level whom the error blames, as in error() here
 function snapshot.check(value, what, level)
@@ -207,13 +218,41 @@ local function header_text(header)
   return show.fields(HEADER_ORDER, setmetatable(shown, { __index = header }))
 end
 
+--- What a snapshot is of.
+-- @table snapshot_header
+-- @tfield string type the map's type
+-- @tfield string name the map's name
+-- @tfield integer id the map's id
+-- @tfield integer key_size bytes of a key
+-- @tfield integer value_size bytes of a value, on one CPU
+-- @tfield integer max_entries how many entries the map has room for
+-- @tfield integer map_flags the map's flags as one number
+-- @tfield string[] flags the names of the map's flags
+-- @tfield integer map_extra what some types take besides
+-- @tfield integer ncpu how many CPUs the values are of; 0: plain values
+-- @tfield[opt] table key the layout of keys, described
+-- @tfield[opt] table value the layout of values, described
+-- @tfield[opt] string where the condition that was given
+-- @tfield[opt] table columns the columns that were given
+-- @tfield integer time seconds since 1970 of when it was begun
+-- @tfield integer boottime the time since boot of when it was begun, in ns
+-- @tfield string boot_id which boot that was
+-- @tfield string kernel the kernel's release
+-- @tfield integer entries how many there are
+-- @tfield integer blocks in how many blocks
+-- @tfield integer bytes how long the file is
+-- @tfield[opt] table[] damage with `damaged`: `reason`, `from` and `to` (bytes of the file),
+--   `after` (entries before it), `entries` (missing ones, nil where that is not known)
+
+--- The entries of a map as they were, in a file or in memory. `#snapshot` is how many can be read.
+-- @table snapshot
+
 --- What the snapshot is of.
--- @treturn table, which prints as one: the map's type, name, id, key_size, value_size (of one
---   CPU's), max_entries, map_flags, map_extra, flags (their names), ncpu (0: plain values); key and
---   value, the layouts' descriptions; where and columns as they were given; time (seconds since the
---   epoch), boottime (ns), boot_id and kernel of when it was begun; entries, blocks, bytes (of the
---   file). Of one opened with damaged: damage, a list of { reason =, from =, to = (bytes of the
---   file), after = (entries before it), entries = missing ones, nil where that is not known }
+-- @function snapshot:header
+-- @treturn snapshot_header the map's info, layouts, time, boot, counts; prints as a table
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- print(snapshot:header().entries)
 function class:header()
   local text, sizes = core.snapshot_header(self)
   local header = read_header(text)
@@ -226,33 +265,52 @@ function class:header()
   return show.printable(header, header_text)
 end
 
-local BATCH_OPTIONS = { batch_size = true, raw = "boolean" }
-
 local function open_cursor(self, what, given)
   if math.type(given) then given = { batch_size = given } end
-  given = options.check(what, given, BATCH_OPTIONS, 4)
+  given = options.check(what, given, options.of "snapshot_scan_options", 4)
   return core.snapshot_cursor(self, { raw = given.raw,
     batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
       defaults.batch_size, 4) })
 end
 
+--- The options of what reads a snapshot.
+-- @table snapshot_scan_options
+-- @tfield[opt=4096] integer batch_size at most so many; a batch does not go past a block
+-- @tfield[opt=false] boolean raw binary strings come instead of decoded data
+
 --- Reads the snapshot a batch at a time.
--- @tparam[opt] integer|table given the batch size (at most; a batch does not go past a block), or
---   batch_size, raw
--- @return an iterator of batches, each valid until the next; raises an error object
+-- @function snapshot:batches
+-- @tparam[opt] integer|snapshot_scan_options options the batch size, or a table
+-- @treturn fun():batch? an iterator of batches, each valid until the next
+-- @raise an error object where a block is damaged
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- for batch in snapshot:batches(10) do print(#batch) end
 function class:batches(given)
   local cursor = open_cursor(self, "batches", given)
   return scan.batches_of(cursor, cursor)
 end
 
---- Iterates over key and value, decoded. Options as for batches.
--- @return an iterator; raises an error object
+--- Iterates over key and value, decoded.
+-- @function snapshot:entries
+-- @tparam[opt] integer|snapshot_scan_options options the batch size, or a table
+-- @treturn fun():data?,data? an iterator of keys and values
+-- @raise an error object where a block is damaged
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- for key, value in snapshot:entries() do print(key.addr, value.packets) end
 function class:entries(given)
   return open_cursor(self, "entries", given):entries()
 end
 
---- Iterates over views of key and value, which move along. Options as for batches.
--- @return an iterator; raises an error object
+--- Iterates over views of key and value, which move along.
+-- @function snapshot:views
+-- @tparam[opt] integer|snapshot_scan_options options the batch size, or a table
+-- @treturn fun():view?,view? an iterator of views
+-- @raise an error object where a block is damaged
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- for key, value in snapshot:views() do print(key.addr, value.packets) end
 function class:views(given)
   local cursor = open_cursor(self, "views", given)
   return scan.views_of(cursor, cursor)
@@ -291,18 +349,56 @@ end
 
 prepare.add_source("luabpf.snapshot", source)
 
---- How many entries match, as map:count; without where, how many there are.
--- @treturn integer and with where or options the report; nil, message, errno
+--- How many entries match, as `map:count`; without a condition how many there are.
+-- @function snapshot:count
+-- @tparam[opt] where where the condition
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt=1] integer options.workers threads that the batch engine may use
+-- @treturn integer how many
+-- @treturn[opt] report with a condition or options, what was done
+-- @error a block is damaged
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- print((snapshot:count "value.packets > 50"))
 function class:count(where, given)
   core.snapshot_handle(self)
   if where == nil and given == nil then return #self end
   return read.count(self, where, given)
 end
 
---- The matching entries, or columns of them, as map:select.
+--- The matching entries, or columns of them, as `map:select`.
+-- @function snapshot:select
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] columns options.columns what of each entry; without them key and value come
+-- @tparam[opt] string options.sort a column, or an integer expression: largest first; "... asc":
+--   smallest first
+-- @tparam[opt] integer options.limit at most so many
+-- @treturn fun():table?,data? an iterator of tables by column names, or of key and value
+-- @raise a text that does not compile, naming line and column; an error object where a block is
+--   damaged
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- for row in snapshot:select { columns = "key.addr, value.bytes", limit = 3 } do
+--   print(row.addr)
+-- end
 class.select = read.select
 
---- Sums up the matching entries, in groups, as map:aggregate.
+--- Sums up the matching entries, in groups, as `map:aggregate`.
+-- @function snapshot:aggregate
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] columns options.group the columns to group by; without them there is one row
+-- @tparam[opt] columns options.select what of each group: "sum(value.bytes) as bytes"
+-- @tparam[opt] string options.sort a group or a result, largest first; "... asc": smallest first
+-- @tparam[opt] integer options.limit at most so many rows, with `group`
+-- @tparam[opt=1] integer options.workers threads that the batch engine may use
+-- @treturn table[] the rows, which print as a table; exactly one without `group`
+-- @treturn report what was done
+-- @error a block is damaged, or the groups need more than `memory`
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- print(snapshot:aggregate { group = "key.addr", select = "sum(value.bytes) as bytes" })
 class.aggregate = read.aggregate
 
 -- ---- differences -----------------------------------------------------------------
@@ -336,18 +432,30 @@ local function unlike(new, old)
   return new.key_size == 0 and "entries without keys" or nil
 end
 
-local DIFF_OPTIONS = { memory = true }
+--- One thing that has changed between two snapshots.
+-- @table difference
+-- @tfield "added"|"removed"|"changed" status what became of the key
+-- @tfield data key the key
+-- @tfield[opt] data old the value before, where there was one
+-- @tfield[opt] data new the value now, where there is one
+-- @tfield[opt] data delta of what changed the value's integer fields, new minus old; of per-CPU
+--   values the sums over the CPUs
 
---- What has changed since an older snapshot.
--- @tparam luabpf.snapshot old of the same map, or of one with the same key and value
--- @tparam[opt] table given memory: bytes or text ("64MiB") for the entries of the smaller one; if
---   they need more both are read several times, up to 1024
--- @return an iterator of tables, in no order: status ("added", "removed" or "changed"), key, old,
---   new (values; nil where there is none), and of those changed delta: the value's integer fields,
---   new minus old modulo 2^64; per-CPU values have the difference of the sums over the CPUs.
---   Raises for snapshots that cannot be compared; raises an error object
+--- What has changed since an older snapshot of the same map, or of one with the same key and
+-- value.
+-- @function snapshot:diff
+-- @tparam snapshot old the older one
+-- @tparam[opt="64MiB"] size options.memory for the entries of the smaller one; with less both are
+--   read several times
+-- @treturn fun():difference? an iterator of differences, in no order
+-- @raise snapshots that cannot be compared; an error object where a block is damaged
+-- @usage
+-- local before <close> = assert(map:snapshot())
+-- map:delete { addr = "10.0.0.1", port = 1 }
+-- local after <close> = assert(map:snapshot())
+-- for change in after:diff(before) do print(change.status, change.key.port) end -- removed, 1
 function class:diff(old, given)
-  given = options.check("diff", given, DIFF_OPTIONS)
+  given = options.check("diff", given, options.of "snapshot:diff")
   snapshot.check(self, "diff", 3)
   snapshot.check(old, "diff", 3)
   local memory = options.size(given.memory or defaults.memory, "diff: option 'memory'", 2)
@@ -359,9 +467,14 @@ end
 
 -- ---- for the prompt --------------------------------------------------------------
 
---- The first n entries, as a table at the prompt.
--- @tparam[opt=10] integer n
--- @treturn table list of { key =, value = }; raises an error object
+--- The first entries, as a table at the prompt.
+-- @function snapshot:head
+-- @tparam[opt=10] integer n how many
+-- @treturn table[] a list of `{ key =, value = }`, which prints as a table
+-- @raise an error object where a block is damaged
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- print(snapshot:head(3))
 function class:head(n)
   n = options.integer("head", "n", n, 0, 1000000, 10)
   local rows = {}
@@ -376,8 +489,13 @@ function class:head(n)
   end)
 end
 
---- What the snapshot is of: its header, and the fields of key and value with their offsets.
--- @treturn table header, key, value: the layouts' descriptions; prints as text
+--- What the snapshot is of: its header, and the fields of key and value with their types, offsets
+-- and sizes.
+-- @function snapshot:describe
+-- @treturn table `header`, `key`, `value`: prints as text
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- print(snapshot:describe())
 function class:describe()
   local header = class.header(self)
   return show.printable({ header = header, key = header.key, value = header.value }, function()

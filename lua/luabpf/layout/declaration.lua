@@ -155,7 +155,7 @@ local function bitfield_width(text, desc, at)
   return width
 end
 
---- A name with array lengths, "slots[4]".
+-- A name with array lengths, "slots[4]".
 -- @treturn string name
 -- @treturn function wraps a description into the arrays
 function declaration.name(text, path)
@@ -168,7 +168,7 @@ function declaration.name(text, path)
   return name, function(desc) return arrays(desc, lengths, at) end
 end
 
---- A declaration.
+-- A declaration.
 -- @tparam string text
 -- @tparam string path begins the messages of errors
 -- @treturn table { type = description, name = string or nil, bits = width or nil }

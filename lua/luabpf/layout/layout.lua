@@ -219,7 +219,7 @@ local function build(level, fn, ...)
   return result
 end
 
---- The layout of a declaration.
+-- The layout of a declaration.
 -- @param given type name, list of declarations, or a layout
 -- @tparam string what "key" or "value": begins the messages of errors
 -- @tparam[opt=3] integer level whom errors blame, as in error(): 3 is the caller's caller
@@ -230,7 +230,7 @@ function layout.new(given, what, level)
   return build(level, read, given, what)
 end
 
---- A layout with the types of some fields changed; offsets stay.
+-- A layout with the types of some fields changed; offsets stay.
 -- @tparam luabpf.layout base usually from the map's BTF
 -- @param given list of declarations of those fields, each of the field's size; nested tables
 --   go into nested structs. A type name or a layout replaces the whole.

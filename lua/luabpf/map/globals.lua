@@ -7,7 +7,7 @@ local show = require "luabpf.show.show"
 
 local globals = {}
 
---- "name = 30000", a line each; of structs, unions and arrays the type.
+-- "name = 30000", a line each; of structs, unions and arrays the type.
 function globals.text(self)
   local lines = {}
   for i, variable in ipairs(core.global_variables(self)) do

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
---
--- The methods of maps that are written in Lua: iteration, clearing, and what is
+
+--- The methods of maps that are written in Lua: iteration, clearing, and what is
 -- for the prompt. They join those of map.c and keys.c in the class luabpf.map.
+--
+-- @module luabpf.map.methods
 
 local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
@@ -10,24 +12,45 @@ local options = require "luabpf.base.options"
 local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 
+--- A handle on a map of the kernel. `#map` is max_entries, `pairs(map)` the same as
+-- `map:entries()`. `map1 == map2` says whether both are the same map of the kernel,
+-- `tostring(map)` its name, type and sizes.
+-- @table map
+
 local map = core.classes["luabpf.map"]
 
 -- ---- iteration -----------------------------------------------------------------
 
---- Reads the map a batch at a time: one system call per step, memory for one batch.
--- Of a hash map every key that is present throughout is seen exactly once, whatever else happens.
--- @tparam[opt] integer|table given the batch size (a hint: a batch is whole buckets), or a table:
---   batch_size; from: a batch's cursor() to go on after; raw: binary strings instead of tables;
---   engine: "batch", or "walk" for get_next_key, which may miss or repeat keys that are replaced;
---   report: a table that is filled with what the scan did when the loop ends.
--- @return an iterator of batches, each valid until the next; raises an error object
+--- The options of what reads a map from its start to its end.
+-- @table scan_options
+-- @tfield[opt=4096] integer batch_size a hint: a batch is whole buckets
+-- @tfield[opt] string from a batch's cursor: goes on after it
+-- @tfield[opt=false] boolean raw binary strings come instead of decoded data
+-- @tfield[opt="batch"] "batch"|"walk" engine "walk" asks for one key after the other: it may miss
+--   or repeat keys that are replaced meanwhile
+-- @tfield[opt] scan_report report a table that is filled when the loop ends
+
+--- Reads the map a batch at a time: one system call per step, memory for one batch. Of a hash map
+-- every key that is present throughout is seen exactly once, whatever else happens.
+-- @tparam[opt] integer|scan_options options the batch size, or a table
+-- @treturn fun():batch? an iterator of batches, each valid until the next
+-- @raise an error object with `message`, `errno` and `partial` where the kernel refuses
+-- @kernel 5.6, for arrays too, for per-CPU arrays 5.13; elsewhere keys are walked
+-- @usage
+-- for batch in map:batches(1024) do
+--   print(#batch, batch:key(1).addr, batch:value(1).packets)
+-- end
 function map:batches(given)
   local cursor, report = scan.open(self, "batches", given)
   return scan.batches_of(cursor, scan.closing(cursor, report))
 end
 
---- Iterates over key and value, decoded; pairs(map) is the same. Options as for batches.
--- @return an iterator; raises an error object
+--- Iterates over key and value, decoded; `pairs(map)` is the same.
+-- @tparam[opt] integer|scan_options options the batch size, or a table
+-- @treturn fun():data?,data? an iterator of keys and values
+-- @raise an error object with `message`, `errno` and `partial` where the kernel refuses
+-- @usage
+-- for key, value in map:entries() do print(key.addr, value.packets) end
 function map:entries(given)
   local cursor, report = scan.open(self, "entries", given)
   local step, state, control = cursor:entries()
@@ -35,8 +58,14 @@ function map:entries(given)
 end
 
 --- Iterates over views of key and value, which move along: fields are read from the batch where
--- they are used. Options as for batches.
--- @return an iterator; raises an error object
+-- they are used.
+-- @tparam[opt] integer|scan_options options the batch size, or a table
+-- @treturn fun():view?,view? an iterator of views
+-- @raise an error object with `message`, `errno` and `partial` where the kernel refuses
+-- @usage
+-- local bytes = 0
+-- for _, value in map:views() do bytes = bytes + value.bytes end
+-- print(bytes)
 function map:views(given)
   local cursor, report = scan.open(self, "views", given)
   return scan.views_of(cursor, scan.closing(cursor, report))
@@ -66,7 +95,11 @@ local function clear_deleting(self, done)
 end
 
 --- Deletes all entries; of an array, sets them to zeros.
--- @treturn integer how many; nil, message, errno, and how many until then
+-- @treturn integer how many
+-- @error the kernel refuses
+-- @partial integer how many until then
+-- @usage
+-- print(map:clear(), map:count()) -- how many there were, 0
 function map:clear()
   local kind, done = scan.kind_of(self), { n = 0 }
   local clear = clear_deleting
@@ -103,9 +136,29 @@ local function info_text(info)
   return show.fields(INFO_ORDER, info)
 end
 
---- All that the kernel tells about the map: the fields of struct bpf_map_info by their names, and
--- flags (their names), memlock (bytes), frozen, pin (where this handle knows it to be pinned).
--- @treturn table, which prints as one; nil, message, errno
+--- What the kernel tells of a map: the fields of struct bpf_map_info by their names, and some
+-- more. Prints as a table.
+-- @table info
+-- @tfield integer id the number that the kernel gave it
+-- @tfield string name its name, up to 15 bytes; "" where it has none
+-- @tfield string type its type, as bpftool names it
+-- @tfield integer key_size bytes of a key
+-- @tfield integer value_size bytes of a value, on one CPU
+-- @tfield integer max_entries how many entries there is room for
+-- @tfield integer map_flags its flags as one number
+-- @tfield[opt] string[] flags the names of its flags; not in the list of `bpf.maps`
+-- @tfield[opt] integer memlock bytes of memory that it has; not in the list of `bpf.maps`
+-- @tfield[opt] boolean frozen whether user space can only read it; not in the list of `bpf.maps`
+-- @tfield[opt] string pin where this handle knows it to be pinned
+-- @tfield integer btf_id the id of its BTF; 0 where it has none
+-- @tfield integer map_extra what some types take besides, as the number of hashes of a bloom
+--   filter
+
+--- All that the kernel tells about the map.
+-- @treturn info the fields, which print as a table
+-- @error the kernel refuses
+-- @usage
+-- print(map:info().type) -- hash
 function map:info()
   local info, message, errno = scan.info(self)
   if not info then return nil, message, errno end
@@ -115,9 +168,12 @@ function map:info()
   return show.printable(info, info_text)
 end
 
---- The first n entries, as a table at the prompt.
--- @tparam[opt=10] integer n
--- @treturn table list of { key =, value = }; nil, message, errno
+--- The first entries, as a table at the prompt.
+-- @tparam[opt=10] integer n how many
+-- @treturn table[] a list of `{ key =, value = }`, which prints as a table
+-- @error the kernel refuses the scan
+-- @usage
+-- print(map:head(3))
 function map:head(n)
   n = options.integer("head", "n", n, 0, 1000000, 10)
   local rows = {}
@@ -134,8 +190,11 @@ function map:head(n)
   return show.printable(rows, function() return show.entries(rows, key, value, ncpu) end)
 end
 
---- What the map is: type, size, flags, and the fields of key and value with their offsets.
--- @treturn table key, value: the layouts' descriptions; prints as text
+--- What the map is: its info, and the fields of key and value with their types, offsets and sizes.
+-- @treturn table `info`, `key`, `value`: prints as text
+-- @error the kernel refuses
+-- @usage
+-- print(map:describe())
 function map:describe()
   local info, message, errno = map.info(self)
   if not info then return nil, message, errno end

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
+
+--- How one comes by a map: creating, opening, listing.
 --
--- How one comes by a map: creating, opening, listing.
+-- @module luabpf.map.open
 
 local core = require "luabpf.core"
 local layout = require "luabpf.layout.layout"
@@ -40,10 +42,6 @@ function maps.flag_names(flags)
 end
 
 -- ---- creating ------------------------------------------------------------------
-
-local CREATE_OPTIONS = { type = "string", name = "string", key = true, value = true,
-  key_size = "number", value_size = "number", max_entries = "number", flags = "table",
-  pin = "string", inner = true, map_extra = "number", numa_node = "number" }
 
 local function flag_bits(names, kind)
   local bits = kind.needs_no_prealloc and FLAGS.no_prealloc or 0
@@ -141,7 +139,26 @@ local function pinned(map, path)
   return nil, message, errno
 end
 
---- Creates a map.
+--- What `bpf.create` makes a map of.
+-- @table create_options
+-- @tfield string type the type as bpftool names it: "hash", "lru_hash", "array", "percpu_hash",
+--   "lpm_trie" and so on
+-- @tfield[opt=""] string name up to 15 letters, digits, `_` and `.`
+-- @tfield[opt] declaration key the layout of keys; arrays take "u32" without one
+-- @tfield[opt] declaration value the layout of values
+-- @tfield[opt] integer key_size bytes of a key, which is a binary string then
+-- @tfield[opt] integer value_size bytes of a value, which is a binary string then
+-- @tfield[opt=1] integer max_entries how many entries there is room for
+-- @tfield[opt] string[] flags a list of "no_prealloc", "mmapable", "zero_seed" and so on:
+--   linux/bpf.h's in small letters
+-- @tfield[opt] string pin a path in a bpffs, where the map lives on
+-- @tfield[opt] create_options|map inner for maps of maps: a map as they are to be, or the options
+--   for one
+-- @tfield[opt=0] integer map_extra what some types take besides, as the number of hashes of a
+--   bloom filter
+-- @tfield[opt] integer numa_node the node whose memory it takes
+
+-- Creates a map.
 -- @tparam table given
 --   type: "hash", "lru_hash", "array", "percpu_hash", "lpm_trie", ...: the names of bpftool.
 --   name: up to 15 letters, digits, "_" and ".".
@@ -154,7 +171,7 @@ end
 -- @treturn luabpf.map|nil, message, errno. Needs CAP_BPF, some types more.
 -- Raises for options that cannot be right.
 function maps.create(given)
-  given = options.check("create", given, CREATE_OPTIONS)
+  given = options.check("create", given, options.of "create_options")
   local kind = type_of(given.type)
   local key, key_size = part(given, kind, "key")
   local value, value_size = part(given, kind, "value")
@@ -179,10 +196,6 @@ function maps.create(given)
 end
 
 -- ---- opening -------------------------------------------------------------------
-
-local OPEN_OPTIONS = { path = "string", name = "string", id = "number", fd = "number",
-  readonly = "boolean", key = true, value = true }
-local MORE_OPTIONS = { readonly = "boolean", key = true, value = true }
 
 local function open_name(name, readonly)
   local list, message, errno = core.maps()
@@ -231,21 +244,56 @@ local function way_of(which)
   error(("open: pin path, name, id or table expected, got %s"):format(type(which)), 3)
 end
 
+--- What goes after a path, a name or an id in `bpf.open`.
+-- @table more_open_options
+-- @tfield[opt=false] boolean readonly opens it for reading only
+-- @tfield[opt] declaration key the layout of keys; over BTF it changes the types of the fields it
+--   names
+-- @tfield[opt] declaration value the layout of values; over BTF it changes the types of the
+--   fields it names
+
+--- What `bpf.open` takes in place of a path, name or id: one of the four ways, and the rest.
+-- @table open_options
+-- @extends more_open_options
+-- @tfield[opt] string path a pin, in a bpffs
+-- @tfield[opt] string name the map's name, of which the kernel keeps 15 bytes
+-- @tfield[opt] integer id the map's id
+-- @tfield[opt] integer fd a descriptor, which stays the caller's
+
+--- What a map holds: a number, text, a boolean, a list or a table of fields, as its layout says.
+-- @table data
+-- @is any
+
+--- A layout: a type name as "u32", a list of declarations as in C, or a layout that luabpf made of
+-- these.
+-- @table declaration
+-- @is string|table|userdata
+
 --- Opens a map that exists.
--- @tparam string|integer|table which a pin path (it has a slash), a name, an id; or a table:
---   path, name, id or fd (a descriptor, which stays the caller's); readonly: for reading only;
---   key, value: layouts; over BTF they change the types of the fields they name.
--- @tparam[opt] table more after a path, name or id: readonly, key, value
--- @treturn luabpf.map|nil, message, errno. By name or id: needs CAP_SYS_ADMIN.
+-- @function bpf.open
+-- @tparam string|integer|open_options which a pin's path (it has a slash), a map's name, an id;
+--   or a table that says it
+-- @tparam[opt] more_open_options options after a path, name or id
+-- @treturn map the map, which closes itself with its `<close>` variable or the garbage collector
+-- @error there is no such map, or this process may not open it; a name that several maps have
+--   lists their ids
+-- @raise a layout that does not fit the sizes of the map
+-- @privileges CAP_SYS_ADMIN by name or id
+-- @usage
+-- assert(map:pin "/sys/fs/bpf/flows")
+-- local same <close> = assert(bpf.open("/sys/fs/bpf/flows", { readonly = true }))
+-- print(same == map) -- true
+-- map:unpin()
 function maps.open(which, more)
   local given = which
   if type(which) ~= "table" then
     given = { [way_of(which)] = which }
-    for name, value in pairs(options.check("open", more, MORE_OPTIONS)) do given[name] = value end
+    more = options.check("open", more, options.of "more_open_options")
+    for name, value in pairs(more) do given[name] = value end
   elseif more ~= nil then
     error("open: options go into the one table that is given", 2)
   end
-  given = options.check("open", given, OPEN_OPTIONS)
+  given = options.check("open", given, options.of "open_options")
   local map, message, errno = open_source(given)
   if not map then return nil, message, errno end
   local key, value = core.layouts(map)
@@ -282,9 +330,14 @@ function list_meta.__tostring(self)
   return show.table({ "id", "type", "name", "key", "value", "max entries", "flags" }, rows)
 end
 
---- The maps of the running kernel.
--- @treturn table list of infos, which prints as a table and may stand in a for loop as it is:
---   `for info in bpf.maps() do`; nil, message, errno. Needs CAP_SYS_ADMIN.
+--- The maps of the running kernel: a list of their infos, which prints as a table. The list is an
+-- iterator too: `for info in bpf.maps() do`.
+-- @function bpf.maps
+-- @treturn info[] the list
+-- @error this process may not see them
+-- @privileges CAP_SYS_ADMIN
+-- @usage
+-- for info in bpf.maps() do print(info.id, info.type, info.name) end
 function maps.list()
   local list, message, errno = core.maps()
   if not list then return nil, message, errno end

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
---
--- map:parallel: the entries of a map, worked on by several threads. Each has a
+
+--- map:parallel: the entries of a map, worked on by several threads. Each has a
 -- Lua state of its own (worker.lua), functions go there as copies (transfer.lua).
+--
+-- @module luabpf.parallel.parallel
 
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
@@ -12,9 +14,6 @@ local scan = require "luabpf.base.scan"
 local transfer = require "luabpf.parallel.transfer"
 
 local map = core.classes["luabpf.map"]
-
-local OPTIONS = { workers = "number", map = "function", reduce = "function", initial = true,
-  where = true, params = "table", batch_size = true }
 
 -- Globals of a worker that are modules.
 local MODULES <const> = { bpf = "luabpf" }
@@ -92,23 +91,41 @@ local function gather(results, given, report)
   return given.initial
 end
 
---- Works on the map with several threads.
--- @tparam table given
---   map: function(batch) called in the workers; its result counts unless nil.
---   reduce: function(a, b) puts two results together, in the workers and here; without it the
---   result is a list of all. initial: the result for an empty map.
---   workers: threads; default the CPUs that are online, up to 256. where: text or function, and
---   params of text. batch_size.
--- Functions are copied with their upvalues: nil, booleans, numbers, strings, tables and Lua
--- functions of these; modules go by name, _ENV is the worker's own globals with bpf: those of the
--- script are not there, unless an upvalue holds them. Every entry that is there throughout reaches
--- exactly one worker; one deleted meanwhile may reach two. After an error in one of them, or here
--- (Ctrl-C), the others end at their next batch, and this waits for that.
--- @return the result, and a report: workers, batches, entries, matched, seconds. Raises what a
---   worker raised, with its traceback
+--- What `map:parallel` did.
+-- @table parallel_report
+-- @tfield integer workers how many threads there were
+-- @tfield integer batches how many batches they had
+-- @tfield integer entries how many entries were in them
+-- @tfield integer matched how many the condition held for
+-- @tfield number seconds how long it took
+
+--- Works on the map with several threads, each in a Lua state of its own. Functions are copied
+-- with what their local variables from outside hold: nil, booleans, numbers, strings, tables, Lua
+-- functions; modules go by name. Of globals there are Lua's own and `bpf`.
+-- @tparam fun(batch:batch):any options.map called with each batch, in a worker
+-- @tparam[opt] fun(a:any,b:any):any options.reduce puts two results together; needed with more
+--   than one result
+-- @tparam[opt] any options.initial the result for an empty map
+-- @tparam[opt] integer options.workers threads; as many as CPUs are online without it
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] table<string,any> options.params the values of `$name` in the condition
+-- @tparam[opt=4096] integer options.batch_size a hint: a batch is whole buckets
+-- @treturn any the result
+-- @treturn parallel_report what was done
+-- @error the kernel refuses, or threads cannot be started
+-- @raise what a worker raised, and what cannot be copied, naming the variable
+-- @usage
+-- local total = map:parallel { workers = 2,
+--   map = function(batch)
+--     local n = 0
+--     for _, value in batch:views() do n = n + value.packets end
+--     return n
+--   end,
+--   reduce = function(a, b) return a + b end }
+-- print(total)
 function map:parallel(given)
   local start = core.now()
-  given = options.check("parallel", given, OPTIONS)
+  given = options.check("parallel", given, options.of "map:parallel")
   if not given.map then error("parallel: option 'map': function expected, got nil", 2) end
   core.check_map(self)
   local _, online = core.cpus()

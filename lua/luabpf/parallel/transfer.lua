@@ -159,7 +159,7 @@ function writer:value(value)
   put(self, value)
 end
 
---- The value as a string.
+-- The value as a string.
 -- @param value
 -- @tparam string what it is called in errors
 function transfer.pack(value, what)
@@ -242,7 +242,7 @@ function reader:value()
   return takes[self:letter()](self)
 end
 
---- The value that transfer.pack made a string of.
+-- The value that transfer.pack made a string of.
 function transfer.unpack(text)
   return (setmetatable({ text = text, at = 1, items = {}, upvalues = {} }, reader):value())
 end

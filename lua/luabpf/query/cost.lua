@@ -12,7 +12,7 @@
 
 local cost = {}
 
---- The prices by engine; ns. bench/fit.lua prints what they are on a machine.
+-- The prices by engine; ns. bench/fit.lua prints what they are on a machine.
 cost.prices = {
   kernel = { call = 4000, entry = 88, far = 83, index = 14, byte = 0.045, bucket = 20, cpu = 64,
     delete = 165, delete_unallocated = 580, row = 16, row_byte = 0.1, table = 90 },
@@ -22,7 +22,7 @@ cost.prices = {
     row_byte = 0.1, table = 350 },
 }
 
---- What loading a program takes; ns.
+-- What loading a program takes; ns.
 cost.load = 400000
 
 -- Above this load of the table the chains of a hash table are as long as measured.
@@ -82,7 +82,7 @@ function terms.walk(size)
   return list
 end
 
---- How often a run in an engine does what has a price, by its name.
+-- How often a run in an engine does what has a price, by its name.
 -- @tparam table size
 --   entries (expected), entry_bytes, max_entries, hashed, ncpu (per-CPU maps), rows (so many are
 --   copied out), row_bytes, tables (rows that Lua gets as tables), matches (expected), deletes
@@ -91,14 +91,14 @@ function cost.terms(engine, size)
   return terms[engine](size)
 end
 
---- What a run takes in an engine, once its program is loaded; ns.
+-- What a run takes in an engine, once its program is loaded; ns.
 function cost.run(engine, size)
   local prices, ns = cost.prices[engine], 0
   for name, times in pairs(cost.terms(engine, size)) do ns = ns + times * prices[name] end
   return math.floor(engine == "batch" and ns / size.workers or ns)
 end
 
---- Memory of the rows of a query; bytes.
+-- Memory of the rows of a query; bytes.
 function cost.rows(size)
   return math.floor(size.rows * size.row_bytes)
 end

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
+
+--- What a query would do, without doing it.
 --
--- What a query would do, without doing it.
+-- @module luabpf.query.explain
 
 local compile = require "luabpf.expr.compile"
 local core = require "luabpf.core"
@@ -9,9 +11,6 @@ local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
 
 local map = core.classes["luabpf.map"]
-
-local EXPLAIN_OPTIONS = runs.options { where = true, columns = true, group = true, select = true,
-  sort = "string", limit = "number", delete = "boolean" }
 
 local function milliseconds(ns)
   return ("%.3f ms"):format(ns / 1e6)
@@ -38,13 +37,31 @@ local function kind_of(given)
   return (given.columns or given.sort) and "select" or "entries"
 end
 
---- The plan of a query: its engine and why, what each engine would cost, its instructions.
--- @tparam table given the options of select, of aggregate (group or select), or delete = true and
---   where; nothing is run
--- @treturn table engine, why, estimates (engine to ns), entries, row_bytes, size (what the
---   estimates are made of, see cost.lua), fragments (list of name and listing); prints as text
+--- The plan of a query.
+-- @table plan
+-- @tfield "kernel"|"batch"|"walk" engine the one that would be used
+-- @tfield string why why it would
+-- @tfield table<string,integer> estimates ns by engine
+-- @tfield integer entries how many are expected
+-- @tfield integer row_bytes the size of a row
+-- @tfield table size what the estimates are made of
+-- @tfield table[] fragments the compiled parts: `name` and `listing` of each
+
+--- What a query would do: its engine and why, the cost, the instructions. Runs nothing.
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] columns options.columns as of `map:select`
+-- @tparam[opt] columns options.group as of `map:aggregate`
+-- @tparam[opt] columns options.select as of `map:aggregate`
+-- @tparam[opt] string options.sort as of `map:select` and `map:aggregate`
+-- @tparam[opt] integer options.limit as of `map:select` and `map:aggregate`
+-- @tparam[opt=false] boolean options.delete the plan of `map:delete_where`
+-- @treturn plan the plan, which prints as text
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- print(map:explain { where = "value.packets > 50" })
 function map:explain(given)
-  local run = runs.new("explain", given, EXPLAIN_OPTIONS)
+  local run = runs.new("explain", given, options.of "map:explain")
   given = run.given
   options.integer("explain", "limit", given.limit, 0, math.maxinteger)
   local kind = kind_of(given)

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
---
--- From the texts of a query to something that runs: expressions parsed and
+
+--- From the texts of a query to something that runs: expressions parsed and
 -- compiled against the layouts of the map, their fragments put together in a
 -- core query. What is prepared is kept with the handle and used again.
 --
 -- What can be queried is a subject: a map, or a snapshot. Its source says how.
+--
+-- @module luabpf.query.prepare
 
 local compile = require "luabpf.expr.compile"
 local core = require "luabpf.core"
@@ -61,7 +63,7 @@ end
 
 sources["luabpf.map"] = map_source
 
---- Makes handles of a class subjects.
+-- Makes handles of a class subjects.
 -- @tparam string class as "luabpf.map"
 function prepare.add_source(class, source)
   sources[class] = source
@@ -73,7 +75,7 @@ local function known(subject)
   return type(meta) == "table" and sources[meta.__name]
 end
 
---- The source of a subject, which is open; raises for anything else.
+-- The source of a subject, which is open; raises for anything else.
 function prepare.source(subject)
   local source = known(subject)
   if not source then return core.check_map(subject) end
@@ -81,7 +83,7 @@ function prepare.source(subject)
   return source
 end
 
---- What is known of a subject whatever the query.
+-- What is known of a subject whatever the query.
 -- @treturn table info and kind (of maptype.c, or as if), handle (that core.query takes), obstacle
 --   (why no program can walk it, or nil), threads (whether several may read it), entry_bytes, env
 --   for expr.parse, zeros
@@ -106,11 +108,30 @@ function compiled:__tostring()
   return compile.listing(self.fragment):gsub("\n$", "")
 end
 
---- Compiles an expression for a map: reusable as `where`, and printed as its instructions with
--- the expression's parts beside them.
--- @tparam string text docs/expressions.md defines the language
--- @tparam luabpf.map|luabpf.snapshot map whose fields it reads
--- @treturn luabpf.expression; raises with the column and a caret
+--- An expression that `bpf.compile` compiled; `tostring` lists its instructions.
+-- @table expression
+-- @tfield string text the expression as it was given
+-- @tfield "condition"|"signed"|"unsigned" kind what it gives
+
+--- A condition: the text of an expression, a compiled one, or a function of key and value, which
+-- gets views.
+-- @table where
+-- @is string|expression|fun(key:view,value:view):any
+
+--- Columns: text with commas between them, a list, or a table of name = expression. "value.bytes
+-- as b" names one.
+-- @table columns
+-- @is string|string[]|table<string,string>
+
+--- Compiles an expression, to be used as a condition again and again; prints as its instructions.
+-- @function bpf.compile
+-- @tparam string text the expression
+-- @tparam map|snapshot map whose entries it is about
+-- @treturn expression the compiled expression
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- local busy = bpf.compile("value.packets > 50", map)
+-- print((map:count(busy)))
 function prepare.compile(text, map)
   if type(text) ~= "string" then
     error(("compile: text expected, got %s"):format(type(text)), 2)
@@ -124,7 +145,7 @@ function prepare.compile(text, map)
     compiled)
 end
 
---- The text of a `where` that is text or a compiled expression; nil for nothing.
+-- The text of a `where` that is text or a compiled expression; nil for nothing.
 -- @tparam integer level whom the error for anything else blames, as in error() here
 function prepare.text(where, what, level)
   if where == nil or type(where) == "string" then return where end
@@ -350,7 +371,7 @@ local function new_query(facts, kind, given)
   return parts
 end
 
---- A query ready to run, kept with the handle.
+-- A query ready to run, kept with the handle.
 -- @tparam string kind "entries", "keyed", "delete", "select", "aggregate"
 -- @tparam table given where (text or nil), columns, group, select, sort; rows: whole entries are
 --   handed over; plain: programs may sum up what has no groups
@@ -369,7 +390,7 @@ function prepare.query(subject, kind, given)
   return query
 end
 
---- The parameter slots of one run.
+-- The parameter slots of one run.
 -- @tparam[opt] integer now what it reads as clocks, ns; without them, what they are
 -- @tparam[opt] integer boottime
 function prepare.params(query, values, now, boottime)

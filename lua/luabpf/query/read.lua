@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
---
--- Queries that read: count, select, aggregate, of maps and of what else has a
+
+--- Queries that read: count, select, aggregate, of maps and of what else has a
 -- source. What they mean is in prepare.lua, how they run in run.lua.
+--
+-- @module luabpf.query.read
 
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
@@ -14,8 +16,6 @@ local show = require "luabpf.show.show"
 local map = core.classes["luabpf.map"]
 
 -- ---- count ----------------------------------------------------------------------
-
-local COUNT_OPTIONS = runs.options { workers = "number" }
 
 local function count_blocks(self, query, plan, run, report)
   if runs.by_threads(query, run, report) then return end
@@ -42,19 +42,25 @@ end
 
 local read = {}
 
---- map:count with where or options.
+-- map:count with where or options.
 function read.count(self, where, given)
-  local run = runs.new("count", given, COUNT_OPTIONS)
+  local run = runs.new("count", given, options.of "map:count")
   local query, plan, report = runs.begin(self, "entries", run, { where = where })
   return errors.caught(nil, pcall(count_where, self, query, plan, run, report))
 end
 
---- How many entries match; without where, how many there are: an array always has max_entries.
--- Large maps are not walked for that where the kernel counts their entries itself (Linux 6.6).
--- @tparam[opt] string|function|luabpf.expression where
--- @tparam[opt] table given params, engine, exact, memory, budget, batch_size, report; workers:
---   threads that the batch engine may use
--- @treturn integer and with where or options the report; nil, message, errno
+--- How many entries match; without a condition how many there are: an array always has
+-- max_entries. Large maps are not walked for that where the kernel counts their entries itself.
+-- @tparam[opt] where where the condition
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt=1] integer options.workers threads that the batch engine may use
+-- @treturn integer how many
+-- @treturn[opt] report with a condition or options, what was done
+-- @error the kernel refuses, or a query needs more than `memory`
+-- @raise a text that does not compile, naming line and column
+-- @kernel 6.6 for the kernel's own count
+-- @usage
+-- print(map:count(), (map:count "value.packets > 50"))
 function map:count(where, given)
   if where == nil and given == nil then return scan.count_all(self) end
   return read.count(self, where, given)
@@ -101,9 +107,6 @@ end
 
 -- ---- select ---------------------------------------------------------------------
 
-local SELECT_OPTIONS = runs.options { where = true, columns = true, sort = "string",
-  limit = "number" }
-
 -- Closes what a select reads when its loop is left, and completes the report.
 local closer = {}
 
@@ -149,15 +152,22 @@ local function sorted(query, run, limit, next_block, closing)
 end
 
 --- The matching entries, or columns of them.
--- @tparam[opt] table given
---   where: text, compiled expression or function; params.
---   columns: text, list or table of name = expression; without them, key and value.
---   sort: a column, or an integer expression: largest first; "... asc": smallest first.
---   limit: at most so many.
---   engine, exact, memory, budget, batch_size; report: a table that is filled at the end.
--- @return an iterator of tables, or of key and value; raises an error object
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] columns options.columns what of each entry; without them key and value come
+-- @tparam[opt] string options.sort a column, or an integer expression: largest first; "... asc":
+--   smallest first
+-- @tparam[opt] integer options.limit at most so many
+-- @treturn fun():table?,data? an iterator of tables by column names, or of key and value
+-- @raise a text that does not compile, naming line and column; an error object where the system
+--   refuses
+-- @usage
+-- for row in map:select { where = "value.packets > 50", columns = "key.addr, value.bytes as size",
+--   sort = "size", limit = 3 } do
+--   print(row.addr, row.size)
+-- end
 function map:select(given)
-  local run = runs.new("select", given, SELECT_OPTIONS)
+  local run = runs.new("select", given, options.of "map:select")
   given = run.given
   local limit = options.integer("select", "limit", given.limit, 0, math.maxinteger)
   if not given.sort then run.limit = limit end
@@ -175,9 +185,6 @@ function map:select(given)
 end
 
 -- ---- aggregate ------------------------------------------------------------------
-
-local AGGREGATE_OPTIONS = runs.options { where = true, group = true, select = true,
-  sort = "string", limit = "number", workers = "number" }
 
 -- The only row, from what the program summed up.
 local function plain_row(query, result)
@@ -258,16 +265,25 @@ local function aggregate(self, query, plan, run, report, parts)
   return finished(query, run, report, list)
 end
 
---- Sums up the matching entries, in groups.
--- @tparam[opt] table given
---   where, params; group: columns to group by; select: "sum(value.bytes) as bytes", "count()",
---   min, max, avg (a float), distinct, hist (list of { from, to, count }, by powers of two).
---   sort: a group or result, largest first, "... asc"; ties and the rest by group. limit.
---   engine, exact, memory (of groups and rows), budget, batch_size; workers: threads that the
---   batch engine may use.
--- @treturn table list of rows (exactly one without group), and the report; nil, message, errno
+--- Sums up the matching entries, in groups. Functions are `count()`, `sum`, `min`, `max`, `avg` (a
+-- float), `distinct` and `hist` (a list of `{ from, to, count }` by powers of two).
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] columns options.group the columns to group by; without them there is one row
+-- @tparam[opt] columns options.select what of each group: "sum(value.bytes) as bytes"
+-- @tparam[opt] string options.sort a group or a result, largest first; "... asc": smallest first;
+--   ties and the rest by group
+-- @tparam[opt] integer options.limit at most so many rows, with `group`
+-- @tparam[opt=1] integer options.workers threads that the batch engine may use
+-- @treturn table[] the rows, which print as a table; exactly one without `group`
+-- @treturn report what was done
+-- @error the kernel refuses, or the groups need more than `memory`
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- print(map:aggregate { group = "key.addr", select = { "sum(value.bytes) as bytes", "count()" },
+--   sort = "bytes", limit = 3 })
 function map:aggregate(given)
-  local run = runs.new("aggregate", given, AGGREGATE_OPTIONS)
+  local run = runs.new("aggregate", given, options.of "map:aggregate")
   given = run.given
   options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
   local parts = { where = given.where, group = given.group, select = given.select,

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---
--- Which engine runs a query, and running it there:
+
+--- Which engine runs a query, and running it there:
 --
 --   kernel   a program walks the map inside the kernel; nothing is copied out but matches
 --   batch    the batch cursor reads the map, fragments run over its blocks here
@@ -8,6 +8,8 @@
 --
 -- This is the only place that chooses one. All give the same answer on a map at
 -- rest; each that cannot do a query hands it to the next, and the report says so.
+--
+-- @module luabpf.query.run
 
 local core = require "luabpf.core"
 local cost = require "luabpf.query.cost"
@@ -28,25 +30,36 @@ local EASY_ROWS <const> = 16 << 20
 -- What part of a map is thought to match.
 local MATCHING <const> = 0.1
 
-local ENGINES = { "kernel", "batch", "walk" }
+--- The options that all queries take.
+-- @table query_options
+-- @tfield[opt] table<string,any> params the values of `$name` in texts
+-- @tfield[opt] "kernel"|"batch"|"walk" engine forces one; without it the cheapest that can
+-- @tfield[opt=false] boolean exact keeps to the batch cursor, which misses nothing while entries
+--   are replaced
+-- @tfield[opt="64MiB"] size memory for rows and groups
+-- @tfield[opt="250ms"] time budget how long one run inside the kernel may take; it holds its CPU
+--   for so long
+-- @tfield[opt=4096] integer batch_size a hint, of the batch engine: a batch is whole buckets
+-- @tfield[opt] report report a table that is filled with the report
 
-local OPTIONS = { params = "table", engine = "string", exact = "boolean", memory = true,
-  budget = true, batch_size = true, report = "table" }
+--- What a query did.
+-- @table report
+-- @tfield "kernel"|"batch"|"walk" engine the one that was used
+-- @tfield string why why it was
+-- @tfield integer visited how many entries were looked at
+-- @tfield integer matched how many the condition held for
+-- @tfield boolean complete whether the whole map was looked at
+-- @tfield boolean exact whether entries that were there throughout were seen exactly once
+-- @tfield number seconds how long it took
 
---- The options of a query: those in known, and those that all queries take.
-function runs.options(known)
-  for name, kind in pairs(OPTIONS) do known[name] = kind end
-  return known
-end
-
---- Options of a query, checked; known is of runs.options. Errors blame the caller of the method
+-- Options of a query, checked; known is of options.of. Errors blame the caller of the method
 -- that calls this.
 -- @treturn table a run: what, engine (asked for), exact, memory, budget, batch_size, params, given
 function runs.new(what, given, known)
   given = options.check(what, given, known, 4)
   local run = { what = what, given = given, params = given.params, exact = given.exact,
     start = core.now() }
-  run.engine = options.choice(what, "engine", given.engine, ENGINES, nil, 4)
+  run.engine = given.engine
   run.memory = options.size(given.memory or defaults.memory, what .. ": option 'memory'", 3)
   run.budget = options.period(given.budget or defaults.budget, what .. ": option 'budget'", 3)
   run.batch_size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
@@ -121,7 +134,7 @@ local function kernel_obstacle(query, run)
   return facts.refused or query.refused, facts.errno or query.errno
 end
 
---- The engine that a run takes, why, and what each would cost.
+-- The engine that a run takes, why, and what each would cost.
 -- @treturn table engine, why, estimates (engine to ns), size (which is not the caller's)
 function runs.choose(self, query, run)
   local expected = expectation(self, query, run)
@@ -161,13 +174,13 @@ function report_meta:__tostring()
   return show.fields(REPORT_ORDER, self)
 end
 
---- The report of a run that is about to begin; it prints as a table.
+-- The report of a run that is about to begin; it prints as a table.
 function runs.report(plan)
   return setmetatable({ engine = plan.engine, why = plan.why, visited = 0, matched = 0,
     complete = false, exact = false }, report_meta)
 end
 
---- Fills in what is known at the end, and the table that the caller gave for it.
+-- Fills in what is known at the end, and the table that the caller gave for it.
 function runs.finish(query, run, report)
   local kind = query.facts.kind
   report.exact = kind.fixed or (report.engine == "batch" and report.complete
@@ -181,7 +194,7 @@ end
 
 -- ---- the kernel engine ------------------------------------------------------------
 
---- One walk inside the kernel.
+-- One walk inside the kernel.
 -- @tparam table args of luabpf.query:scan; budget and params are filled in
 -- @treturn table|nil result; its rows, or the reason and errno
 function runs.scan(query, run, args)
@@ -218,7 +231,7 @@ local STOPPED = {
 
 runs.STOPPED = STOPPED
 
---- All matches by the kernel: result and rows; or nil, why the cursor has to do it, errno, and
+-- All matches by the kernel: result and rows; or nil, why the cursor has to do it, errno, and
 -- whether the kernel was at it and was stopped.
 function runs.scan_rows(query, plan, run)
   local room = query.row_bytes > 0 and runs.first_room(query, plan, run) or 0
@@ -252,7 +265,7 @@ local function hits_of(batch, filter)
   return hits
 end
 
---- Those entries of a batch that a Lua function says yes to, as a batch; errors in it carry the
+-- Those entries of a batch that a Lua function says yes to, as a batch; errors in it carry the
 -- report.
 function runs.filtered(batch, filter, report)
   local ok, hits = pcall(hits_of, batch, filter)
@@ -262,7 +275,7 @@ function runs.filtered(batch, filter, report)
   return #hits == #batch and batch or batch:pick(hits)
 end
 
---- The batches of all entries, by the cursor engine of the report.
+-- The batches of all entries, by the cursor engine of the report.
 function runs.batches(self, run, report)
   return prepare.source(self).batches(self, { batch_size = run.batch_size, engine = report.engine,
     raw = run.given.raw })
@@ -274,7 +287,7 @@ local function kernel_failed(query, run, reason, errno)
     errno or core.errno.ENOTSUPP
 end
 
---- The kernel engine did not do it, or not all, for that reason: the cursor has to, unless the
+-- The kernel engine did not do it, or not all, for that reason: the cursor has to, unless the
 -- kernel was asked for and never began. Returns nothing.
 local function give_up(query, run, report, reason, errno, stopped)
   if run.engine == "kernel" and not stopped then
@@ -285,7 +298,7 @@ end
 
 runs.give_up = give_up
 
---- Tries the kernel engine where the plan says so.
+-- Tries the kernel engine where the plan says so.
 -- @treturn table|nil result and rows; nil when the cursor has to do it: the report says why.
 --   Raises an error object when the kernel engine was asked for and cannot
 function runs.try_kernel(query, plan, run, report)
@@ -310,7 +323,7 @@ local function whole(self, query, plan, run, report)
   return rows:batch(), rows
 end
 
---- Blocks for a Lua function to judge, by the cheapest source: an iterator of batches.
+-- Blocks for a Lua function to judge, by the cheapest source: an iterator of batches.
 function runs.sources(self, query, plan, run, report)
   local batch, rows = whole(self, query, plan, run, report)
   if not batch then return runs.batches(self, run, report) end
@@ -321,7 +334,7 @@ function runs.sources(self, query, plan, run, report)
   end, nil, nil, rows
 end
 
---- The query by as many threads as the run asks for, in the batch engine; sums go into agg.
+-- The query by as many threads as the run asks for, in the batch engine; sums go into agg.
 -- @treturn boolean false where nothing was done: one thread, another engine, no map
 function runs.by_threads(query, run, report, agg)
   local possible = query.facts.threads and report.engine == "batch" and not run.filter
@@ -337,7 +350,7 @@ end
 
 -- ---- running ----------------------------------------------------------------------
 
---- The query of a run, and its plan; nothing is run.
+-- The query of a run, and its plan; nothing is run.
 -- @tparam string kind of prepare.query
 -- @tparam table parts for prepare.query; where is text, a compiled expression or a function
 -- @tparam integer level whom errors blame, as in error() here
@@ -358,7 +371,7 @@ function runs.prepare(self, kind, run, parts, level)
   return query, runs.choose(self, query, run)
 end
 
---- The same for a run that is about to begin: query, plan and report. Errors blame the caller of
+-- The same for a run that is about to begin: query, plan and report. Errors blame the caller of
 -- the method that calls this.
 function runs.begin(self, kind, run, parts)
   local query, plan = runs.prepare(self, kind, run, parts, 4)

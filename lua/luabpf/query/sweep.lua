@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
---
--- Queries that delete: delete_where and drain{ where = ... }. Every engine
+
+--- Queries that delete: delete_where and drain{ where = ... }. Every engine
 -- judges the live entry immediately before it deletes it.
+--
+-- @module luabpf.query.sweep
 
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
@@ -168,28 +170,35 @@ end
 
 -- ---- delete_where -------------------------------------------------------------------------
 
-local DELETE_OPTIONS = runs.options { dry_run = "boolean", limit = "number",
-  on_delete = "function" }
-
 local function delete_where(self, query, plan, run, report)
   if run.filter or report.engine ~= "kernel" or not in_kernel(query, plan, run, report) then
     sweep(self, query, plan, run, report)
   end
 end
 
---- Deletes the entries that match, each judged immediately before it is deleted.
--- @tparam string|function|luabpf.expression where
--- @tparam[opt] table given
---   params: values of $name in the text. dry_run: only count. limit: delete at most so many.
---   on_delete: function(key, value), called after each deletion with what was deleted; if it
---   raises, the error has undelivered, a list of { key, value }.
---   engine, exact, memory, budget, batch_size, report.
--- @treturn table visited, matched, deleted, missing (gone meanwhile), kept (no longer match, or
---   for a function: changed), engine, why, complete (the whole map was looked at), seconds;
---   matched = deleted + missing + kept, in a dry run what would be deleted.
---   nil, message, errno, report so far when the system refuses
+--- What a filtered delete did; `matched` is `deleted`, `missing`, `kept` and what `limit` cut off.
+-- @table delete_report
+-- @extends report
+-- @tfield integer deleted how many are gone
+-- @tfield integer missing how many somebody else had deleted before
+-- @tfield integer kept how many no longer matched, or had changed, when it was their turn
+
+--- Deletes the entries that match, each judged on the live entry immediately before it is deleted.
+-- @tparam where where the condition
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt=false] boolean options.dry_run only counts what would be deleted
+-- @tparam[opt] integer options.limit at most so many
+-- @tparam[opt] fun(key:data,value:data) options.on_delete called after each deletion; if it
+--   raises, the error has `undelivered`
+-- @treturn delete_report what was done
+-- @error the kernel refuses
+-- @partial delete_report what was done until then
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- local report = assert(map:delete_where("value.packets < $few", { params = { few = 10 } }))
+-- print(report.deleted, report.kept)
 function map:delete_where(where, given)
-  local run = runs.new("delete_where", given, DELETE_OPTIONS)
+  local run = runs.new("delete_where", given, options.of "map:delete_where")
   if where == nil then
     error("delete_where: where: text, compiled expression or function expected", 2)
   end
@@ -216,8 +225,6 @@ end
 
 -- ---- drain{ where = ... } -------------------------------------------------------------------
 
-local DRAIN_OPTIONS = runs.options { where = true, limit = "number", raw = "boolean" }
-
 local function drain_where(self, query, run, report)
   for batch in runs.batches(self, run, report) do
     local some = candidates_of(query, run, batch, report)
@@ -234,16 +241,20 @@ local function drain_where(self, query, run, report)
   report.complete = true
 end
 
---- Reads and deletes a batch at a time: hands over and removes all entries, or with where those
--- that match, each judged again immediately before it is deleted and handed over as it was then.
--- All of them: hash types, Linux 5.6; queues and stacks.
--- @tparam[opt] integer|table given the batch size, or a table: batch_size, raw, report;
---   where: text, compiled expression or function; with it also params, limit, engine ("batch",
---   "walk")
--- @return an iterator of batches; raises an error object
+--- Iterates over batches that are taken out of the map: each entry is handed over once. With
+-- `where` only what matches is taken, and without the scan's options `from` and `engine`.
+-- @tparam[opt] integer|query_options options the batch size, or a table
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] integer options.limit at most so many, with `where`
+-- @tparam[opt=false] boolean options.raw binary strings come instead of decoded data
+-- @treturn fun():batch? an iterator of batches, each valid until the next
+-- @raise an error object where the type of map has no drain, or the kernel refuses
+-- @kernel 5.6, hash types, queues and stacks
+-- @usage
+-- for batch in map:drain { where = "value.packets < 10" } do print(#batch) end
 function map:drain(given)
   if type(given) ~= "table" or given.where == nil then return scan.drain_all(self, given) end
-  local run = runs.new("drain", given, DRAIN_OPTIONS)
+  local run = runs.new("drain", given, options.of "map:drain")
   core.check_map(self)
   if not scan.kind_of(self).can_delete then
     local _, message, errno = errors.unsupported(scan.info(self), "drain")

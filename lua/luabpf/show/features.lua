@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
+
+--- What the running kernel has of what luabpf can use.
 --
--- What the running kernel has of what luabpf can use.
+-- @module luabpf.show.features
 
 local core = require "luabpf.core"
 local show = require "luabpf.show.show"
@@ -33,10 +35,19 @@ local function add(features, name, present, since, use)
   features.list[#features.list + 1] = { name = name, present = present, since = since, use = use }
 end
 
---- What this kernel has, found by trying. A value is true, false, or nil where this process may
--- not find out.
--- @treturn table prints as a table; kernel, cpus, missing_privileges, map_types (name to boolean),
---   syscall_programs, for_each_map_elem, loop, map_lookup_percpu_elem, dynptr_read; list
+--- What `bpf.features` found: a field for each feature, and these.
+-- @table features
+-- @tfield string kernel the kernel's release
+-- @tfield integer cpus how many CPUs are possible
+-- @tfield[opt] string missing_privileges the capabilities that this process lacks; nil for none
+-- @tfield table<string,boolean> map_types by name, whether the kernel has the type
+
+--- What this kernel has, found by trying: true, false, or nil where this process may not find out.
+-- Prints as a table.
+-- @function bpf.features
+-- @treturn features the findings
+-- @usage
+-- print(bpf.features().kernel)
 return function()
   local features = { kernel = core.release(), cpus = core.cpus(), list = {}, map_types = {},
     missing_privileges = core.missing_privileges() }

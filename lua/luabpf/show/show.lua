@@ -23,7 +23,7 @@ local function pad(text, wanted, right)
   return right and fill .. text or text .. fill
 end
 
---- An aligned table: text to the left, columns of numbers to the right.
+-- An aligned table: text to the left, columns of numbers to the right.
 -- @tparam table headers list of column names
 -- @tparam table rows list of lists of cells; nil cells are not allowed, "" is
 -- @treturn string without a newline at its end
@@ -46,7 +46,7 @@ function show.table(headers, rows)
   return table.concat(lines, "\n")
 end
 
---- Names and values, a pair a line.
+-- Names and values, a pair a line.
 -- @tparam table rows list of { name, text }
 function show.pairs(rows)
   local widest, lines = 0, {}
@@ -55,7 +55,7 @@ function show.pairs(rows)
   return table.concat(lines, "\n")
 end
 
---- Those fields of a table that there are, a pair a line; lists in one line.
+-- Those fields of a table that there are, a pair a line; lists in one line.
 -- @tparam table names in their order
 -- @tparam table record
 function show.fields(names, record)
@@ -68,7 +68,7 @@ function show.fields(names, record)
   return show.pairs(rows)
 end
 
---- Bytes as hexadecimal digits.
+-- Bytes as hexadecimal digits.
 function show.hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
@@ -91,7 +91,7 @@ local function struct_text(desc, value)
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
 
---- Text as it may be printed, in one line: quoted where it has more than ASCII, escaped what a
+-- Text as it may be printed, in one line: quoted where it has more than ASCII, escaped what a
 -- terminal might obey.
 function show.text(text)
   if not text:find("[%c\x80-\xff]") then return text end
@@ -100,7 +100,7 @@ function show.text(text)
   return (quoted:gsub("[\x80-\xff]", function(c) return ("\\%d"):format(c:byte()) end))
 end
 
---- A value as its type says: unsigned integers as such.
+-- A value as its type says: unsigned integers as such.
 -- @tparam table|nil desc as layout:describe() gives it
 -- @param value as decoded
 -- @treturn string
@@ -153,7 +153,7 @@ local function columns_of(key, value, ncpu)
   return columns
 end
 
---- Entries as an aligned table, a column per field.
+-- Entries as an aligned table, a column per field.
 -- @tparam table entries list of { key =, value = }
 -- @tparam table|nil key, value descriptions of the layouts
 -- @tparam integer|nil ncpu for per-CPU values
@@ -173,7 +173,7 @@ end
 
 -- ---- descriptions --------------------------------------------------------------
 
---- A type as C writes it.
+-- A type as C writes it.
 function show.type(desc)
   local suffix = ""
   while desc.kind == "array" do
@@ -195,7 +195,7 @@ local function add_fields(rows, path, desc, base)
   end
 end
 
---- The fields of a layout as an aligned table: path, type, offset, size in bytes.
+-- The fields of a layout as an aligned table: path, type, offset, size in bytes.
 -- @tparam string path "key" or "value"
 -- @tparam table|nil desc its description
 -- @tparam integer size in bytes, for what has no layout
@@ -209,7 +209,7 @@ function show.layout(path, desc, size)
   return show.table({ "field", "type", "offset", "size" }, rows)
 end
 
---- A result that prints as text at the prompt.
+-- A result that prints as text at the prompt.
 -- @tparam table result
 -- @tparam function text called with result when it is printed
 function show.printable(result, text)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The class luabpf.batch: n entries in flat buffers, decoded one at a time
  * when asked for. A batch of a cursor borrows the cursor's buffer and is stale
  * after its next step; a copy, and what lookup_batch gives, has memory of its
  * own.
+ *
+ * @module luabpf.bind.map.batch
  */
 #include "bind/map/batch.h"
 
@@ -217,7 +219,22 @@ static uint32_t check_index(lua_State *L, const struct lb_batch *b)
 	return (uint32_t)lb_check_int(L, 2, 1, b->n) - 1;
 }
 
-/*** The key of entry i. @function batch:key @tparam integer i from 1 to #batch */
+/***
+ * A run of entries in memory: what a scan, `lookup_batch`, `copy` or `pick` gave. `#batch` is how
+ * many there are. A batch of a scan is valid until the next step, and raises after it; what
+ * `copy`, `pick` and `lookup_batch` give stays.
+ * @table batch
+ */
+
+/***
+ * The key of an entry, decoded.
+ * @function batch:key
+ * @tparam integer i which, from 1 to #batch
+ * @treturn data the key
+ * @raise an index outside the batch, a batch that is no longer valid
+ * @usage
+ * for batch in map:batches() do print(batch:key(1).addr) end
+ */
 static int batch_key(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
@@ -230,7 +247,15 @@ static int batch_key(lua_State *L)
 	return 1;
 }
 
-/*** The value of entry i; nil where a looked-up key was missing. @function batch:value */
+/***
+ * The value of an entry, decoded.
+ * @function batch:value
+ * @tparam integer i which, from 1 to #batch
+ * @treturn data|nil the value; nil where a key that was looked up was absent
+ * @raise an index outside the batch, a batch that is no longer valid
+ * @usage
+ * for batch in map:batches() do print(batch:value(#batch).packets) end
+ */
 static int batch_value(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
@@ -263,10 +288,15 @@ static int entry_step(lua_State *L)
 }
 
 /***
-Iterates over key and value, decoded; keys that were not found are passed
-over. A queue or stack has no keys: their place in the batch comes instead.
-@function batch:entries
-*/
+ * Iterates over key and value, decoded. Keys that were not found are passed over. A queue or
+ * stack has no keys: the place in the batch comes instead.
+ * @function batch:entries
+ * @treturn fun():data?,data? an iterator over key and value
+ * @usage
+ * for batch in map:batches() do
+ *   for key, value in batch:entries() do print(key.addr, value.packets) end
+ * end
+ */
 static int batch_entries(lua_State *L)
 {
 	lb_check_batch(L, 1);
@@ -277,10 +307,17 @@ static int batch_entries(lua_State *L)
 }
 
 /***
-Iterates over key and value without decoding: one view of each that moves
-along, fields are read where they are used. Scalars come as plain values.
-@function batch:views
-*/
+ * Iterates over key and value without decoding: one view of each that moves along. A field is
+ * read from the buffer where it is used. Scalars come as plain values.
+ * @function batch:views
+ * @treturn fun():view?,view? an iterator over views of key and value
+ * @usage
+ * local bytes = 0
+ * for batch in map:batches() do
+ *   for _, value in batch:views() do bytes = bytes + value.bytes end
+ * end
+ * print(bytes)
+ */
 static int batch_views(lua_State *L)
 {
 	lb_check_batch(L, 1);
@@ -304,19 +341,41 @@ static int push_list(lua_State *L, bool values)
 	return 1;
 }
 
-/*** The keys as a list. @function batch:keys */
+/***
+ * All keys of the batch, decoded.
+ * @function batch:keys
+ * @treturn data[] a list
+ * @usage
+ * for batch in map:batches() do print(#batch:keys()) end
+ */
 static int batch_keys(lua_State *L)
 {
 	return push_list(L, false);
 }
 
-/*** The values as a list, with holes where keys were missing. @function batch:values */
+/***
+ * All values of the batch, decoded; nil where a key was absent.
+ * @function batch:values
+ * @treturn data[] a list
+ * @usage
+ * for batch in map:batches() do print(batch:values()[1].packets) end
+ */
 static int batch_values(lua_State *L)
 {
 	return push_list(L, true);
 }
 
-/*** All keys and all values as two binary strings of records. @function batch:packed */
+/***
+ * All keys and all values as two binary strings, one record after the other.
+ * @function batch:packed
+ * @treturn string the keys
+ * @treturn string the values
+ * @usage
+ * for batch in map:batches() do
+ *   local keys, values = batch:packed()
+ *   print(#keys // #batch, #values // #batch) -- the sizes of a key and a value
+ * end
+ */
 static int batch_packed(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
@@ -339,7 +398,15 @@ static void copy_position(lua_State *L, const struct lb_batch *b)
 	lua_setiuservalue(L, -2, LB_BATCH_POSITION);
 }
 
-/*** The same entries in memory of their own, which stay. @function batch:copy */
+/***
+ * The same entries in memory of their own, which stays valid after the next step.
+ * @function batch:copy
+ * @treturn batch the copy
+ * @usage
+ * local kept = {}
+ * for batch in map:batches() do kept[#kept + 1] = batch:copy() end
+ * print(#kept[1])
+ */
 static int batch_copy(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
@@ -369,9 +436,19 @@ static void copy_entry(const struct lb_batch *from, uint32_t i, uint8_t *keys, u
 }
 
 /***
-Some of the entries as a batch of their own.
-@function batch:pick @tparam table list their indices, from 1 to #batch
-*/
+ * Some of the entries as a batch of its own, which stays valid.
+ * @function batch:pick
+ * @tparam integer[] list their indices, from 1 to #batch
+ * @treturn batch the entries, in that order
+ * @usage
+ * for batch in map:batches() do
+ *   local busy = {}
+ *   for i = 1, #batch do
+ *     if batch:value(i).packets > 90 then busy[#busy + 1] = i end
+ *   end
+ *   print(map:delete_batch(batch:pick(busy)))
+ * end
+ */
 static int batch_pick(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
@@ -402,9 +479,19 @@ static int batch_pick(lua_State *L)
 }
 
 /***
-The position after this batch, as a string: map:batches{ from = it } goes on
-there, in another process too. @function batch:cursor
-*/
+ * The position after this batch, as a string. `map:batches { from = it }` goes on there, in
+ * another process too, of the same map and boot.
+ * @function batch:cursor
+ * @treturn string the position
+ * @raise a batch that no scan made
+ * @usage
+ * local from
+ * for batch in map:batches(10) do
+ *   from = batch:cursor()
+ *   break
+ * end
+ * for batch in map:batches { from = from } do print(#batch) end
+ */
 static int batch_cursor(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
@@ -418,7 +505,26 @@ static int batch_cursor(lua_State *L)
 	return 1;
 }
 
-/*** What the scan has done so far, see cursor:report; nil for other batches. @function batch:report */
+/***
+ * What a scan did: `report = {}` in the options of an iterator is filled with it when the loop
+ * ends.
+ * @table scan_report
+ * @tfield integer batches how many batches were given
+ * @tfield integer entries how many entries were in them
+ * @tfield integer calls how many system calls were made
+ * @tfield integer grown how often the buffer was too small for a bucket
+ * @tfield integer retried how often the kernel was asked again
+ * @tfield integer restarted how often a key walk had to begin anew, which may repeat entries
+ * @tfield boolean complete whether the end of the map was reached
+ */
+
+/***
+ * What the scan has done until this batch; nil for batches of other origin.
+ * @function batch:report
+ * @treturn scan_report|nil the counts
+ * @usage
+ * for batch in map:batches(10) do print(batch:report().entries) end
+ */
 static int batch_report(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);

@@ -218,7 +218,7 @@ static int step_failed(lua_State *L, struct lb_cursor *c, int err)
 	return lb_throw_text(L, ELOOP, lua_tostring(L, -1));
 }
 
-/***
+/*
 Makes the next batch; the one before becomes stale.
 @function cursor:next @return batch, or nil at the end. Raises an error object
 */
@@ -290,7 +290,7 @@ int lb_entries(lua_State *L, lua_CFunction next)
 	return 4;
 }
 
-/***
+/*
 An iterator over the entries that are left, decoded; the cursor is its closing value.
 @function cursor:entries
 */
@@ -300,7 +300,7 @@ static int cursor_entries(lua_State *L)
 	return lb_entries(L, cursor_next);
 }
 
-/*** The position after the last batch, as a string. @function cursor:position */
+/* The position after the last batch, as a string. */
 static int cursor_position(lua_State *L)
 {
 	struct lb_cursor *c = to_cursor(L);
@@ -329,7 +329,7 @@ void lb_push_scan_report(lua_State *L, const struct lb_scan_stats *st, bool comp
 	lua_setfield(L, -2, "complete");
 }
 
-/***
+/*
 What the scan has done so far. @function cursor:report
 @treturn table { batches, entries, calls, grown, retried, restarted, complete }
 */
@@ -341,7 +341,7 @@ static int cursor_report(lua_State *L)
 	return 1;
 }
 
-/*** Ends the scan and frees its memory; again does nothing. @function cursor:close */
+/* Ends the scan and frees its memory; again does nothing. */
 static int cursor_close(lua_State *L)
 {
 	close_cursor(to_cursor(L));

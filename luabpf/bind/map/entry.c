@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * One entry of a map: keys and values on their way to the kernel, and the
  * methods that look up, update and delete one. keys.c and lua/luabpf/map/methods.lua have
  * those on many.
+ *
+ * @module luabpf.bind.map.entry
  */
 #include "bind/map/entry.h"
 
@@ -127,7 +129,19 @@ static uint8_t *key_and_value(lua_State *L, const struct lb_map *m, uint8_t *loc
 	return key;
 }
 
-/*** The value of a key, or nil. @function map:lookup @param key @tparam[opt] table options raw */
+/***
+ * The value of a key, or nil where it is absent.
+ * @function map:lookup
+ * @tparam data key the key, as its layout says
+ * @tparam[opt=false] boolean options.raw the value comes as a binary string
+ * @treturn data|nil the value, a list of one for each CPU in per-CPU maps; nil where the key is
+ *   absent
+ * @error the kernel refuses the lookup
+ * @raise a key that the layout does not take, a closed map
+ * @usage
+ * local value = map:lookup { addr = "10.0.0.1", port = 1 }
+ * print(value.packets, value.bytes)
+ */
 static int map_lookup(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -162,10 +176,20 @@ static uint64_t check_mode(lua_State *L, int idx)
 }
 
 /***
-Stores a value. @function map:update @param key @param value
-@tparam[opt="any"] string mode "any", "noexist" or "exist", or a table { mode = }
-@treturn boolean false when the mode's condition does not hold
-*/
+ * Stores a value under a key.
+ * @function map:update
+ * @tparam data key the key, as its layout says
+ * @tparam data value the value; fields that are left out are zero
+ * @tparam[opt="any"] "any"|"noexist"|"exist"|table mode the condition, or a table of options
+ * @tparam[opt="any"] "any"|"noexist"|"exist" mode.mode "noexist" stores only where the key is
+ *   absent, "exist" only where it is there
+ * @treturn boolean true; false where the condition does not hold
+ * @error the map is full, or the kernel refuses
+ * @raise a key or value that the layout does not take, a closed map
+ * @usage
+ * assert(map:update({ addr = "10.0.0.1", port = 80 }, { packets = 1, bytes = 60 }))
+ * print(map:update({ addr = "10.0.0.1", port = 80 }, { packets = 2 }, "noexist")) -- false
+ */
 static int map_update(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -187,7 +211,16 @@ static int map_update(lua_State *L)
 	return 1;
 }
 
-/*** Deletes an entry. @function map:delete @param key @treturn boolean false when absent */
+/***
+ * Deletes the entry of a key.
+ * @function map:delete
+ * @tparam data key the key, as its layout says
+ * @treturn boolean whether it was there
+ * @error the kernel refuses: arrays have no entries to delete
+ * @raise a key that the layout does not take, a closed map
+ * @usage
+ * print(map:delete { addr = "10.0.0.1", port = 1 }) -- true
+ */
 static int map_delete(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -206,9 +239,17 @@ static int map_delete(lua_State *L)
 }
 
 /***
-Looks up and deletes in one step. @function map:take @param key @tparam[opt] table options raw
-@return the value, or nil when absent. Hash types, Linux 5.14
-*/
+ * Looks up and deletes in one step: what is given is gone, and nobody else gets it.
+ * @function map:take
+ * @tparam data key the key, as its layout says
+ * @tparam[opt=false] boolean options.raw the value comes as a binary string
+ * @treturn data|nil the value; nil where the key is absent
+ * @error the type of map cannot do it
+ * @kernel 5.14, hash types
+ * @usage
+ * local value = map:take { addr = "10.0.0.1", port = 1 }
+ * print(value.packets, map:lookup { addr = "10.0.0.1", port = 1 }) -- the second is nil
+ */
 static int map_take(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -227,7 +268,19 @@ static int map_take(lua_State *L)
 	return 1;
 }
 
-/*** The key after one, or the first; nil at the end. @function map:next @param[opt] key */
+/***
+ * The key after a key, in the order in which the kernel keeps them. While others delete, the
+ * order may begin anew: `map:entries` is the sure way to see all.
+ * @function map:next
+ * @tparam[opt] data key the key before it; the first key without one
+ * @tparam[opt=false] boolean options.raw the key comes as a binary string
+ * @treturn data|nil the key; nil at the end
+ * @error the type of map has no keys to walk
+ * @usage
+ * local first = map:next()
+ * local second = map:next(first)
+ * print(first.addr, second.addr)
+ */
 static int map_next(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -252,9 +305,21 @@ static int map_next(lua_State *L)
 /* ---- queues, stacks, bloom filters ------------------------------------ */
 
 /***
-Adds a value to a queue, stack or bloom filter. @function map:push @param value
-@tparam[opt="any"] string mode "exist" drops the oldest when full
-*/
+ * Adds a value to a queue, a stack or a bloom filter.
+ * @function map:push
+ * @tparam data value the value, as its layout says
+ * @tparam[opt="any"] "any"|"exist"|table mode "exist" drops the oldest value when the queue is
+ *   full; or a table of options
+ * @tparam[opt="any"] "any"|"exist" mode.mode "exist" drops the oldest value when the queue is
+ *   full
+ * @treturn boolean true
+ * @error the queue is full, or the map is of another type
+ * @kernel 5.16 for bloom filters
+ * @usage
+ * local queue <close> = assert(bpf.create { type = "queue", value = "u32", max_entries = 4 })
+ * queue:push(7)
+ * print(queue:pop()) -- 7
+ */
 static int map_push(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -292,7 +357,18 @@ static int pop_or_peek(lua_State *L, bool pop)
 	return 1;
 }
 
-/*** Takes the next value of a queue or stack, or nil. @function map:pop */
+/***
+ * Takes the next value out of a queue or a stack.
+ * @function map:pop
+ * @tparam[opt=false] boolean options.raw the value comes as a binary string
+ * @treturn data|nil the value; nil where there is none
+ * @error the map is of another type
+ * @usage
+ * local stack <close> = assert(bpf.create { type = "stack", value = "u32", max_entries = 4 })
+ * stack:push(1)
+ * stack:push(2)
+ * print(stack:pop(), stack:pop(), stack:pop()) -- 2, 1, nil
+ */
 static int map_pop(lua_State *L)
 {
 	return pop_or_peek(L, true);
@@ -314,9 +390,19 @@ static int contains(lua_State *L, struct lb_map *m)
 }
 
 /***
-The next value of a queue or stack, left where it is, or nil; of a bloom
-filter, whether the value given may be in it. @function map:peek
-*/
+ * The next value of a queue or a stack, left where it is; of a bloom filter, whether a value may
+ * be in it.
+ * @function map:peek
+ * @tparam[opt] data value what a bloom filter is asked for; of queues and stacks the options come
+ *   here
+ * @tparam[opt=false] boolean options.raw the value comes as a binary string; queues and stacks
+ * @treturn data|boolean|nil the value, nil where there is none; of a bloom filter true or false
+ * @error the map is of another type
+ * @usage
+ * local queue <close> = assert(bpf.create { type = "queue", value = "u32", max_entries = 4 })
+ * queue:push(7)
+ * print(queue:peek(), queue:pop()) -- 7, 7
+ */
 static int map_peek(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * Map methods on many given keys: lookup_batch, update_batch, delete_batch,
  * upsert_batch. Keys and values come as a list of Lua values, as a packed
  * string of records, or as a batch, which serves as both. Everything is
  * encoded before the first key reaches the kernel. lib/keys/keyset.h does the work.
+ *
+ * @module luabpf.bind.map.keys
  */
 #include "bind/map/batch.h"
 #include "bind/map/entry.h"
@@ -250,12 +252,34 @@ static void check_call_options(lua_State *L, struct call *c, int idx, const char
 }
 
 /***
-The values of many keys. A list of keys gives a list of values, nil where a
-key is missing; a packed string or a batch gives a batch. In LRU maps entries
-are marked as used only with touch = true, which is faster.
-@function map:lookup_batch @param keys @tparam[opt] table options raw, status, touch
-@return values @treturn integer found @treturn[opt] table status
-*/
+ * Many keys or values: a list, a packed string of records, or a batch, which serves as both.
+ * @table records
+ * @is data[]|string|batch
+ */
+
+/***
+ * The values of many keys, thousands with each system call.
+ * @function map:lookup_batch
+ * @tparam records keys a list of keys, a packed string of them, or a batch
+ * @tparam[opt=false] boolean options.raw values come as binary strings
+ * @tparam[opt=false] boolean options.status a word for each key as one more result: "found",
+ *   "missing", "not done"
+ * @tparam[opt=false] boolean options.touch in LRU maps: entries are marked as used, which is
+ *   faster
+ * @treturn data[]|batch for a list of keys a list of values, nil where a key is absent; else a
+ *   batch
+ * @treturn integer how many were found
+ * @treturn[opt] string[] with `status`, a word for each key
+ * @error the kernel refuses a lookup
+ * @partial table the values, how many were found, and with `status` the words
+ * @raise a key that the layout does not take, named by its place in the list
+ * @kernel 5.6; for arrays too, for per-CPU arrays 5.13; elsewhere single calls give the same
+ *   answers
+ * @usage
+ * local values, found = map:lookup_batch {
+ *   { addr = "10.0.0.1", port = 1 }, { addr = "10.0.0.2", port = 2 }, { addr = "192.0.2.1" } }
+ * print(found, values[1].packets, values[3]) -- 2, a number, nil
+ */
 static int map_lookup_batch(lua_State *L)
 {
 	static const char *const names[] = { "raw", "status", "touch", NULL };
@@ -302,10 +326,28 @@ static enum lb_mode option_mode(lua_State *L, const struct call *c)
 }
 
 /***
-Stores many entries. @function map:update_batch @param keys @param values
-(left out when keys is a batch) @tparam[opt] table options mode, status
-@treturn integer how many were stored @treturn[opt] table status
-*/
+ * Stores many entries; all are encoded before the first reaches the kernel.
+ * @function map:update_batch
+ * @tparam records keys a list of keys, a packed string of them, or a batch, which has the values
+ *   too
+ * @tparam[opt] records values as many values, in the same order; not with a batch
+ * @tparam[opt="any"] "any"|"noexist"|"exist" options.mode "noexist" stores only what is absent,
+ *   "exist" only what is there
+ * @tparam[opt=false] boolean options.status a word for each key as one more result: "stored",
+ *   "exists", "missing", "not done"
+ * @treturn integer how many were stored
+ * @treturn[opt] string[] with `status`, a word for each key
+ * @error the map is full, or the kernel refuses
+ * @partial integer how many were stored until then
+ * @raise a key or value that the layout does not take, named by its place in the list
+ * @kernel 5.6; elsewhere single calls give the same answers
+ * @usage
+ * local keys, values = {}, {}
+ * for i = 1, 100 do
+ *   keys[i], values[i] = { addr = "10.1.0.1", port = i }, { packets = i }
+ * end
+ * print(map:update_batch(keys, values)) -- 100
+ */
 static int map_update_batch(lua_State *L)
 {
 	static const char *const names[] = { "mode", "status", NULL };
@@ -327,11 +369,31 @@ static int map_update_batch(lua_State *L)
 }
 
 /***
-Replaces what exists and inserts what does not. A key given twice is inserted,
-then updated. @function map:upsert_batch @param keys @param values
-@tparam[opt] table options status
-@treturn table { inserted = n, updated = m } @treturn[opt] table status
-*/
+ * What `map:upsert_batch` did.
+ * @table upsert_counts
+ * @tfield integer inserted how many were absent before
+ * @tfield integer updated how many were replaced
+ */
+
+/***
+ * Stores many entries and tells apart what was there: replaces what exists and inserts what does
+ * not. A key given twice is inserted, then updated.
+ * @function map:upsert_batch
+ * @tparam records keys a list of keys, a packed string of them, or a batch, which has the values
+ *   too
+ * @tparam[opt] records values as many values, in the same order; not with a batch
+ * @tparam[opt=false] boolean options.status a word for each key as one more result: "inserted",
+ *   "updated", "not done"
+ * @treturn upsert_counts how many were inserted and updated
+ * @treturn[opt] string[] with `status`, a word for each key
+ * @error the map is full, or the kernel refuses
+ * @partial upsert_counts the counts until then
+ * @raise a key or value that the layout does not take, named by its place in the list
+ * @usage
+ * local counts = map:upsert_batch({ { addr = "10.0.0.1", port = 1 }, { addr = "10.1.0.1" } },
+ *   { { packets = 5 }, { packets = 6 } })
+ * print(counts.inserted, counts.updated) -- 1, 1
+ */
 static int map_upsert_batch(lua_State *L)
 {
 	static const char *const names[] = { "status", NULL };
@@ -369,13 +431,22 @@ static void find_if_equal(lua_State *L, struct call *c)
 }
 
 /***
-Deletes many entries, going on past missing keys.
-@function map:delete_batch @param keys
-@tparam[opt] table options if_equal = values (delete only entries that still
-have this value), status
-@treturn integer deleted @treturn integer missing
-@treturn[opt] integer changed, with if_equal @treturn[opt] table status
-*/
+ * Deletes many entries, going on past keys that are absent.
+ * @function map:delete_batch
+ * @tparam records keys a list of keys, a packed string of them, or a batch
+ * @tparam[opt] records options.if_equal values: only entries that still have theirs are deleted
+ * @tparam[opt=false] boolean options.status a word for each key as one more result: "deleted",
+ *   "missing", "changed", "not done"
+ * @treturn integer how many were deleted
+ * @treturn integer how many were absent
+ * @treturn[opt] integer with `if_equal`, how many had another value by then
+ * @treturn[opt] string[] with `status`, a word for each key, after the others
+ * @error the kernel refuses
+ * @partial table the results until then, as a list
+ * @raise a key or value that the layout does not take, named by its place in the list
+ * @usage
+ * print(map:delete_batch { { addr = "10.0.0.1", port = 1 }, { addr = "192.0.2.1" } }) -- 1, 1
+ */
 static int map_delete_batch(lua_State *L)
 {
 	static const char *const names[] = { "if_equal", "status", NULL };

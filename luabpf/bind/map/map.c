@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The class luabpf.map: a handle on a kernel map, its types, its errors, its
  * life and its pins. open.c makes handles; info.c, entry.c, keys.c and
  * lua/luabpf/map/methods.lua add the other methods.
+ *
+ * @module luabpf.bind.map.map
  */
 #include "bind/map/map.h"
 
@@ -226,7 +228,16 @@ int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int
 
 /* ---- pins, closing ---------------------------------------------------- */
 
-/*** Pins the map: it lives on under that path of a bpffs. @function map:pin @tparam string path */
+/***
+ * Pins the map in a BPF file system: it lives on after this process.
+ * @function map:pin
+ * @tparam string path where, in a bpffs such as /sys/fs/bpf; names there have no dots
+ * @treturn true the map is pinned
+ * @error there is something at that path, no bpffs is there, or this process may not write
+ * @usage
+ * assert(map:pin "/sys/fs/bpf/flows")
+ * map:unpin()
+ */
 static int map_pin(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -247,7 +258,15 @@ static int map_pin(lua_State *L)
 	return 1;
 }
 
-/*** Removes the pin this handle made or was opened from. @function map:unpin */
+/***
+ * Removes the pin that this handle made or was opened from.
+ * @function map:unpin
+ * @treturn true the pin is gone
+ * @error there is none, or this process may not remove it
+ * @usage
+ * assert(map:pin "/sys/fs/bpf/flows")
+ * assert(map:unpin())
+ */
 static int map_unpin(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -269,7 +288,17 @@ static int map_unpin(lua_State *L)
 	return 1;
 }
 
-/*** Makes the map read-only for user space, for ever. Linux 5.2. @function map:freeze */
+/***
+ * Makes the map read-only for user space, for ever; programs go on writing.
+ * @function map:freeze
+ * @treturn true the map is frozen
+ * @error the kernel refuses, as it does for maps that are mapped for writing
+ * @usage
+ * local settings <close> = assert(bpf.create { type = "array", value = "u32", max_entries = 1 })
+ * settings:update(0, 7)
+ * assert(settings:freeze())
+ * print(settings:update(0, 8)) -- nil and the reason
+ */
 static int map_freeze(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
@@ -280,7 +309,14 @@ static int map_freeze(lua_State *L)
 	return 1;
 }
 
-/*** The handle's descriptor, which stays the handle's. @function map:fd */
+/***
+ * The descriptor of the handle, which stays the handle's and goes with it.
+ * @function map:fd
+ * @treturn integer the descriptor
+ * @raise a closed map
+ * @usage
+ * print(map:fd())
+ */
 static int map_fd(lua_State *L)
 {
 	lua_pushinteger(L, lb_map_fd(L, 1));
@@ -294,7 +330,15 @@ static void close_map(struct lb_map *m)
 	lb_kmap_close(&m->k);
 }
 
-/*** Closes the handle; again does nothing. A pinned map lives on. @function map:close */
+/***
+ * Closes the handle; again does nothing. A pinned map lives on, and so does one that programs
+ * use. A `local map <close>` and the garbage collector do the same.
+ * @function map:close
+ * @treturn true the handle is closed
+ * @usage
+ * map:close()
+ * print(map) -- luabpf.map (closed)
+ */
 static int map_close(lua_State *L)
 {
 	close_map(lb_to_map(L, 1));

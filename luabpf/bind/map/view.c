@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The class luabpf.view: looks into an entry of a batch, or into a record of a
  * reader, without decoding it.
  *
@@ -8,6 +8,8 @@
  * struct within a struct, and one CPU's value, are views of their own, made
  * when first asked for and moving along too. Everything else is decoded.
  * Scalar keys and values have no fields and come as plain Lua values.
+ *
+ * @module luabpf.bind.map.view
  */
 #include "bind/map/view.h"
 
@@ -38,6 +40,12 @@ struct lb_view {
 	/* By field, its name as lua_topointer gives it: one string for equal texts, if they are short. */
 	const void *names[];
 };
+
+/***
+ * Reads fields of a key or value out of a batch: `view.bytes`, `view.list[2]`, `#view.list`,
+ * `pairs(view)`. It is for reading, and valid until the next step; `bpf.copy(view)` is a table.
+ * @table view
+ */
 
 static const char view_magic;
 
@@ -311,9 +319,15 @@ static void push_copy(lua_State *L, const struct lb_view *v)
 }
 
 /***
-What a view shows, decoded into a table of its own. Other values come back as
-they are. @function copy @param value
-*/
+ * What stays of a batch or a view when the iterator goes on.
+ * @function bpf.copy
+ * @tparam batch|view of a batch, or a view of a key or value; any other value comes back as it is
+ * @treturn batch|data a copy of the batch, or the table that the view is on
+ * @usage
+ * local kept
+ * for _, value in map:views() do kept = kept or bpf.copy(value) end
+ * print(kept.packets)
+ */
 static int view_copy(lua_State *L)
 {
 	luaL_checkany(L, 1);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The class luabpf.link: what keeps a program attached.
  *
  * A link needs neither the program's handle nor the object. Closing it lets
  * go of it; detaching ends the attachment whoever else has it. attach.c
  * knows what a link is made of.
+ *
+ * @module luabpf.bind.object.link
  */
 #include "bind/object/object.h"
 
@@ -52,9 +54,17 @@ static const char *description_of(lua_State *L, int arg)
 
 /***
  * Opens a link that is pinned.
- * @function open_link
- * @tparam string path
- * @treturn luabpf.link or nil, message, errno. Linux 5.7.
+ * @function bpf.open_link
+ * @tparam string path the pin, in a bpffs
+ * @treturn link the link
+ * @error there is no such pin, or it is of something else
+ * @kernel 5.7
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local link <close> = assert(object.programs.count_xdp:attach { xdp = "lo" })
+ * assert(link:pin "/sys/fs/bpf/flows")
+ * local again <close> = assert(bpf.open_link "/sys/fs/bpf/flows")
+ * os.remove "/sys/fs/bpf/flows"
  */
 static int link_open(lua_State *L)
 {
@@ -141,12 +151,23 @@ static void push_tc_info(lua_State *L, const struct lb_link *link)
 }
 
 /***
- * What the kernel tells of the link.
+ * A program that is attached to something.
+ * @table link
+ */
+
+/***
+ * What the kernel tells of the link. By type: `cgroup_id`, `attach_type` (cgroup); `ifindex`,
+ * `interface` (xdp); `attach_type`, `target_obj_id`, `target_btf_id` (tracing); `netns_ino`,
+ * `attach_type` (netns). A tc filter is no kernel link and has `type` "tc", `ifindex`,
+ * `interface`, `direction`, `handle`, `priority`.
  * @function link:info
- * @treturn table `type`, `id`, `prog_id`, and by type: `cgroup_id`, `attach_type` (cgroup);
- * `ifindex`, `interface` (xdp); `attach_type`, `target_obj_id`, `target_btf_id` (tracing);
- * `netns_ino`, `attach_type` (netns). A tc filter is no kernel link and has `type` "tc",
- * `ifindex`, `interface`, `direction`, `handle`, `priority`. Or nil, message, errno. Linux 5.8.
+ * @treturn table `type`, `id`, `prog_id`, and what the type has
+ * @error the kernel refuses
+ * @kernel 5.8
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local link <close> = assert(object.programs.count_xdp:attach { xdp = "lo" })
+ * print(link:info().interface) -- lo
  */
 static int link_info(lua_State *L)
 {
@@ -167,7 +188,15 @@ static int link_info(lua_State *L)
 
 /* ---- pins, detaching, closing ----------------------------------------- */
 
-/*** The descriptor of a kernel link, which stays the handle's; nil for others. @function link:fd */
+/***
+ * The descriptor of a kernel link, which stays the handle's.
+ * @function link:fd
+ * @treturn integer|nil the descriptor; nil for what is no kernel link (tc filters, probes)
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local link <close> = assert(object.programs.count_xdp:attach { xdp = "lo" })
+ * print(link:fd())
+ */
 static int link_fd(lua_State *L)
 {
 	const struct lb_link *link = check_link(L, 1);
@@ -183,8 +212,15 @@ static int link_fd(lua_State *L)
  * Pins the link: the program stays attached after this process, until the pin is removed and no
  * handle is left. Not for tc filters and probes, which are no kernel links.
  * @function link:pin
- * @tparam string path in a bpffs; names there have no dots
- * @treturn boolean true, or nil, message, errno. Linux 5.7.
+ * @tparam string path where, in a bpffs; names there have no dots
+ * @treturn true the link is pinned
+ * @error there is something at that path, no bpffs, or the link is none of the kernel's
+ * @kernel 5.7
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local link <close> = assert(object.programs.count_xdp:attach { xdp = "lo" })
+ * assert(link:pin "/sys/fs/bpf/flows")
+ * os.remove "/sys/fs/bpf/flows"
  */
 static int link_pin(lua_State *L)
 {
@@ -203,11 +239,16 @@ static int link_pin(lua_State *L)
 }
 
 /***
- * Detaches the program now, even if the link is pinned or open elsewhere, and closes the handle.
- * Tracing links and probes the kernel cannot detach by force: they end with their last pin and
- * handle.
+ * Detaches the program now, whoever else holds the link, and closes the handle. Tracing links and
+ * probes the kernel cannot detach by force: they end with their last pin and handle.
  * @function link:detach
- * @treturn boolean true, or nil, message, errno, and the handle stays open. Linux 5.9.
+ * @treturn true the program is detached
+ * @error the kernel refuses; the handle stays open
+ * @kernel 5.9
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local link = assert(object.programs.count_xdp:attach { xdp = "lo" })
+ * assert(link:detach())
  */
 static int link_detach(lua_State *L)
 {
@@ -234,6 +275,11 @@ static int link_gc(lua_State *L)
  * Closes the handle; again does nothing. The program is detached unless the link is pinned or
  * open elsewhere.
  * @function link:close
+ * @treturn true the handle is closed
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local link = assert(object.programs.count_xdp:attach { xdp = "lo" })
+ * link:close()
  */
 static int link_close(lua_State *L)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The class luabpf.object: a loaded BPF object file.
  *
  * Its maps and programs are plain tables of handles, filled when it is
  * loaded. Each handle has a descriptor of its own and so outlives the
  * object; close() frees what libbpf keeps, which is needed only to attach
  * programs by their section.
+ *
+ * @module luabpf.bind.object.object
  */
 #include "bind/object/object.h"
 
@@ -280,16 +282,27 @@ static int load(lua_State *L, const char *path)
 }
 
 /***
- * Loads a BPF object file: creates its maps, sets its global variables, loads its programs.
- * Attaches nothing.
- * @function load
- * @tparam string path
- * @tparam[opt] table options `maps = { NAME = { type=, max_entries=, pin= } }`: another map
- * type by name, another size, a path under which the map is pinned or, if a fitting map is
- * pinned there already, taken from. `globals = { NAME = value }`: initial values of global
- * variables, `const volatile` ones too.
- * @treturn luabpf.object or nil, message with what libbpf and the verifier said, errno.
- * Raises for names the object has not got, and for values that do not fit.
+ * What of a map in an object file is to be other than the file says.
+ * @table load_map
+ * @tfield[opt] string type another type of map
+ * @tfield[opt] integer max_entries room for another number of entries
+ * @tfield[opt] string pin a path in a bpffs: the map there is taken, or made
+ */
+
+/***
+ * Loads a BPF object file: its maps and programs, into the kernel. Attaches nothing.
+ * @function bpf.load
+ * @tparam string path the file, as clang made it
+ * @tparam[opt] table<string,load_map> options.maps by name, what is other than the file says
+ * @tparam[opt] table<string,data> options.globals values of global variables, by name, before the
+ *   programs see them
+ * @treturn object the maps, programs and global variables
+ * @error the file is none, or the kernel refuses: the message has the verifier's log
+ * @raise a map, global or option that there is not, named by its path
+ * @privileges what the programs need: CAP_NET_ADMIN, CAP_PERFMON
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * for name, loaded in pairs(object.maps) do print(name, loaded) end
  */
 static int object_load(lua_State *L)
 {
@@ -315,9 +328,23 @@ static int object_load(lua_State *L)
 /* ---- methods ---------------------------------------------------------- */
 
 /***
- * Frees what libbpf keeps of the object; again does nothing. Maps, programs, global variables
- * and links stay usable; only `program:attach()` by section needs the object.
+ * What `bpf.load` loaded: the maps, programs and global variables of an object file, by name.
+ * @table object
+ * @tfield table<string,map> maps the maps
+ * @tfield table<string,program> programs the programs
+ * @tfield table<string,data> globals the global variables: read and written in the loaded
+ *   programs
+ */
+
+/***
+ * Frees what libbpf keeps of the object; again does nothing. Maps, programs, global variables and
+ * links stay usable; only `program:attach` by section needs the object.
  * @function object:close
+ * @treturn true the object is closed
+ * @usage
+ * local object = assert(bpf.load "programs.bpf.o")
+ * local maps = object.maps
+ * object:close()
  */
 static int object_close(lua_State *L)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The class luabpf.program: a loaded BPF program.
  *
  * A handle has a descriptor of its own, so it works without the object it
  * came from, and one opened from a pin never had an object. Attaching and
  * running need no more than the descriptor; only attach() by section asks
  * the object, which the handle keeps alive and finds open or closed.
+ *
+ * @module luabpf.bind.object.program
  */
 #include "bind/map/map.h"
 #include "bind/object/object.h"
@@ -136,10 +138,15 @@ int lb_program_push(lua_State *L, int object, struct bpf_program *prog)
 
 /***
  * Opens a program that is pinned.
- * @function open_program
- * @tparam string path
- * @treturn luabpf.program or nil, message, errno. It has no section any more: attach it with a
- * target. Linux 4.4.
+ * @function bpf.open_program
+ * @tparam string path the pin, in a bpffs
+ * @treturn program the program
+ * @error there is no such pin, or it is of something else
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * assert(object.programs.count_xdp:pin "/sys/fs/bpf/flows")
+ * local program <close> = assert(bpf.open_program "/sys/fs/bpf/flows")
+ * os.remove "/sys/fs/bpf/flows"
  */
 static int program_open(lua_State *L)
 {
@@ -229,10 +236,15 @@ static int add_map_ids(lua_State *L, int fd, uint32_t n)
 }
 
 /***
- * What the kernel tells of the program, the fields of struct bpf_prog_info by their names;
- * map_ids is a list. run_time_ns and run_cnt count while kernel.bpf_stats_enabled is 1.
+ * What the kernel tells of the program: the fields of struct bpf_prog_info by their names.
+ * `map_ids` is a list. `run_time_ns` and `run_cnt` count while the sysctl
+ * kernel.bpf_stats_enabled is 1.
  * @function program:info
- * @treturn table or nil, message, errno
+ * @treturn table the fields
+ * @error the kernel refuses
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * print(object.programs.count_xdp:info().id)
  */
 static int program_info(lua_State *L)
 {
@@ -247,7 +259,14 @@ static int program_info(lua_State *L)
 	return err ? refused(L, err, "info") : 1;
 }
 
-/*** The handle's descriptor, which stays the handle's. @function program:fd */
+/***
+ * The descriptor of the handle, which stays the handle's and goes with it.
+ * @function program:fd
+ * @treturn integer the descriptor
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * print(object.programs.count_xdp:fd())
+ */
 static int program_fd(lua_State *L)
 {
 	lua_pushinteger(L, lb_program_fd(L, 1));
@@ -255,11 +274,16 @@ static int program_fd(lua_State *L)
 }
 
 /***
- * Pins the program: it stays loaded under that path of a bpffs. Its links are pinned by
- * themselves.
+ * Pins the program in a BPF file system: it stays loaded. Its links are pinned by themselves.
  * @function program:pin
- * @tparam string path
- * @treturn boolean true, or nil, message, errno
+ * @tparam string path where, in a bpffs; names there have no dots
+ * @treturn true the program is pinned
+ * @error there is something at that path, or no bpffs
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * assert(object.programs.count_xdp:pin "/sys/fs/bpf/flows")
+ * local program <close> = assert(bpf.open_program "/sys/fs/bpf/flows")
+ * os.remove "/sys/fs/bpf/flows"
  */
 static int program_pin(lua_State *L)
 {
@@ -292,6 +316,10 @@ static int program_gc(lua_State *L)
  * Closes the handle; again does nothing. The program stays loaded while a link, a pin, the open
  * object or another handle has it.
  * @function program:close
+ * @treturn true the handle is closed
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * object.programs.count_xdp:close()
  */
 static int program_close(lua_State *L)
 {
@@ -457,17 +485,34 @@ static int attach_by_section(lua_State *L, const struct program *h)
 }
 
 /***
- * Attaches the program. It runs from then on, until the link is closed or detached; a link that
- * is pinned keeps it running after that.
+ * A program that is loaded into the kernel.
+ * @table program
+ * @tfield string name its name in the object file, or the kernel's 15 bytes of it
+ * @tfield string type its type, as bpftool names it
+ */
+
+/***
+ * Attaches the program: it runs from then on, until the link is closed or detached. A link that
+ * is pinned keeps it running after that. Without options the section of the program says what to
+ * attach to, and the object must still be open. A `tc` filter is no kernel link and outlives this
+ * process when it is killed.
  * @function program:attach
- * @tparam[opt] table options exactly one target:
- * `cgroup`: a folder of a cgroup2 file system (Linux 5.7), with `direction` "ingress" or
- * "egress" if the program's section does not say it; `xdp`: an interface (Linux 5.9); `tc`: an
- * interface, with `direction`, "ingress" if not given; `tracepoint`: "category:event" (Linux
- * 5.15), for raw tracepoint programs the event counts alone. Without options the section of the
- * program says what to attach to, and the object must still be open.
- * @treturn luabpf.link or nil, message, errno
- * Raises for unknown options, more than one target, none, and a direction that does not apply.
+ * @tparam[opt] string options.cgroup a folder of a cgroup2 file system
+ * @tparam[opt] string options.xdp an interface
+ * @tparam[opt] string options.tc an interface
+ * @tparam[opt] string options.tracepoint "category:event"; for raw tracepoint programs the event
+ *   counts alone
+ * @tparam[opt="ingress"] "ingress"|"egress" options.direction of `tc`, and of `cgroup` where the
+ *   section does not say it
+ * @treturn link the link
+ * @error the kernel refuses, or there is no such cgroup, interface or event
+ * @raise more than one target, none, and a direction that does not apply
+ * @kernel 5.7 for cgroups, 5.9 for XDP, 5.15 for tracepoints
+ * @privileges CAP_NET_ADMIN, for tracepoints CAP_PERFMON
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local link <close> = assert(object.programs.count_xdp:attach { xdp = "lo" })
+ * print(link)
  */
 static int program_attach(lua_State *L)
 {
@@ -586,17 +631,31 @@ static void push_result(lua_State *L, const struct lb_runtype *t, const struct l
 }
 
 /***
- * Runs the program now, on a packet or a context given, without attaching it.
+ * What one `program:run` gave back.
+ * @table run_result
+ * @tfield integer retval what the C program returned, a signed 32-bit integer
+ * @tfield[opt] string data the packet as the program left it; nil for types without packets
+ * @tfield[opt] string ctx the context as the program left it, if one was given
+ * @tfield[opt] integer ns how long a run took on average; nil where the kernel does not time it
+ */
+
+/***
+ * Runs the program now, on a packet or a context, without attaching it.
  * @function program:run
- * @tparam[opt] table options
- * `data`: a packet, beginning with its Ethernet header, for the types that work on packets.
- * `ctx`: the context as binary string: struct __sk_buff or struct xdp_md, where "" stands for the
- * packet's own and has it returned; the argument for "syscall" programs; the arguments, 8 bytes each, for
- * raw tracepoints. `times`: how often to run it, 1 if not given; packet types only.
- * @treturn table `retval` as the C program returned it (a signed 32-bit integer), `data` the
- * packet and `ctx` the context as the program left them (nil for types without, or not given),
- * `ns` nanoseconds a run on average (nil where the kernel does not time it); or nil, message,
- * errno. Raises for what the type cannot be given. Linux 4.12; "syscall" programs 5.14.
+ * @tparam[opt] string options.data a packet, beginning with its Ethernet header, for the types
+ *   that work on packets
+ * @tparam[opt] string options.ctx the context: struct __sk_buff or struct xdp_md, where "" stands
+ *   for the packet's own; the argument of "syscall" programs; the arguments of raw tracepoints, 8
+ *   bytes each
+ * @tparam[opt=1] integer options.times how often to run it; types that work on packets only
+ * @treturn run_result what the program gave back
+ * @error the kernel refuses the packet or the context
+ * @raise what the type of program cannot be given
+ * @kernel 5.14 for "syscall" programs
+ * @usage
+ * local object <close> = assert(bpf.load "programs.bpf.o")
+ * local result = assert(object.programs.count_xdp:run { data = ("\0"):rep(64) })
+ * print(result.retval)
  */
 static int program_run(lua_State *L)
 {

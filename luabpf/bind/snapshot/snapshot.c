@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
+/***
  * The classes luabpf.snapshot, a snapshot file that is open; its cursor; and
  * luabpf.snapshot_writer. lua/luabpf/file/snapshot.lua makes what users see of them:
  * it writes and reads the header's text, and binds a snapshot to the detached
@@ -13,6 +13,8 @@
  *	core.snapshot_bind(s, handle)
  *	c = core.snapshot_cursor(s, { batch_size =, raw = })
  *	batch = c:next()			-- nil at the end; raises an error object
+ *
+ * @module luabpf.bind.snapshot.snapshot
  */
 #include "bind/snapshot/snapshot.h"
 
@@ -442,7 +444,7 @@ static int snapshot_handle(lua_State *L)
 	return 1;
 }
 
-/*** How many entries can be read. @function snapshot:__len */
+/* How many entries can be read. */
 static int snapshot_len(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)check_open(L, 1)->s.entries);
@@ -450,9 +452,13 @@ static int snapshot_len(lua_State *L)
 }
 
 /***
-Closes the file, or frees the memory; again does nothing. Batches of it stay valid.
-@function snapshot:close
-*/
+ * Closes the file, or frees the memory; again does nothing. Batches of it stay valid.
+ * @function snapshot:close
+ * @treturn true the snapshot is closed
+ * @usage
+ * local snapshot = assert(map:snapshot())
+ * snapshot:close()
+ */
 static int snapshot_close(lua_State *L)
 {
 	lb_snap_close(&to_snapshot_at(L, 1)->s);

@@ -444,7 +444,7 @@ static const struct lb_type *read_type(struct reader *r, int idx, const struct l
 	return t;
 }
 
-/*** A layout from its description. @function core.layout @param description @return layout */
+/* A layout from its description. */
 static int new_layout(lua_State *L)
 {
 	const struct lb_path path = { NULL, "layout", 0 };
@@ -533,7 +533,7 @@ static void describe(lua_State *L, const struct lb_type *t)
 		describe_fields(L, t);
 }
 
-/*** The description of a layout. @function layout:describe @return what core.layout takes */
+/* The description of a layout. */
 static int layout_describe(lua_State *L)
 {
 	describe(L, check_root(L, 1));
