@@ -95,6 +95,38 @@ void lb_add_methods(lua_State *L, const char *name, const luaL_Reg *methods)
 	lua_pop(L, 2);
 }
 
+/* A field of metatables. */
+#define FD_AT "luabpf.fd"
+
+void lb_class_fd(lua_State *L, const char *name, size_t offset)
+{
+	luaL_getmetatable(L, name);
+	lua_pushinteger(L, (lua_Integer)offset);
+	lua_setfield(L, -2, FD_AT);
+	lua_pop(L, 1);
+}
+
+/* "map" of luabpf.map. */
+static const char *class_of(lua_State *L, int idx)
+{
+	luaL_getmetafield(L, idx, "__name");
+	return lua_tostring(L, -1) + strlen("luabpf.");
+}
+
+int lb_handle_fd(lua_State *L, int idx)
+{
+	const uint8_t *handle = lua_touserdata(L, idx);
+	int fd;
+
+	if (!handle || luaL_getmetafield(L, idx, FD_AT) == LUA_TNIL)
+		return -1;
+	memcpy(&fd, handle + lua_tointeger(L, -1), sizeof(fd));
+	lua_pop(L, 1);
+	if (fd < 0)
+		luaL_argerror(L, idx, lua_pushfstring(L, "%s is closed", class_of(L, idx)));
+	return fd;
+}
+
 static bool listed(const char *name, const char *const names[])
 {
 	for (; *names; names++)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the bindings share: class names, errors, handles. Bindings are the
- * files that include lua.h; engines never include this one.
+ * What the bindings share: errors, classes, options. Each class has its name
+ * and its functions for others in the header of its own file.
  */
-#ifndef LUABPF_H
-#define LUABPF_H
+#ifndef LUABPF_BIND_BASE_H
+#define LUABPF_BIND_BASE_H
 
 #include "lib/kernel/log.h"
 
@@ -19,15 +19,6 @@
 
 /* The only symbols that leave the module; the rest is built with -fvisibility=hidden. */
 #define LUABPF_EXPORT __attribute__((visibility("default")))
-
-#define LB_MAP "luabpf.map"
-#define LB_CURSOR "luabpf.cursor"
-#define LB_BATCH "luabpf.batch"
-#define LB_VIEW "luabpf.view"
-#define LB_OBJECT "luabpf.object"
-#define LB_PROGRAM "luabpf.program"
-#define LB_LINK "luabpf.link"
-#define LB_SNAPSHOT "luabpf.snapshot"
 
 /*
  * The system refused: pushes nil, "WHAT: reason", errno and returns 3. err is
@@ -57,6 +48,11 @@ void lb_newclass(lua_State *L, const char *name, const luaL_Reg *methods, const 
 /* Adds methods to a class that was registered before: classes may be spread over files. */
 void lb_add_methods(lua_State *L, const char *name, const luaL_Reg *methods);
 
+/* The handles of a class have their descriptor, an int that is -1 when closed, at that offset. */
+void lb_class_fd(lua_State *L, const char *name, size_t offset);
+/* The descriptor of the handle at idx, of any class that has one; else -1. Raises if closed. */
+int lb_handle_fd(lua_State *L, int idx);
+
 /* Memory for one operation: local if it is large enough, else a userdata left on the stack. */
 void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
 
@@ -80,18 +76,8 @@ void lb_set_text(lua_State *L, const char *name, const char *text);
  * integer value pass, strings do not. */
 lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max);
 
-/*
- * Pushes a map handle for fd, which it owns from then on, types read from
- * the map's BTF. Returns 1, or 3 with nil, message, errno and fd closed.
- */
-int lb_map_adopt(lua_State *L, int fd);
 /* Why what has threads cannot be used in a child that was forked. */
 #define LB_FOREIGN_THREADS "the threads stayed in the process that this one was forked from"
-
-/* The descriptor of the map at arg; raises if it is not a map or closed. */
-int lb_map_fd(lua_State *L, int arg);
-/* The same for programs. */
-int lb_program_fd(lua_State *L, int arg);
 
 /*
  * Each adds its class and its functions to the module table at the top of the stack: one a

@@ -11,6 +11,7 @@
  * A row that is wrong ends its batch: those before it are handed out first.
  */
 #include "bind/map/batch.h"
+#include "bind/map/lender.h"
 #include "lib/file/rowreader.h"
 
 #include <errno.h>

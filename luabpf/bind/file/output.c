@@ -22,6 +22,7 @@
  */
 #include "bind/file/output.h"
 
+#include "bind/map/batch.h"
 #include "bind/query/rowset.h"
 #include "bind/value/layout.h"
 #include "lib/file/crc32c.h"

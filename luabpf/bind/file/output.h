@@ -2,8 +2,8 @@
 /*
  * What output.c has for other binding files: row writers, and where rows go.
  */
-#ifndef LUABPF_OUTPUT_H
-#define LUABPF_OUTPUT_H
+#ifndef LUABPF_BIND_FILE_OUTPUT_H
+#define LUABPF_BIND_FILE_OUTPUT_H
 
 #include "lib/file/outfile.h"
 #include "lib/file/rowwriter.h"

@@ -9,6 +9,8 @@
  */
 #include "bind/map/batch.h"
 
+#include "bind/map/lender.h"
+#include "bind/map/position.h"
 #include "bind/value/builder.h"
 #include "bind/value/codec.h"
 
@@ -62,17 +64,6 @@ struct lb_batch *lb_batch_borrow(lua_State *L, int owner, int map, struct lb_len
 	return b;
 }
 
-void lb_batch_push_step(lua_State *L, int cursor, int map)
-{
-	struct lb_cursor *c = lua_touserdata(L, cursor);
-	const struct lb_buffer *buf = &c->src.buf;
-	struct lb_batch *b = lb_batch_borrow(L, cursor, map, &c->lender, buf->keys, buf->values,
-					     c->open ? c->src.n : 0);
-
-	b->cursor = c;
-	b->raw = c->raw;
-}
-
 struct lb_batch *lb_batch_new(lua_State *L, int map, uint32_t n, bool with_present,
 			      uint8_t **keys, uint8_t **values, uint8_t **present)
 {
@@ -99,27 +90,9 @@ struct lb_batch *lb_batch_new(lua_State *L, int map, uint32_t n, bool with_prese
 
 /* ---- decoding ---------------------------------------------------------- */
 
-static void check_lent(lua_State *L, const struct lb_lender *lender, uint64_t step)
-{
-	if (lender && !lb_lends(lender, step))
-		luaL_error(L, "the batch is stale: its iterator moved on or was closed");
-}
-
 static void check_valid(lua_State *L, const struct lb_batch *b)
 {
-	check_lent(L, b->lender, b->step);
-}
-
-const void *lb_lent(lua_State *L, const struct lb_lender *lender, uint64_t step, const void *bytes,
-		    size_t size, void *local)
-{
-	void *copy;
-
-	if (!lender)
-		return bytes;
-	copy = lb_scratch(L, size, local, LB_LENT_LOCAL);
-	check_lent(L, lender, step);
-	return memcpy(copy, bytes, size);
+	lb_check_lent(L, b->lender, b->step);
 }
 
 /* That of the i-th key or value. */
@@ -306,24 +279,6 @@ static int batch_entries(lua_State *L)
 	return 1;
 }
 
-/***
- * Iterates over key and value without decoding: one view of each that moves along. A field is
- * read from the buffer where it is used. Scalars come as plain values.
- * @function batch:views
- * @treturn fun():view?,view? an iterator over views of key and value
- * @usage
- * local bytes = 0
- * for batch in map:batches() do
- *   for _, value in batch:views() do bytes = bytes + value.bytes end
- * end
- * print(bytes)
- */
-static int batch_views(lua_State *L)
-{
-	lb_check_batch(L, 1);
-	return lb_views(L, 1);
-}
-
 static int push_list(lua_State *L, bool values)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
@@ -391,8 +346,8 @@ static int batch_packed(lua_State *L)
 /* Gives the copy at the top the position after the batch at 1, if it has one. */
 static void copy_position(lua_State *L, const struct lb_batch *b)
 {
-	if (b->cursor && b->cursor->map->k.type->position != LB_POS_POP)
-		lb_cursor_push_position(L, b->cursor);
+	if (b->source && b->source->map->type->position != LB_POS_POP)
+		lb_position_push(L, b->source, b->lender);
 	else
 		lua_getiuservalue(L, 1, LB_BATCH_POSITION);
 	lua_setiuservalue(L, -2, LB_BATCH_POSITION);
@@ -496,8 +451,8 @@ static int batch_cursor(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
-	if (b->cursor) {
-		lb_cursor_push_position(L, b->cursor);
+	if (b->source) {
+		lb_position_push(L, b->source, b->lender);
 		return 1;
 	}
 	if (lua_getiuservalue(L, 1, LB_BATCH_POSITION) != LUA_TSTRING)
@@ -529,7 +484,7 @@ static int batch_report(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
-	if (!b->cursor) {
+	if (!b->source) {
 		lua_pushnil(L);
 		return 1;
 	}
@@ -557,7 +512,6 @@ static const luaL_Reg methods[] = {
 	{ "key", batch_key },
 	{ "value", batch_value },
 	{ "entries", batch_entries },
-	{ "views", batch_views },
 	{ "keys", batch_keys },
 	{ "values", batch_values },
 	{ "packed", batch_packed },

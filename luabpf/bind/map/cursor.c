@@ -6,35 +6,36 @@
  *	cursor = core.cursor(map, { batch_size =, from =, raw =, drain =, walk =,
  *		first =, last = })
  *	batch = cursor:next()		-- nil at the end; raises an error object
- *
- * A cursor string is what a saved position looks like outside: it carries the
- * boot, the map and the kind of position, and is refused elsewhere.
  */
+#include "bind/map/cursor.h"
+
 #include "bind/map/batch.h"
+#include "bind/map/lender.h"
+#include "bind/map/position.h"
 
 #include <errno.h>
 #include <string.h>
 
+#define LB_CURSOR "luabpf.cursor"
+
 /* User value of a cursor: its map. */
 enum { MAP = 1, UVALUES = 1 };
 
-/* The head of a cursor string; the raw position follows. */
-struct token {
-	char magic[8];
-	char boot[36];
-	uint32_t map_id;
-	uint8_t kind;		/* enum lb_position of the scan */
-	uint8_t drain, ended, started;
+struct cursor {
+	struct lb_lender lender;	/* its clock goes on with each step */
+	struct lb_source src;
+	struct lb_map *map;
+	bool raw;
+	bool open;
+	bool complete;			/* the end was reached */
 };
 
-static const char magic[8] = "lbcurs1";
-
-static struct lb_cursor *to_cursor(lua_State *L)
+static struct cursor *to_cursor(lua_State *L)
 {
 	return luaL_checkudata(L, 1, LB_CURSOR);
 }
 
-static void close_cursor(struct lb_cursor *c)
+static void close_cursor(struct cursor *c)
 {
 	if (!c->open)
 		return;
@@ -43,73 +44,7 @@ static void close_cursor(struct lb_cursor *c)
 	lb_source_close(&c->src);
 }
 
-static uint8_t position_kind(const struct lb_source *s)
-{
-	return (uint8_t)(s->walk ? LB_POS_KEY : s->map->type->position);
-}
-
-void lb_cursor_push_position(lua_State *L, struct lb_cursor *c)
-{
-	const struct lb_source *s = &c->src;
-	struct token t = { .map_id = c->map->k.info.id, .kind = position_kind(s),
-			   .drain = s->drain, .ended = s->ended, .started = s->started };
-	size_t size = lb_source_pos_size(s);
-	uint8_t local[512], *text;
-
-	if (t.kind == LB_POS_POP)
-		luaL_error(L, "a queue or stack has no positions to go on from");
-	memcpy(t.magic, magic, sizeof(magic));
-	memcpy(t.boot, lb_boot_id(), sizeof(t.boot));
-	text = lb_scratch(L, sizeof(t) + size, local, sizeof(local));
-	if (!c->open)
-		luaL_error(L, "the cursor was closed");
-	memcpy(text, &t, sizeof(t));
-	memcpy(text + sizeof(t), s->pos, size);
-	lua_pushlstring(L, (const char *)text, sizeof(t) + size);
-	if (text != local)
-		lua_remove(L, -2);
-}
-
 /* ---- opening ---------------------------------------------------------- */
-
-/* Why the string is not a position of this scan, or NULL. */
-static const char *wrong_token(const struct lb_cursor *c, const struct token *t, size_t len)
-{
-	const struct lb_source *s = &c->src;
-
-	if (len < sizeof(*t) || memcmp(t->magic, magic, sizeof(magic)) != 0)
-		return "not a cursor string";
-	if (memcmp(t->boot, lb_boot_id(), sizeof(t->boot)) != 0)
-		return "the cursor is from before the machine was started";
-	if (t->map_id != c->map->k.info.id)
-		return "the cursor is of another map";
-	if (t->kind != position_kind(s) || len != sizeof(*t) + lb_source_pos_size(s))
-		return "the cursor is of another kind of scan";
-	return NULL;
-}
-
-static int refuse_from(lua_State *L, const struct lb_cursor *c, const char *why)
-{
-	return lb_throw_text(L, EINVAL, lua_pushfstring(L, "option 'from': %s (map id %d)", why,
-							(int)c->map->k.info.id));
-}
-
-static void seek(lua_State *L, struct lb_cursor *c, int idx)
-{
-	struct token t;
-	const char *text, *why;
-	size_t len;
-
-	if (lua_type(L, idx) != LUA_TSTRING)
-		luaL_error(L, "option 'from': cursor string expected, got %s", luaL_typename(L, idx));
-	text = lua_tolstring(L, idx, &len);
-	memcpy(&t, text, len < sizeof(t) ? len : sizeof(t));
-	why = wrong_token(c, &t, len);
-	if (why)
-		refuse_from(L, c, why);
-	if (t.started && lb_source_seek(&c->src, text + sizeof(t), t.ended) < 0)
-		refuse_from(L, c, c->src.refused);
-}
 
 static uint32_t batch_size(lua_State *L, int idx)
 {
@@ -137,19 +72,19 @@ static uint32_t bucket(lua_State *L, const char *name, uint32_t max)
 }
 
 /* Options first and last: only the buckets from first to last - 1. */
-static void range(lua_State *L, struct lb_cursor *c)
+static void range(lua_State *L, struct cursor *c)
 {
 	uint32_t nbuckets = lb_kmap_buckets(&c->map->k);
 	uint32_t first = bucket(L, "first", nbuckets), last = bucket(L, "last", nbuckets);
 
 	if (last == 0)
 		return;
-	if (position_kind(&c->src) != LB_POS_BUCKET || c->src.drain)
+	if (lb_position_kind(&c->src) != LB_POS_BUCKET || c->src.drain)
 		luaL_error(L, "option 'last': this scan does not go by buckets");
 	lb_source_range(&c->src, first, last);
 }
 
-static int open_failed(lua_State *L, const struct lb_cursor *c, int err)
+static int open_failed(lua_State *L, const struct cursor *c, int err)
 {
 	const char *what = c->src.drain ? "drain" : "scan";
 
@@ -170,7 +105,7 @@ static int cursor_new(lua_State *L)
 	static const char *const names[] = { "batch_size", "from", "raw", "drain", "walk",
 					     "first", "last", NULL };
 	struct lb_map *m = lb_check_map(L, 1);
-	struct lb_cursor *c;
+	struct cursor *c;
 	uint32_t want;
 	int err;
 
@@ -195,14 +130,14 @@ static int cursor_new(lua_State *L)
 	c->open = true;
 	range(L, c);
 	if (lua_getfield(L, 2, "from") != LUA_TNIL)
-		seek(L, c, 4);
+		lb_position_seek(L, &c->src, 4);
 	lua_settop(L, 3);
 	return 1;
 }
 
 /* ---- stepping --------------------------------------------------------- */
 
-static int step_failed(lua_State *L, struct lb_cursor *c, int err)
+static int step_failed(lua_State *L, struct cursor *c, int err)
 {
 	const char *what = c->src.drain ? "drain" : "scan";
 
@@ -218,13 +153,24 @@ static int step_failed(lua_State *L, struct lb_cursor *c, int err)
 	return lb_throw_text(L, ELOOP, lua_tostring(L, -1));
 }
 
+/* Pushes the batch of the current step of the cursor at index 1; its map is at 2. */
+static void push_step(lua_State *L, struct cursor *c)
+{
+	const struct lb_buffer *buf = &c->src.buf;
+	struct lb_batch *b = lb_batch_borrow(L, 1, 2, &c->lender, buf->keys, buf->values,
+					     c->open ? c->src.n : 0);
+
+	b->source = &c->src;
+	b->raw = c->raw;
+}
+
 /*
 Makes the next batch; the one before becomes stale.
 @function cursor:next @return batch, or nil at the end. Raises an error object
 */
 static int cursor_next(lua_State *L)
 {
-	struct lb_cursor *c = to_cursor(L);
+	struct cursor *c = to_cursor(L);
 	int n;
 
 	lua_settop(L, 1);
@@ -240,7 +186,7 @@ static int cursor_next(lua_State *L)
 		return 0;
 	}
 	lua_getiuservalue(L, 1, MAP);
-	lb_batch_push_step(L, 1, 2);
+	push_step(L, c);
 	return 1;
 }
 
@@ -303,10 +249,10 @@ static int cursor_entries(lua_State *L)
 /* The position after the last batch, as a string. */
 static int cursor_position(lua_State *L)
 {
-	struct lb_cursor *c = to_cursor(L);
+	struct cursor *c = to_cursor(L);
 
 	luaL_argcheck(L, c->open, 1, "cursor is closed");
-	lb_cursor_push_position(L, c);
+	lb_position_push(L, &c->src, &c->lender);
 	return 1;
 }
 
@@ -335,7 +281,7 @@ What the scan has done so far. @function cursor:report
 */
 static int cursor_report(lua_State *L)
 {
-	const struct lb_cursor *c = to_cursor(L);
+	const struct cursor *c = to_cursor(L);
 
 	lb_push_scan_report(L, &c->src.stats, c->complete);
 	return 1;
@@ -357,7 +303,7 @@ static int cursor_silent_close(lua_State *L)
 
 static int cursor_tostring(lua_State *L)
 {
-	const struct lb_cursor *c = to_cursor(L);
+	const struct cursor *c = to_cursor(L);
 
 	if (c->open)
 		lua_pushfstring(L, "luabpf.cursor (%s, %I entries so far)", c->map->k.info.name,

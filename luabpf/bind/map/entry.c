@@ -9,6 +9,7 @@
 #include "bind/map/entry.h"
 
 #include "bind/map/map.h"
+#include "bind/map/view.h"
 #include "bind/value/codec.h"
 #include "bind/value/path.h"
 
@@ -18,16 +19,6 @@
 
 /* A key and a value up to this many bytes need no memory from Lua. */
 #define LOCAL 1024
-
-/* A map or program where the kernel wants its descriptor; -1 for anything else. */
-static int handle_fd(lua_State *L, int idx)
-{
-	if (luaL_testudata(L, idx, LB_MAP))
-		return lb_map_fd(L, idx);
-	if (luaL_testudata(L, idx, LB_PROGRAM))
-		return lb_program_fd(L, idx);
-	return -1;
-}
 
 /* Whether a number can be something else than the value itself: a descriptor, or an index. */
 static bool numbers_are_special(const struct lb_map *m, const struct lb_shape *shape)
@@ -47,7 +38,7 @@ static bool encode_special(lua_State *L, const struct lb_map *m, const struct lb
 		return true;
 	}
 	if (shape == &m->value && lb_can(&m->k, LB_FD_VALUES) && shape->size >= sizeof(fd)) {
-		fd = lua_isinteger(L, idx) ? (int)lua_tointeger(L, idx) : handle_fd(L, idx);
+		fd = lua_isinteger(L, idx) ? (int)lua_tointeger(L, idx) : lb_handle_fd(L, idx);
 		memset(out, 0, shape->size);
 		memcpy(out, &fd, sizeof(fd));
 		return fd >= 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys and values on their way from Lua to flat buffers. */
-#ifndef LUABPF_ENTRY_H
-#define LUABPF_ENTRY_H
+#ifndef LUABPF_BIND_MAP_ENTRY_H
+#define LUABPF_BIND_MAP_ENTRY_H
 
 #include "bind/map/map.h"
 #include "bind/value/path.h"

@@ -54,11 +54,6 @@ struct lb_map *lb_check_shapes(lua_State *L, int arg)
 	return m->detached ? m : lb_check_map(L, arg);
 }
 
-int lb_map_fd(lua_State *L, int arg)
-{
-	return lb_check_map(L, arg)->k.fd;
-}
-
 struct lb_map *lb_map_new(lua_State *L)
 {
 	struct lb_map *m = lua_newuserdatauv(L, sizeof(*m), LB_MAP_UVALUES);
@@ -319,7 +314,7 @@ static int map_freeze(lua_State *L)
  */
 static int map_fd(lua_State *L)
 {
-	lua_pushinteger(L, lb_map_fd(L, 1));
+	lua_pushinteger(L, lb_check_map(L, 1)->k.fd);
 	return 1;
 }
 
@@ -486,5 +481,6 @@ void lb_open_map(lua_State *L)
 	lua_pushliteral(L, "raw");
 	luaL_ref(L, LUA_REGISTRYINDEX);	/* stays the one that handles know */
 	lb_newclass(L, LB_MAP, methods, meta);
+	lb_class_fd(L, LB_MAP, offsetof(struct lb_map, k.fd));
 	luaL_setfuncs(L, functions, 0);
 }

@@ -14,11 +14,14 @@
 #include "bind/map/view.h"
 
 #include "bind/map/batch.h"
+#include "bind/map/lender.h"
 #include "bind/value/codec.h"
 #include "bind/value/decode.h"
 #include "bind/value/layout.h"
 
 #include <string.h>
+
+#define LB_VIEW "luabpf.view"
 
 /* User values of a view: what it keeps alive, field names, the views within it. */
 enum { OWNER = 1, NAMES, INNER, LAYOUT, UVALUES = LAYOUT };
@@ -493,7 +496,7 @@ static int views_step(lua_State *L)
 	return 2;
 }
 
-int lb_views(lua_State *L, int arg)
+static int push_views(lua_State *L, int arg)
 {
 	struct place *at;
 
@@ -506,7 +509,27 @@ int lb_views(lua_State *L, int arg)
 	return 1;
 }
 
+/***
+ * Iterates over key and value without decoding: one view of each that moves along. A field is
+ * read from the buffer where it is used. Scalars come as plain values.
+ * @function batch:views
+ * @treturn fun():view?,view? an iterator over views of key and value
+ * @usage
+ * local bytes = 0
+ * for batch in map:batches() do
+ *   for _, value in batch:views() do bytes = bytes + value.bytes end
+ * end
+ * print(bytes)
+ */
+static int batch_views(lua_State *L)
+{
+	lb_check_batch(L, 1);
+	return push_views(L, 1);
+}
+
 static const luaL_Reg methods[] = { { NULL, NULL } };
+
+static const luaL_Reg batch_methods[] = { { "views", batch_views }, { NULL, NULL } };
 
 static const luaL_Reg meta[] = {
 	{ "__index", view_index },
@@ -520,6 +543,7 @@ static const luaL_Reg meta[] = {
 void lb_open_view(lua_State *L)
 {
 	lb_newclass(L, LB_VIEW, methods, meta);
+	lb_add_methods(L, LB_BATCH, batch_methods);
 	luaL_getmetatable(L, LB_VIEW);
 	lua_pushcfunction(L, view_index);
 	lua_setfield(L, -2, "__index");

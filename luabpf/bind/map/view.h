@@ -3,9 +3,10 @@
  * Views for bindings that lend entries or records: a root view shows one at a
  * time, where it lies, for as long as the lender's clock stands still.
  */
-#ifndef LUABPF_VIEW_H
-#define LUABPF_VIEW_H
+#ifndef LUABPF_BIND_MAP_VIEW_H
+#define LUABPF_BIND_MAP_VIEW_H
 
+#include "bind/map/lender.h"
 #include "bind/map/map.h"
 
 struct lb_view;
@@ -19,5 +20,7 @@ struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb
 			    struct lb_lender *lender, const char *what);
 /* Shows the entry of room bytes; NULL: nothing. */
 void lb_view_move(struct lb_view *v, const uint8_t *entry, uint32_t room);
+/* The bytes a view at idx shows, and their size; NULL if no view is there. Raises if stale. */
+const void *lb_view_bytes(lua_State *L, int idx, size_t *size);
 
 #endif

@@ -9,8 +9,9 @@
  * the proxy outlives the object. How it prints is for lua/luabpf/map/globals.lua to say,
  * which puts __tostring into core.globals_meta.
  */
-#include "bind/map/map.h"
-#include "bind/object/object.h"
+#include "bind/object/globals.h"
+
+#include "bind/base.h"
 #include "bind/value/codec.h"
 #include "bind/value/layout.h"
 #include "bind/value/path.h"

@@ -8,10 +8,14 @@
  *
  * @module luabpf.bind.object.link
  */
-#include "bind/object/object.h"
+#include "bind/object/link.h"
+
+#include "bind/base.h"
 
 #include <errno.h>
 #include <net/if.h>
+
+#define LB_LINK "luabpf.link"
 
 /* User values: what is attached to what, for messages. */
 enum { DESCRIPTION = 1, UVALUES = DESCRIPTION };

@@ -9,9 +9,9 @@
  *
  * @module luabpf.bind.object.object
  */
-#include "bind/object/object.h"
-
 #include "bind/map/map.h"
+#include "bind/object/globals.h"
+#include "bind/object/program.h"
 #include "bind/value/path.h"
 #include "lib/kernel/loader.h"
 
@@ -22,6 +22,7 @@
 /* User values of an object. */
 enum { MAPS = 1, PROGRAMS, GLOBALS, PATH, UVALUES = PATH };
 
+#define LB_OBJECT "luabpf.object"
 #define LB_HANDLES "luabpf.handles"
 
 /* ---- the handle ------------------------------------------------------- */

@@ -9,8 +9,10 @@
  *
  * @module luabpf.bind.object.program
  */
+#include "bind/object/program.h"
+
 #include "bind/map/map.h"
-#include "bind/object/object.h"
+#include "bind/object/link.h"
 #include "lib/kernel/loader.h"
 #include "lib/kernel/testrun.h"
 
@@ -19,6 +21,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LB_PROGRAM "luabpf.program"
 
 /* User values: the object or nil, the name. */
 enum { OBJECT = 1, NAME, UVALUES = NAME };
@@ -43,11 +47,6 @@ static struct program *check_program(lua_State *L, int arg)
 	if (h->p.fd < 0)
 		luaL_argerror(L, arg, "program is closed");
 	return h;
-}
-
-int lb_program_fd(lua_State *L, int arg)
-{
-	return check_program(L, arg)->p.fd;
 }
 
 static struct program *new_handle(lua_State *L)
@@ -269,7 +268,7 @@ static int program_info(lua_State *L)
  */
 static int program_fd(lua_State *L)
 {
-	lua_pushinteger(L, lb_program_fd(L, 1));
+	lua_pushinteger(L, check_program(L, 1)->p.fd);
 	return 1;
 }
 
@@ -710,6 +709,7 @@ static const luaL_Reg meta[] = {
 void lb_open_program(lua_State *L)
 {
 	lb_newclass(L, LB_PROGRAM, methods, meta);
+	lb_class_fd(L, LB_PROGRAM, offsetof(struct program, p.fd));
 	luaL_getmetatable(L, LB_PROGRAM);
 	lua_getfield(L, -1, "__index");
 	lua_pushcclosure(L, program_index, 1);

@@ -18,6 +18,9 @@
  *
  * also: a list of indices in the batch that match whatever where says, as Lua judged them.
  */
+#include "bind/query/query.h"
+
+#include "bind/map/batch.h"
 #include "bind/query/queryspec.h"
 #include "bind/query/rowset.h"
 #include "lib/kernel/loader.h"

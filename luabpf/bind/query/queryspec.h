@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table that core.query is given, read into what the executors take. */
-#ifndef LUABPF_QUERYSPEC_H
-#define LUABPF_QUERYSPEC_H
+#ifndef LUABPF_BIND_QUERY_QUERYSPEC_H
+#define LUABPF_BIND_QUERY_QUERYSPEC_H
 
 #include "bind/map/map.h"
 #include "lib/scan/scan.h"

@@ -6,6 +6,7 @@
  */
 #include "bind/query/rowset.h"
 
+#include "bind/map/batch.h"
 #include "bind/value/decode.h"
 #include "bind/value/layout.h"
 

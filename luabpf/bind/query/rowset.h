@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows of queries for the binding files. A row has any of key, value and
- * columns, which are u64 words. rowset.c holds them and decodes them, query.c
- * makes them, sink.c sums them up and sorts them.
+ * Rows of queries for the binding files: rowset.c holds them and decodes them,
+ * query.c makes them. A row has any of key, value and columns, which are u64 words.
  */
-#ifndef LUABPF_ROWSET_H
-#define LUABPF_ROWSET_H
+#ifndef LUABPF_BIND_QUERY_ROWSET_H
+#define LUABPF_BIND_QUERY_ROWSET_H
 
-#include "lib/sum/agg.h"
 #include "bind/map/batch.h"
-#include "lib/thread/crew.h"
+#include "lib/code/interp.h"
 #include "lib/kernel/region.h"
 
 #define LB_ROWS "luabpf.rows"
@@ -55,16 +53,7 @@ void lb_decode_into(lua_State *L, const struct lb_decoder *d, int names, const u
 /* Pushes the names of the decoder at index arg, for lb_decode_into. */
 void lb_decoder_names(lua_State *L, int arg);
 
-/*
- * Fills in what a crew needs of the query at arg and its parameters at params;
- * the map, which is open.
- */
-struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec);
 /* Pushes the map of the query at arg. */
 void lb_query_map(lua_State *L, int arg);
-/* The specification of the open aggregation at arg, which needs at most ncolumns columns, and
- * itself; raises otherwise. */
-const struct lb_agg_spec *lb_check_agg(lua_State *L, int arg, uint32_t ncolumns,
-				       struct lb_agg **agg);
 
 #endif

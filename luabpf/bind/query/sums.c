@@ -15,6 +15,8 @@
  *
  * Past the memory limit add and result raise an error object that names it.
  */
+#include "bind/query/sums.h"
+
 #include "bind/query/rowset.h"
 #include "lib/sum/agg.h"
 #include "lib/sum/topn.h"

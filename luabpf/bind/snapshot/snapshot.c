@@ -19,6 +19,8 @@
 #include "bind/snapshot/snapshot.h"
 
 #include "bind/map/batch.h"
+#include "bind/map/cursor.h"
+#include "bind/map/lender.h"
 #include "bind/query/rowset.h"
 
 #include <errno.h>
@@ -28,6 +30,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define LB_SNAPSHOT "luabpf.snapshot"
 #define LB_WRITER "luabpf.snapshot_writer"
 #define LB_SNAP_CURSOR "luabpf.snapshot_cursor"
 

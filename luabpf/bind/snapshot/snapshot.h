@@ -3,8 +3,8 @@
  * Snapshots for the binding files: snapshot.c opens and reads them, diff.c
  * compares two.
  */
-#ifndef LUABPF_SNAPSHOT_H
-#define LUABPF_SNAPSHOT_H
+#ifndef LUABPF_BIND_SNAPSHOT_SNAPSHOT_H
+#define LUABPF_BIND_SNAPSHOT_SNAPSHOT_H
 
 #include "bind/map/map.h"
 #include "lib/snapshot/snapfile.h"

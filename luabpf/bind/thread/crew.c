@@ -20,7 +20,11 @@
  *	crew:report()			what the scans did, as of a cursor; ends them
  */
 #include "bind/file/output.h"
+#include "bind/map/batch.h"
+#include "bind/map/cursor.h"
+#include "bind/query/query.h"
 #include "bind/query/rowset.h"
+#include "bind/query/sums.h"
 #include "bind/snapshot/snapshot.h"
 #include "lib/thread/crew.h"
 

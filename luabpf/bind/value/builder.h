@@ -14,8 +14,8 @@
  * Lua strings. Lua has one string for all short texts that are equal, so that a
  * key of a table is a name if it is that very object.
  */
-#ifndef LUABPF_BUILDER_H
-#define LUABPF_BUILDER_H
+#ifndef LUABPF_BIND_VALUE_BUILDER_H
+#define LUABPF_BIND_VALUE_BUILDER_H
 
 #include "lib/layout/layout.h"
 

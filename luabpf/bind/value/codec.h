@@ -2,8 +2,8 @@
 /*
  * The codec (codec.c): whole keys and values to Lua values and back.
  */
-#ifndef LUABPF_CODEC_H
-#define LUABPF_CODEC_H
+#ifndef LUABPF_BIND_VALUE_CODEC_H
+#define LUABPF_BIND_VALUE_CODEC_H
 
 #include "bind/value/path.h"
 #include "lib/layout/layout.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes to Lua values, along the types of a layout. */
-#ifndef LUABPF_DECODE_H
-#define LUABPF_DECODE_H
+#ifndef LUABPF_BIND_VALUE_DECODE_H
+#define LUABPF_BIND_VALUE_DECODE_H
 
 #include "lib/layout/layout.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The class luabpf.layout (layout.c), which holds a struct lb_layout for Lua. */
-#ifndef LUABPF_BIND_LAYOUT_H
-#define LUABPF_BIND_LAYOUT_H
+#ifndef LUABPF_BIND_VALUE_LAYOUT_H
+#define LUABPF_BIND_VALUE_LAYOUT_H
 
 #include "lib/layout/layout.h"
 

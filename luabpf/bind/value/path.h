@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors that say where in the caller's arguments a value stands. */
-#ifndef LUABPF_PATH_H
-#define LUABPF_PATH_H
+#ifndef LUABPF_BIND_VALUE_PATH_H
+#define LUABPF_BIND_VALUE_PATH_H
 
 #include <lua.h>
 

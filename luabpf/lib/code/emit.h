@@ -12,8 +12,8 @@
  *
  * Errors stick: c.err is 0, -ENOMEM, or -E2BIG for a jump that does not reach.
  */
-#ifndef LUABPF_EMIT_H
-#define LUABPF_EMIT_H
+#ifndef LUABPF_LIB_CODE_EMIT_H
+#define LUABPF_LIB_CODE_EMIT_H
 
 #include "lib/code/fragment.h"
 

@@ -19,8 +19,8 @@
  * may be unaligned; the slots are loaded and stored whole. Its instructions are
  * those of Linux 5.15: none of the ISA's version 4.
  */
-#ifndef LUABPF_FRAGMENT_H
-#define LUABPF_FRAGMENT_H
+#ifndef LUABPF_LIB_CODE_FRAGMENT_H
+#define LUABPF_LIB_CODE_FRAGMENT_H
 
 #include <linux/bpf.h>
 #include <stdbool.h>

@@ -9,8 +9,8 @@
  *	if (!why)
  *		matched = lb_interp_match(&ip, &block, params, match);
  */
-#ifndef LUABPF_INTERP_H
-#define LUABPF_INTERP_H
+#ifndef LUABPF_LIB_CODE_INTERP_H
+#define LUABPF_LIB_CODE_INTERP_H
 
 #include "lib/code/fragment.h"
 

@@ -8,8 +8,8 @@
  * RAW_TRACEPOINT where the map may not be used in a sleepable program. They
  * are run by BPF_PROG_TEST_RUN and are attached to nothing.
  */
-#ifndef LUABPF_PROGRAM_H
-#define LUABPF_PROGRAM_H
+#ifndef LUABPF_LIB_CODE_PROGRAM_H
+#define LUABPF_LIB_CODE_PROGRAM_H
 
 #include "lib/code/emit.h"
 #include "lib/kernel/log.h"

@@ -9,8 +9,8 @@
  * stack lie, from r10 down: the fragments' frame, LB_OWN bytes of
  * its own, and the block that the reductions use.
  */
-#ifndef LUABPF_SHAPE_H
-#define LUABPF_SHAPE_H
+#ifndef LUABPF_LIB_CODE_PROGSHAPE_H
+#define LUABPF_LIB_CODE_PROGSHAPE_H
 
 #include "lib/code/program.h"
 

@@ -3,8 +3,8 @@
  * CRC32C, the checksum of files that luabpf writes. Source: RFC 3720, appendix
  * B.4 (polynomial 0x1EDC6F41, reflected; all ones before and after). No Lua here.
  */
-#ifndef LUABPF_CRC32C_H
-#define LUABPF_CRC32C_H
+#ifndef LUABPF_LIB_FILE_CRC32C_H
+#define LUABPF_LIB_FILE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * Rows of CSV, from their text to the bytes of a key and a value. The first row,
  * the header, says which leaves the columns are. No Lua here.
  */
-#ifndef LUABPF_CSVROW_H
-#define LUABPF_CSVROW_H
+#ifndef LUABPF_LIB_FILE_CSVROW_H
+#define LUABPF_LIB_FILE_CSVROW_H
 
 #include "lib/file/rowformat.h"
 #include "lib/file/rowleaf.h"

@@ -3,8 +3,8 @@
  * Writing to descriptors: all of it, whether calls are interrupted, come short, or
  * would block, as those of a pipe or a socket that is non-blocking do. No Lua here.
  */
-#ifndef LUABPF_FDWRITE_H
-#define LUABPF_FDWRITE_H
+#ifndef LUABPF_LIB_FILE_FDWRITE_H
+#define LUABPF_LIB_FILE_FDWRITE_H
 
 #include <stdbool.h>
 #include <stdint.h>

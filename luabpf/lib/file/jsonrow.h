@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows of JSON lines, from their text to the bytes of a key and a value. No Lua here. */
-#ifndef LUABPF_JSONROW_H
-#define LUABPF_JSONROW_H
+#ifndef LUABPF_LIB_FILE_JSONROW_H
+#define LUABPF_LIB_FILE_JSONROW_H
 
 #include "lib/file/rowleaf.h"
 

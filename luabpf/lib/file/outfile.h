@@ -6,8 +6,8 @@
  *
  * Functions return 0 or -errno. A closed pipe is -EPIPE, never a signal.
  */
-#ifndef LUABPF_OUTFILE_H
-#define LUABPF_OUTFILE_H
+#ifndef LUABPF_LIB_FILE_OUTFILE_H
+#define LUABPF_LIB_FILE_OUTFILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What rows of a file are, for writers and readers. docs/export.md defines both formats. */
-#ifndef LUABPF_ROWFORMAT_H
-#define LUABPF_ROWFORMAT_H
+#ifndef LUABPF_LIB_FILE_ROWFORMAT_H
+#define LUABPF_LIB_FILE_ROWFORMAT_H
 
 #include "lib/layout/layout.h"
 

@@ -3,8 +3,8 @@
  * One value of a row, from its text to its bytes: what the readers of JSON lines
  * and CSV share. No Lua here.
  */
-#ifndef LUABPF_ROWLEAF_H
-#define LUABPF_ROWLEAF_H
+#ifndef LUABPF_LIB_FILE_ROWLEAF_H
+#define LUABPF_LIB_FILE_ROWLEAF_H
 
 #include "lib/layout/layout.h"
 

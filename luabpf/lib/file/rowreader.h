@@ -9,8 +9,8 @@
  *
  * The first row of CSV is its header, for lb_reader_header.
  */
-#ifndef LUABPF_READER_H
-#define LUABPF_READER_H
+#ifndef LUABPF_LIB_FILE_ROWREADER_H
+#define LUABPF_LIB_FILE_ROWREADER_H
 
 #include "lib/file/rowformat.h"
 

@@ -4,8 +4,8 @@
  * of text that is the same in every row, then a value; arrays and per-CPU values
  * are a step with a list of its own, structs nothing but text.
  */
-#ifndef LUABPF_ROWSTEPS_H
-#define LUABPF_ROWSTEPS_H
+#ifndef LUABPF_LIB_FILE_ROWSTEPS_H
+#define LUABPF_LIB_FILE_ROWSTEPS_H
 
 #include "lib/file/rowformat.h"
 

@@ -9,8 +9,8 @@
  *
  * lb_put_ functions write at s and return the end of what they wrote, without a NUL.
  */
-#ifndef LUABPF_ROWTEXT_H
-#define LUABPF_ROWTEXT_H
+#ifndef LUABPF_LIB_FILE_ROWTEXT_H
+#define LUABPF_LIB_FILE_ROWTEXT_H
 
 #include "lib/layout/layout.h"
 

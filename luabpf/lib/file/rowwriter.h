@@ -11,8 +11,8 @@
  * but text; arrays and per-CPU values are a step with a list of its own. A row
  * allocates nothing and checks no room: its longest form is known beforehand.
  */
-#ifndef LUABPF_WRITER_H
-#define LUABPF_WRITER_H
+#ifndef LUABPF_LIB_FILE_ROWWRITER_H
+#define LUABPF_LIB_FILE_ROWWRITER_H
 
 #include "lib/file/rowformat.h"
 

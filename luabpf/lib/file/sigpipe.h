@@ -10,8 +10,8 @@
  * A write that the reader left in the middle of comes short and sends the signal
  * all the same: what is between the two goes on until it fails with EPIPE.
  */
-#ifndef LUABPF_SIGPIPE_H
-#define LUABPF_SIGPIPE_H
+#ifndef LUABPF_LIB_FILE_SIGPIPE_H
+#define LUABPF_LIB_FILE_SIGPIPE_H
 
 #include <signal.h>
 #include <stdbool.h>

@@ -9,8 +9,8 @@
  *
  * Functions return 0 or -errno; log->reason says more where it can.
  */
-#ifndef LUABPF_ATTACH_H
-#define LUABPF_ATTACH_H
+#ifndef LUABPF_LIB_KERNEL_ATTACH_H
+#define LUABPF_LIB_KERNEL_ATTACH_H
 
 #include "lib/kernel/log.h"
 

@@ -3,8 +3,8 @@
  * Functions of the kernel that programs may call, by their number in the
  * kernel's BTF. No Lua here.
  */
-#ifndef LUABPF_KFUNC_H
-#define LUABPF_KFUNC_H
+#ifndef LUABPF_LIB_KERNEL_KFUNC_H
+#define LUABPF_LIB_KERNEL_KFUNC_H
 
 #include <stdint.h>
 

@@ -5,8 +5,8 @@
  *
  * Functions return 0 or a count, or -errno.
  */
-#ifndef LUABPF_KMAP_H
-#define LUABPF_KMAP_H
+#ifndef LUABPF_LIB_KERNEL_KMAP_H
+#define LUABPF_LIB_KERNEL_KMAP_H
 
 #include "lib/layout/layout.h"
 #include "lib/kernel/maptype.h"

@@ -6,8 +6,8 @@
  * Functions return 0 or -errno. log->reason says more than the errno where
  * it can, lb_log_tail(log) is what libbpf and the verifier said.
  */
-#ifndef LUABPF_LOADER_H
-#define LUABPF_LOADER_H
+#ifndef LUABPF_LIB_KERNEL_LOADER_H
+#define LUABPF_LIB_KERNEL_LOADER_H
 
 #include "lib/kernel/log.h"
 #include "lib/kernel/maptype.h"

@@ -14,8 +14,8 @@
  * usually lies on the caller's stack, so nothing that may raise a Lua error
  * stands between begin and end.
  */
-#ifndef LUABPF_LOG_H
-#define LUABPF_LOG_H
+#ifndef LUABPF_LIB_KERNEL_LOG_H
+#define LUABPF_LIB_KERNEL_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

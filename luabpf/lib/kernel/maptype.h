@@ -3,8 +3,8 @@
  * Everything that depends on the type of a map, in one table. No other file
  * asks which type a map has; it asks what the type can do.
  */
-#ifndef LUABPF_MAPTYPE_H
-#define LUABPF_MAPTYPE_H
+#ifndef LUABPF_LIB_KERNEL_MAPTYPE_H
+#define LUABPF_LIB_KERNEL_MAPTYPE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 /*
  * Which capabilities this process lacks, for messages. No Lua here.
  */
-#ifndef LUABPF_PRIVILEGE_H
-#define LUABPF_PRIVILEGE_H
+#ifndef LUABPF_LIB_KERNEL_PRIVILEGE_H
+#define LUABPF_LIB_KERNEL_PRIVILEGE_H
 
 #include "lib/kernel/log.h"
 

@@ -4,8 +4,8 @@
  * with it handles on what only the parent may use: shared memory, threads, files
  * that are being written. They remember the process they were made in.
  */
-#ifndef LUABPF_PROCESS_H
-#define LUABPF_PROCESS_H
+#ifndef LUABPF_LIB_KERNEL_PROCESS_H
+#define LUABPF_LIB_KERNEL_PROCESS_H
 
 #include <stdint.h>
 

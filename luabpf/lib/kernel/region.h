@@ -14,8 +14,8 @@
  * A region is of the process that made it: a child that was forked has the same
  * memory, but what both wrote there would be mixed. Its pool makes a new one.
  */
-#ifndef LUABPF_REGION_H
-#define LUABPF_REGION_H
+#ifndef LUABPF_LIB_KERNEL_REGION_H
+#define LUABPF_LIB_KERNEL_REGION_H
 
 #include <stdbool.h>
 #include <stddef.h>

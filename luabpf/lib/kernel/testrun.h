@@ -3,8 +3,8 @@
  * Running a loaded program once or many times on data of the caller's, with
  * BPF_PROG_TEST_RUN: nothing is attached and no traffic is needed. No Lua here.
  */
-#ifndef LUABPF_TESTRUN_H
-#define LUABPF_TESTRUN_H
+#ifndef LUABPF_LIB_KERNEL_TESTRUN_H
+#define LUABPF_LIB_KERNEL_TESTRUN_H
 
 #include "lib/kernel/attach.h"
 

@@ -9,8 +9,8 @@
  * many keys from the first were dealt with. status, if not NULL, gets one
  * enum lb_status per key dealt with.
  */
-#ifndef LUABPF_BULK_H
-#define LUABPF_BULK_H
+#ifndef LUABPF_LIB_KEYS_BULK_H
+#define LUABPF_LIB_KEYS_BULK_H
 
 #include "lib/kernel/kmap.h"
 

@@ -7,8 +7,8 @@
  * BTF for the function, which takes some milliseconds. Exact on a map at rest; while
  * others insert and delete the counters of the CPUs are read one by one.
  */
-#ifndef LUABPF_ELEMCOUNT_H
-#define LUABPF_ELEMCOUNT_H
+#ifndef LUABPF_LIB_KEYS_ELEMCOUNT_H
+#define LUABPF_LIB_KEYS_ELEMCOUNT_H
 
 #include "lib/kernel/kmap.h"
 #include "lib/code/program.h"

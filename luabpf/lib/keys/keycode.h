@@ -3,8 +3,8 @@
  * The instructions of keyed programs, and where things lie in their regions: what
  * keyed.c asks of keycode.c.
  */
-#ifndef LUABPF_KEYCODE_H
-#define LUABPF_KEYCODE_H
+#ifndef LUABPF_LIB_KEYS_KEYCODE_H
+#define LUABPF_LIB_KEYS_KEYCODE_H
 
 #include "lib/keys/keyspec.h"
 

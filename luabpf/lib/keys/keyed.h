@@ -29,8 +29,8 @@
  * looked up, by a RAW_TRACEPOINT program, which needs CAP_PERFMON too, 4096
  * keys at a time.
  */
-#ifndef LUABPF_KEYED_H
-#define LUABPF_KEYED_H
+#ifndef LUABPF_LIB_KEYS_KEYED_H
+#define LUABPF_LIB_KEYS_KEYED_H
 
 #include "lib/keys/keyspec.h"
 

@@ -7,8 +7,8 @@
  * The programs belong to a map handle and stay loaded with it. One that the
  * kernel refused is not tried again.
  */
-#ifndef LUABPF_MANY_H
-#define LUABPF_MANY_H
+#ifndef LUABPF_LIB_KEYS_KEYSET_H
+#define LUABPF_LIB_KEYS_KEYSET_H
 
 #include "lib/keys/elemcount.h"
 #include "lib/keys/keyed.h"

@@ -3,8 +3,8 @@
  * What a keyed program does (keyed.h), as those see it who write its
  * instructions (keycode.c) and who run it (keyed.c). No Lua here.
  */
-#ifndef LUABPF_KEYSPEC_H
-#define LUABPF_KEYSPEC_H
+#ifndef LUABPF_LIB_KEYS_KEYSPEC_H
+#define LUABPF_LIB_KEYS_KEYSPEC_H
 
 #include "lib/code/fragment.h"
 #include "lib/code/program.h"

@@ -4,8 +4,8 @@
  * immediately before its own delete. The slower twin of the keyed program, for
  * kernels and maps where that cannot be loaded. No Lua here.
  */
-#ifndef LUABPF_LIVE_H
-#define LUABPF_LIVE_H
+#ifndef LUABPF_LIB_KEYS_LIVE_H
+#define LUABPF_LIB_KEYS_LIVE_H
 
 #include "lib/code/interp.h"
 #include "lib/kernel/kmap.h"

@@ -9,8 +9,8 @@
  *	LB_PREFIX4  "10.0.0.0/8", an LPM trie's key: u32 length, then the address
  *	LB_PREFIX6  "2001:db8::/32"
  */
-#ifndef LUABPF_ADDRESS_H
-#define LUABPF_ADDRESS_H
+#ifndef LUABPF_LIB_LAYOUT_ADDRESS_H
+#define LUABPF_LIB_LAYOUT_ADDRESS_H
 
 #include "lib/layout/layout.h"
 

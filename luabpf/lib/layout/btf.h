@@ -2,8 +2,8 @@
 /*
  * BTF to layout and back, on libbpf's btf__* calls. No Lua here.
  */
-#ifndef LUABPF_BTF_H
-#define LUABPF_BTF_H
+#ifndef LUABPF_LIB_LAYOUT_BTF_H
+#define LUABPF_LIB_LAYOUT_BTF_H
 
 #include "lib/layout/layout.h"
 

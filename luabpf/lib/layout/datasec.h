@@ -3,8 +3,8 @@
  * The global variables of a BPF object, as the DATASECs of its BTF list them.
  * No Lua here.
  */
-#ifndef LUABPF_DATASEC_H
-#define LUABPF_DATASEC_H
+#ifndef LUABPF_LIB_LAYOUT_DATASEC_H
+#define LUABPF_LIB_LAYOUT_DATASEC_H
 
 #include <bpf/libbpf.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * Names that BTF uses twice where users need them to be one thing's. The kernel takes
  * such BTF, and compilers make it of C that says the same. No Lua here.
  */
-#ifndef LUABPF_DISTINCT_H
-#define LUABPF_DISTINCT_H
+#ifndef LUABPF_LIB_LAYOUT_DISTINCT_H
+#define LUABPF_LIB_LAYOUT_DISTINCT_H
 
 #include "lib/layout/layout.h"
 

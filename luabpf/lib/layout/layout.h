@@ -7,8 +7,8 @@
  * immutable once built, so threads may share it. All of its memory hangs on
  * the lb_layout and goes with it. No Lua here: engines use these types too.
  */
-#ifndef LUABPF_LAYOUT_H
-#define LUABPF_LAYOUT_H
+#ifndef LUABPF_LIB_LAYOUT_LAYOUT_H
+#define LUABPF_LIB_LAYOUT_LAYOUT_H
 
 #include <endian.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * that no member covers. What those hold is kept, so that keys which differ nowhere
  * else stay two keys. No Lua here.
  */
-#ifndef LUABPF_RECORD_H
-#define LUABPF_RECORD_H
+#ifndef LUABPF_LIB_LAYOUT_RECORD_H
+#define LUABPF_LIB_LAYOUT_RECORD_H
 
 #include "lib/layout/layout.h"
 

@@ -18,8 +18,8 @@
  * sees every entry of a map at rest once; while others replace entries (update
  * of an existing key) it may miss or repeat one that is being replaced.
  */
-#ifndef LUABPF_SCAN_H
-#define LUABPF_SCAN_H
+#ifndef LUABPF_LIB_SCAN_SCAN_H
+#define LUABPF_LIB_SCAN_SCAN_H
 
 #include "lib/code/interp.h"
 #include "lib/scan/scanspec.h"

@@ -3,8 +3,8 @@
  * The instructions of a kernel scan, and where things lie in its context and its
  * region: what scan.c asks of scancode.c.
  */
-#ifndef LUABPF_SCANCODE_H
-#define LUABPF_SCANCODE_H
+#ifndef LUABPF_LIB_SCAN_SCANCODE_H
+#define LUABPF_LIB_SCAN_SCANCODE_H
 
 #include "lib/scan/scanspec.h"
 

@@ -3,8 +3,8 @@
  * What a kernel scan does (scan.h), as those see it who write its instructions
  * (scancode.c) and who run it (scan.c). No Lua here.
  */
-#ifndef LUABPF_SCANSPEC_H
-#define LUABPF_SCANSPEC_H
+#ifndef LUABPF_LIB_SCAN_SCANSPEC_H
+#define LUABPF_LIB_SCAN_SCANSPEC_H
 
 #include "lib/code/fragment.h"
 #include "lib/code/program.h"

@@ -21,8 +21,8 @@
  *            a restart, and bounded.
  *   pop      Drains of queues and stacks.
  */
-#ifndef LUABPF_SOURCE_H
-#define LUABPF_SOURCE_H
+#ifndef LUABPF_LIB_SCAN_SOURCE_H
+#define LUABPF_LIB_SCAN_SOURCE_H
 
 #include "lib/kernel/kmap.h"
 

@@ -7,8 +7,8 @@
  * in the smaller one only. If the table would take more memory than allowed,
  * all this is done several times, each for a part of the keys.
  */
-#ifndef LUABPF_SNAPDIFF_H
-#define LUABPF_SNAPDIFF_H
+#ifndef LUABPF_LIB_SNAPSHOT_SNAPDIFF_H
+#define LUABPF_LIB_SNAPSHOT_SNAPDIFF_H
 
 #include "lib/snapshot/snapfile.h"
 #include "lib/sum/table.h"

@@ -16,8 +16,8 @@
  * Functions return 0 or a count, or -errno; -EBADMSG for what is no snapshot,
  * or a damaged one: the fault says what is wrong, and where.
  */
-#ifndef LUABPF_SNAPFILE_H
-#define LUABPF_SNAPFILE_H
+#ifndef LUABPF_LIB_SNAPSHOT_SNAPFILE_H
+#define LUABPF_LIB_SNAPSHOT_SNAPFILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

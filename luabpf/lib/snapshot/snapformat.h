@@ -3,8 +3,8 @@
  * The records of a snapshot file as they are on disk, for those that write and
  * read it. docs/snapshot-format.md explains them. Numbers are little-endian.
  */
-#ifndef LUABPF_SNAPFORMAT_H
-#define LUABPF_SNAPFORMAT_H
+#ifndef LUABPF_LIB_SNAPSHOT_SNAPFORMAT_H
+#define LUABPF_LIB_SNAPSHOT_SNAPFORMAT_H
 
 #include "lib/file/crc32c.h"
 

@@ -14,8 +14,8 @@
  * Several workers may each fill an aggregation with the same specification,
  * which are merged afterwards.
  */
-#ifndef LUABPF_AGG_H
-#define LUABPF_AGG_H
+#ifndef LUABPF_LIB_SUM_AGG_H
+#define LUABPF_LIB_SUM_AGG_H
 
 #include "lib/sum/budget.h"
 #include "lib/sum/table.h"

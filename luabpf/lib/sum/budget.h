@@ -3,8 +3,8 @@
  * What those that consume rows share: how columns of u64 lie in memory, and
  * the limit on the memory that one query may take. No Lua here.
  */
-#ifndef LUABPF_ROWS_H
-#define LUABPF_ROWS_H
+#ifndef LUABPF_LIB_SUM_BUDGET_H
+#define LUABPF_LIB_SUM_BUDGET_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,8 +9,8 @@
  * each record the upper half of its hash and its number. The hash is seeded
  * at random: keys come from the network.
  */
-#ifndef LUABPF_TABLE_H
-#define LUABPF_TABLE_H
+#ifndef LUABPF_LIB_SUM_TABLE_H
+#define LUABPF_LIB_SUM_TABLE_H
 
 #include "lib/sum/budget.h"
 

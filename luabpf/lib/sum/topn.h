@@ -8,8 +8,8 @@
  * only. Of a stream, the first N so far are a heap with the last of them on
  * top: a row that does not come before it is passed over after one comparison.
  */
-#ifndef LUABPF_TOPN_H
-#define LUABPF_TOPN_H
+#ifndef LUABPF_LIB_SUM_TOPN_H
+#define LUABPF_LIB_SUM_TOPN_H
 
 #include "lib/sum/budget.h"
 

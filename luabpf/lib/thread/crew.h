@@ -13,8 +13,8 @@
  * Maps without buckets are read by one thread. Parcels are bounded: a thread that
  * is ahead of whoever collects waits for it.
  */
-#ifndef LUABPF_CREW_H
-#define LUABPF_CREW_H
+#ifndef LUABPF_LIB_THREAD_CREW_H
+#define LUABPF_LIB_THREAD_CREW_H
 
 #include "lib/sum/agg.h"
 #include "lib/code/interp.h"

@@ -6,8 +6,8 @@
  *	err = lb_packer_add(&p, block, match, words);	fills parcels, pushes full ones
  *	err = lb_packer_flush(&p);			the last one
  */
-#ifndef LUABPF_PACKER_H
-#define LUABPF_PACKER_H
+#ifndef LUABPF_LIB_THREAD_PACKER_H
+#define LUABPF_LIB_THREAD_PACKER_H
 
 #include "lib/code/interp.h"
 #include "lib/thread/threads.h"

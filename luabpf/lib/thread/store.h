@@ -15,8 +15,8 @@
  * Each thread has a queue of a few shares, a map handle and programs of its own.
  * Maps whose keys are not told apart by their bytes have one thread.
  */
-#ifndef LUABPF_STORE_H
-#define LUABPF_STORE_H
+#ifndef LUABPF_LIB_THREAD_STORE_H
+#define LUABPF_LIB_THREAD_STORE_H
 
 #include "lib/keys/keyset.h"
 #include "lib/thread/threads.h"

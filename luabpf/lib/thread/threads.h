@@ -17,8 +17,8 @@
  * A child that was forked has the pool and none of its threads, which may have held
  * the mutex: there only lb_workers_foreign and lb_workers_stop may be called.
  */
-#ifndef LUABPF_THREADS_H
-#define LUABPF_THREADS_H
+#ifndef LUABPF_LIB_THREAD_THREADS_H
+#define LUABPF_LIB_THREAD_THREADS_H
 
 #include <pthread.h>
 #include <stdbool.h>
