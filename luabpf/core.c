@@ -13,6 +13,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_base(L);
 	lb_open_system(L);
 	lb_open_layout(L);
+	lb_open_address(L);
 	lb_open_map(L);
 	lb_open_open(L);
 	lb_open_info(L);
