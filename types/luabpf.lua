@@ -277,6 +277,11 @@ function batch:cursor() end
 ---@return fun():luabpf.data?,luabpf.data? # an iterator over key and value
 function batch:entries() end
 
+---Prints what a batch can do, or what one of its methods does.
+---@param name? string of a method
+---@return nil # nothing
+function batch:help(name) end
+
 ---The key of an entry, decoded.
 ---@param i integer which, from 1 to #batch
 ---@return luabpf.data # the key
@@ -372,6 +377,11 @@ function bpf.duration(time) end
 ---Prints as a table.
 ---@return luabpf.features # the findings
 function bpf.features() end
+
+---Prints what the reference says of a function, a table of options or results, or a handle.
+---@param x? any a name as "map:select", "select" or "query_options", a function, a handle; nothing for a list of the module's functions
+---@return nil # nothing
+function bpf.help(x) end
 
 ---@class luabpf.bpf_load_options
 ---@field maps? table<string,luabpf.load_map> by name, what is other than the file says
@@ -503,6 +513,11 @@ function link:detach() end
 ---The descriptor of a kernel link, which stays the handle's.
 ---@return integer|nil # the descriptor; nil for what is no kernel link (tc filters, probes)
 function link:fd() end
+
+---Prints what a link can do, or what one of its methods does.
+---@param name? string of a method
+---@return nil # nothing
+function link:help(name) end
 
 ---What the kernel tells of the link. By type: `cgroup_id`, `attach_type` (cgroup); `ifindex`,
 ---`interface` (xdp); `attach_type`, `target_obj_id`, `target_btf_id` (tracing); `netns_ino`,
@@ -693,6 +708,11 @@ function map:freeze() end
 ---@return string? # message
 ---@return integer? # errno
 function map:head(n) end
+
+---Prints what a map can do, or what one of its methods does.
+---@param name? string of a method
+---@return nil # nothing
+function map:help(name) end
 
 ---@class luabpf.map_import_options
 ---@field format? "jsonl"|"csv"|"luabpf.snapshot" what the file begins with without it, of pipes "jsonl"
@@ -924,6 +944,11 @@ local object = {}
 ---@return true # the object is closed
 function object:close() end
 
+---Prints what an object can do, or what one of its methods does.
+---@param name? string of a method
+---@return nil # nothing
+function object:help(name) end
+
 ---A program that is loaded into the kernel.
 ---@class luabpf.program
 ---@field name string its name in the object file, or the kernel's 15 bytes of it
@@ -959,6 +984,11 @@ function program:close() end
 ---The descriptor of the handle, which stays the handle's and goes with it.
 ---@return integer # the descriptor
 function program:fd() end
+
+---Prints what a program can do, or what one of its methods does.
+---@param name? string of a method
+---@return nil # nothing
+function program:help(name) end
 
 ---What the kernel tells of the program: the fields of struct bpf_prog_info by their names. `map_ids`
 ---is a list. `run_time_ns` and `run_cnt` count while the sysctl kernel.bpf_stats_enabled is 1.
@@ -1071,6 +1101,11 @@ function snapshot:head(n) end
 ---What the snapshot is of.
 ---@return luabpf.snapshot_header # the map's info, layouts, time, boot, counts; prints as a table
 function snapshot:header() end
+
+---Prints what a snapshot can do, or what one of its methods does.
+---@param name? string of a method
+---@return nil # nothing
+function snapshot:help(name) end
 
 ---@class luabpf.snapshot_select_options : luabpf.query_options
 ---@field where? luabpf.where the condition

@@ -16,6 +16,7 @@ local iter = require "luabpf.base.iter"
 local later = require "luabpf.base.later"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
+local strict = require "luabpf.base.strict"
 require "luabpf.map.methods"
 
 later.methods("luabpf.map", {
@@ -31,6 +32,11 @@ later.methods("luabpf.map", {
   snapshot = "luabpf.file.snapshot",
 })
 later.methods("luabpf.snapshot", { export = "luabpf.file.export" })
+for _, class in ipairs { "luabpf.map", "luabpf.batch", "luabpf.snapshot", "luabpf.object",
+  "luabpf.program", "luabpf.link" } do
+  later.methods(class, { help = "luabpf.show.help" })
+  strict(class)
+end
 core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
 
 local restore = later.call("luabpf.file.restore", "create")
@@ -56,6 +62,7 @@ local bpf = {
   snapshot = later.call("luabpf.file.snapshot", "open"),
   features = later.call "luabpf.show.features",
   bench = later.call "luabpf.bench",
+  help = later.call("luabpf.show.help", "print"),
   now = core.now,
   boottime = core.boottime,
   cpus = core.cpus,

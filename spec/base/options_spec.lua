@@ -20,7 +20,7 @@ describe("options.check", function()
   end)
 
   it("names what is wrong", function()
-    assert.matches("call: unknown option 'sise'$",
+    assert.matches("call: unknown option 'sise'; did you mean 'size'%?$",
       message_of(options.check, "call", { sise = 1 }, KNOWN))
     assert.matches("call: unknown option '1'$", message_of(options.check, "call", { 5 }, KNOWN))
     assert.matches("call: option 'size': number expected, got string$",

@@ -153,11 +153,13 @@ describe("the example of", function()
       or nil
     local env = setmetatable({ map = map, bpf = bpf, conntrack = conntrack, tracker = tracker,
       CGROUP = cgroup }, { __index = _G })
-    env.print = function(...)
+    local pin, real = helper.pin(), _G.print
+    rawset(_G, "print", function(...)
       for i = 1, select("#", ...) do tostring((select(i, ...))) end
-    end
-    local pin = helper.pin()
-    assert(load(localized(code, pin, folder), "=" .. name, "t", env))()
+    end)
+    local ok, message = pcall(assert(load(localized(code, pin, folder), "=" .. name, "t", env)))
+    rawset(_G, "print", real)
+    assert(ok, message)
     assert.is_nil(io.open(pin), name .. " leaves its pin")
   end
 

@@ -6,6 +6,7 @@
 -- @module luabpf.base.options
 
 local declared = require "luabpf.base.declared"
+local suggest = require "luabpf.base.suggest"
 
 local options = {}
 
@@ -61,7 +62,8 @@ function options.check(what, given, known, level)
   for name, value in pairs(given) do
     local wanted = known[name]
     if not wanted then
-      error(("%s: unknown option '%s'"):format(what, tostring(name)), level)
+      error(("%s: unknown option '%s'%s"):format(what, tostring(name),
+        suggest.ending(tostring(name), suggest.names(known))), level)
     end
     local instead = wanted ~= true and expected(value, wanted)
     if instead then

@@ -8,34 +8,16 @@
 -- literal.pattern), so that the compiler knows nothing of addresses or text.
 
 local address = require "luabpf.expr.address"
+local suggest = require "luabpf.base.suggest"
 local word = require "luabpf.expr.word"
 
 local literal = {}
 
 -- ---- names -------------------------------------------------------------------
 
--- Levenshtein distance.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local corner = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local change = corner + (a:byte(i) == b:byte(j) and 0 or 1)
-      corner, row[j] = row[j], math.min(change, row[j] + 1, row[j - 1] + 1)
-    end
-  end
-  return row[#b]
-end
-
 -- " (did you mean 'x'?)" when a candidate is close to the name, else "".
 function literal.suggest(name, candidates)
-  local best, least = nil, math.min(3, #name)
-  for _, candidate in ipairs(candidates) do
-    local d = distance(name:lower():sub(1, 64), candidate:lower():sub(1, 64))
-    if d < least then best, least = candidate, d end
-  end
+  local best = suggest.closest(name, candidates)
   return best and (" (did you mean '%s'?)"):format(best) or ""
 end
 

@@ -41,6 +41,16 @@ Gives fun():data?,data: an iterator over key and value.
     for batch in map:batches() do
       for key, value in batch:entries() do print(key.addr, value.packets) end
     end]=],
+["batch:help"] = [=[
+batch:help([name])
+
+Prints what a batch can do, or what one of its methods does.
+
+* name (string): of a method.
+
+Gives nil: nothing.
+
+    for batch in map:batches() do batch:help "copy" end]=],
 ["batch:key"] = [=[
 batch:key(i)
 
@@ -230,6 +240,19 @@ Prints as a table.
 Gives features: the findings.
 
     print(bpf.features().kernel)]=],
+["bpf.help"] = [=[
+bpf.help([x])
+
+Prints what the reference says of a function, a table of options or results, or a handle.
+
+* x (any): a name as "map:select", "select" or "query_options", a function, a handle; nothing
+  for a list of the module's functions.
+
+Gives nil: nothing.
+
+    bpf.help()
+    bpf.help "map:select"
+    bpf.help(map)]=],
 ["bpf.iter.chunk"] = [=[
 bpf.iter.chunk(n, ...)
 
@@ -514,6 +537,18 @@ Gives integer or nil: the descriptor; nil for what is no kernel link (tc filters
     local object <close> = assert(bpf.load "programs.bpf.o")
     local link <close> = assert(object.programs.count_xdp:attach { xdp = "lo" })
     print(link:fd())]=],
+["link:help"] = [=[
+link:help([name])
+
+Prints what a link can do, or what one of its methods does.
+
+* name (string): of a method.
+
+Gives nil: nothing.
+
+    local object <close> = assert(bpf.load "programs.bpf.o")
+    local link <close> = assert(object.programs.count_xdp:attach { xdp = "lo" })
+    link:help "pin"]=],
 ["link:info"] = [=[
 link:info()
 
@@ -818,6 +853,16 @@ Gives table[]: a list of { key =, value = }, which prints as a table.
 nil, message, errno: the kernel refuses the scan.
 
     print(map:head(3))]=],
+["map:help"] = [=[
+map:help([name])
+
+Prints what a map can do, or what one of its methods does.
+
+* name (string): of a method.
+
+Gives nil: nothing.
+
+    map:help "select"]=],
 ["map:import"] = [=[
 map:import(source [, options])
 
@@ -1177,6 +1222,17 @@ Gives true: the object is closed.
     local object = assert(bpf.load "programs.bpf.o")
     local maps = object.maps
     object:close()]=],
+["object:help"] = [=[
+object:help([name])
+
+Prints what an object can do, or what one of its methods does.
+
+* name (string): of a method.
+
+Gives nil: nothing.
+
+    local object <close> = assert(bpf.load "programs.bpf.o")
+    object:help()]=],
 ["program:attach"] = [=[
 program:attach([options])
 
@@ -1225,6 +1281,17 @@ Gives integer: the descriptor.
 
     local object <close> = assert(bpf.load "programs.bpf.o")
     print(object.programs.count_xdp:fd())]=],
+["program:help"] = [=[
+program:help([name])
+
+Prints what a program can do, or what one of its methods does.
+
+* name (string): of a method.
+
+Gives nil: nothing.
+
+    local object <close> = assert(bpf.load "programs.bpf.o")
+    object.programs.count_xdp:help "attach"]=],
 ["program:info"] = [=[
 program:info()
 
@@ -1419,6 +1486,17 @@ Gives snapshot_header: the map's info, layouts, time, boot, counts; prints as a 
 
     local snapshot <close> = assert(map:snapshot())
     print(snapshot:header().entries)]=],
+["snapshot:help"] = [=[
+snapshot:help([name])
+
+Prints what a snapshot can do, or what one of its methods does.
+
+* name (string): of a method.
+
+Gives nil: nothing.
+
+    local snapshot <close> = assert(map:snapshot())
+    snapshot:help "diff"]=],
 ["snapshot:select"] = [=[
 snapshot:select([options])
 
