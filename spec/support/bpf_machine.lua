@@ -9,6 +9,7 @@
 local machine = {}
 
 local U32 <const> = 0xffffffff
+local FRAME <const> = 208 -- bytes (LB_FRAME_SIZE)
 
 local function udiv(n, d)
   if d == 0 then return 0 end
@@ -63,7 +64,7 @@ end
 -- Pointers are { memory, offset }; the frame is a table of slots.
 local function load_from(base, off, size, frame)
   if base == frame then
-    assert(size == 8 and off % 8 == 0 and off >= -128 and off < 0, "load outside the frame")
+    assert(size == 8 and off % 8 == 0 and off >= -FRAME and off < 0, "load outside the frame")
     return assert(frame[off], "load of an unwritten slot")
   end
   assert(type(base) == "table", "load from what is no pointer")
@@ -119,7 +120,7 @@ function machine.run(code, env)
     elseif class == 1 then
       r[dst] = load_from(r[src], off, widths[op & 0x18], frame)
     elseif class == 3 then
-      assert(dst == 10 and op == 0x7b and off % 8 == 0 and off >= -128 and off < 0, "bad store")
+      assert(dst == 10 and op == 0x7b and off % 8 == 0 and off >= -FRAME and off < 0, "bad store")
       frame[off] = assert(math.tointeger(r[src]))
     elseif class == 4 or class == 7 then
       step_alu(r, op, dst, op & 8 ~= 0 and op ~= 0xdc and r[src] or imm)

@@ -40,19 +40,19 @@ local function context_of(env, shared)
 end
 
 -- The instructions for a core tree, which sharing.plan has been over.
-local function generated(core, kind)
-  local self = generator.new()
+local function generated(core, kind, env)
+  local self = generator.new(env)
   if kind == "condition" then
     self:result(core)
   else
     self:enter(core, 0, 0)
     self:integer(core, 0)
   end
-  return self.again and generated(core, kind) or self
+  return self.again and generated(core, kind, env) or self
 end
 
 local function generate(ast, core, kind, context)
-  local self = generated(sharing.plan(core), kind)
+  local self = generated(sharing.plan(core), kind, context.env)
   check_limits(ast, context, self.asm.n)
   local code, listing = self.asm:assemble()
   return {

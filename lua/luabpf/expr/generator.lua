@@ -16,7 +16,8 @@ local KEY <const>, VALUE <const>, PARAMS <const>, PERCPU <const> = "r6", "r7", "
 local FRAME <const>, SECOND <const>, SCRATCH <const> = "r10", "r4", "r5"
 local LAST <const> = 3 -- registers of depths 0 to LAST
 
-local SLOTS <const> = 16 -- of the frame (LB_FRAME_SIZE)
+local SLOTS <const> = 26 -- of the frame (LB_FRAME_SIZE)
+local SLOTS_PERCPU <const> = 16 -- in per-CPU maps (LB_FRAME_PERCPU)
 local MAX_WAITING <const> = 16 -- of them, for operands
 local SPARE <const> = 6 -- of them, left by what can as well be computed again
 
@@ -25,12 +26,12 @@ generator.__index = generator
 
 local emit = {} -- by op: puts an integer into the register of a depth
 
--- A generator of a new fragment.
+-- A generator of a new fragment, for an env as of expr.parse.
 -- `again` is set when a value was first needed in a narrower scope than its own: it is
 -- in the scope's `hoisted` now, and the fragment has to be made anew.
-function generator.new()
-  return setmetatable({ asm = asm.new(), waiting = 0, slots = {}, saved = {}, left = {} },
-    generator)
+function generator.new(env)
+  return setmetatable({ asm = asm.new(), room = env.ncpu and SLOTS_PERCPU or SLOTS, waiting = 0,
+    slots = {}, saved = {}, left = {} }, generator)
 end
 
 -- The register of a depth.
@@ -75,7 +76,7 @@ end
 -- A free slot of the frame, or nil when no more than so many are free.
 local function free_slot(self, spare)
   local first, n = nil, 0
-  for slot = SLOTS, 1, -1 do
+  for slot = self.room, 1, -1 do
     if not self.slots[slot] then first, n = slot, n + 1 end
   end
   if n <= spare then return nil end
