@@ -101,6 +101,7 @@ build = {
       ["luabpf.parallel.worker"] = "lua/luabpf/parallel/worker.lua",
       ["luabpf.query.cost"] = "lua/luabpf/query/cost.lua",
       ["luabpf.query.explain"] = "lua/luabpf/query/explain.lua",
+      ["luabpf.query.order"] = "lua/luabpf/query/order.lua",
       ["luabpf.query.prepare"] = "lua/luabpf/query/prepare.lua",
       ["luabpf.query.read"] = "lua/luabpf/query/read.lua",
       ["luabpf.query.run"] = "lua/luabpf/query/run.lua",

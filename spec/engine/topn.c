@@ -13,13 +13,14 @@
 #define DATA 12
 
 struct row {
-	uint64_t by;
+	uint64_t by, text;
 	uint8_t key[KEY];
 	uint8_t data[DATA];
 	bool match;
 };
 
 static struct row rows[ROWS], sorted[ROWS];
+static struct lb_order order[4];
 static struct lb_topn_spec spec;
 
 /* Few different values, of both signs, so that there are ties; keys are all different. */
@@ -29,6 +30,7 @@ static void make_rows(void)
 
 	for (uint32_t i = 0; i < ROWS; i++) {
 		rows[i].by = below(4) ? (uint64_t)((int64_t)below(400) - 200) : far[below(5)];
+		rows[i].text = (uint64_t)below(3) << 56 | (uint64_t)below(3) << below(9);
 		rnd_bytes(rows[i].key, KEY);
 		memcpy(rows[i].key + 5, &i, sizeof(i));
 		rows[i].key[0] &= 1;
@@ -37,16 +39,27 @@ static void make_rows(void)
 	}
 }
 
+static int naive_word(const struct lb_order *o, const struct row *a, const struct row *b)
+{
+	const uint64_t *x = o->column ? &a->text : &a->by, *y = o->column ? &b->text : &b->by;
+	int c;
+
+	if (o->as == LB_WORD_BYTES)
+		c = memcmp(x, y, sizeof(*x));
+	else if (o->as == LB_WORD_SIGNED)
+		c = ((int64_t)*x > (int64_t)*y) - ((int64_t)*x < (int64_t)*y);
+	else
+		c = (*x > *y) - (*x < *y);
+	return o->descending ? -c : c;
+}
+
 static int naive_order(const void *x, const void *y)
 {
 	const struct row *a = x, *b = y;
-	int c;
+	int c = 0;
 
-	if (spec.is_signed)
-		c = ((int64_t)a->by > (int64_t)b->by) - ((int64_t)a->by < (int64_t)b->by);
-	else
-		c = (a->by > b->by) - (a->by < b->by);
-	c = spec.descending ? -c : c;
+	for (uint32_t i = 0; c == 0 && i < spec.norder; i++)
+		c = naive_word(&order[i], a, b);
 	return c ? c : memcmp(a->key, b->key, KEY);
 }
 
@@ -64,14 +77,14 @@ static uint32_t naive(bool matching)
 /* Adds rows [from, to) in blocks of random size; a dense column has only the matching rows. */
 static int add_rows(struct lb_topn *t, uint32_t from, uint32_t to, bool matching, bool dense)
 {
-	uint64_t by[300];
+	uint64_t by[300][2];
 	uint8_t match[300];
 	int err = 0;
 
 	while (!err && from < to) {
 		uint32_t n = 1 + below(300), taken = 0;
 		struct lb_topn_block b = {
-			.by = { by, 1 }, .keys = rows[from].key, .data = rows[from].data,
+			.first = { by[0], 2 }, .keys = rows[from].key, .data = rows[from].data,
 			.key_stride = sizeof(*rows), .data_stride = sizeof(*rows),
 			.match = matching ? match : NULL, .dense = dense,
 		};
@@ -79,8 +92,10 @@ static int add_rows(struct lb_topn *t, uint32_t from, uint32_t to, bool matching
 		b.n = n = n < to - from ? n : to - from;
 		for (uint32_t i = 0; i < n; i++) {
 			match[i] = rows[from + i].match;
-			if (!dense || !matching || match[i])
-				by[taken++] = rows[from + i].by;
+			if (!dense || !matching || match[i]) {
+				by[taken][0] = rows[from + i].by;
+				by[taken++][1] = rows[from + i].text;
+			}
 		}
 		err = lb_topn_add(t, &b);
 		from += n;
@@ -110,9 +125,9 @@ static void check(uint64_t limit, bool matching)
 	good = add_rows(&t, 0, ROWS / 2, matching, false) == 0 &&
 	       add_rows(&part, ROWS / 2, ROWS, matching, true) == 0 &&
 	       lb_topn_merge(&t, &part) == 0 && lb_topn_sort(&t) == want && same_rows(&t, want);
-	ok(good, "%s, %s, %s rows: first %llu", spec.is_signed ? "signed" : "unsigned",
-	   spec.descending ? "descending" : "ascending", matching ? "matching" : "all",
-	   (unsigned long long)limit);
+	ok(good, "%u words, %s, %s, %s rows: first %llu", spec.norder,
+	   order[0].as ? "signed" : "unsigned", order[0].descending ? "descending" : "ascending",
+	   matching ? "matching" : "all", (unsigned long long)limit);
 	lb_topn_close(&t);
 	lb_topn_close(&part);
 	lb_topn_close(&part);
@@ -122,11 +137,17 @@ static void orders(void)
 {
 	static const uint64_t limits[] = { 0, 1, 2, 10, 1000, ROWS, LB_ALL_ROWS };
 
-	spec = (struct lb_topn_spec){ .key_size = KEY, .data_size = DATA, .memory = 1 << 20 };
+	spec = (struct lb_topn_spec){ .order = order, .key_size = KEY, .data_size = DATA,
+				       .memory = 1 << 20 };
 	for (uint32_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
-		for (uint32_t how = 0; how < 8; how++) {
-			spec.is_signed = how & 1;
-			spec.descending = how & 2;
+		for (uint32_t how = 0; how < 24; how++) {
+			spec.norder = 1 + how / 8;
+			order[1] = (struct lb_order){ 1, LB_WORD_BYTES, how & 1 };
+			order[2] = (struct lb_order){ 1, LB_WORD_UNSIGNED, true };
+			/* The first decides less often. */
+			order[0].column = how / 16;
+			order[0].as = how & 1 ? LB_WORD_SIGNED : LB_WORD_UNSIGNED;
+			order[0].descending = how & 2;
 			check(limits[i], how & 4);
 		}
 }
@@ -148,7 +169,8 @@ static void memory(void)
 	char text[128];
 	struct lb_topn t;
 
-	spec = (struct lb_topn_spec){ .limit = LB_ALL_ROWS, .key_size = KEY, .memory = 50 << 10 };
+	spec = (struct lb_topn_spec){ .limit = LB_ALL_ROWS, .order = order, .norder = 1,
+				       .key_size = KEY, .memory = 50 << 10 };
 	lb_topn_open(&t, &spec);
 	ok(add_rows(&t, 0, ROWS, false, false) == -ENOBUFS, "too many rows for the memory");
 	ok(strcmp(lb_topn_error(&t, text, sizeof(text)),
@@ -178,7 +200,9 @@ static void ranks(void)
 	bool up = true, down = true, words;
 	struct lb_rank heap[3];
 	int64_t keys[] = { 5, -1, 0, INT64_MIN, 7 };
-	struct lb_ties ties = { (const uint8_t *)keys, 8, 8, true, 1 };
+	uint8_t as[] = { LB_WORD_SIGNED };
+	struct lb_ties ties = { .keys = (const uint8_t *)keys, .stride = 8, .size = 8,
+				.words = true, .as = as };
 	uint64_t kept = 0;
 
 	qsort(v, n, sizeof(*v), compare_doubles);
@@ -193,7 +217,7 @@ static void ranks(void)
 	lb_rank_sort(heap, kept, &ties);
 	words = heap[0].number == 3 && heap[1].number == 1 && heap[2].number == 2;
 	ok(kept == 3 && words, "ties by signed words");
-	ties.signed_words = 0;
+	as[0] = LB_WORD_UNSIGNED;
 	lb_rank_sort(heap, kept, &ties);
 	ok(heap[0].number == 2 && heap[1].number == 3 && heap[2].number == 1,
 	   "ties by unsigned words");

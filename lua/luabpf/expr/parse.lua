@@ -149,6 +149,37 @@ function expr.columns(given, env, names)
   return items(given, env, names, column)
 end
 
+local ends_item = { [","] = true, ["end"] = true, asc = true, desc = true }
+
+-- What is sorted by: a column, or an expression where there is an env; then asc or desc.
+local function sort_item(self, names)
+  local token, after, item = self:peek(), self.tokens[self.at + 1], {}
+  local word = after and (after.type == "name" and after.value or after.type)
+  local alone = token.type == "name" and ends_item[word]
+  if alone and (names[token.value] or not self.env) then
+    item.name = self:next().value
+  elseif not self.env then
+    self:fail(token, "the name of a group or a result expected; '... as name' gives one")
+  else
+    item.ast = self:root_node(self:expression())
+  end
+  item.text = self.text:sub(token.first, self.tokens[self.at - 1].last)
+  item.direction = (self:accept("asc") or self:accept("desc") or {}).value
+  return item
+end
+
+-- What `sort` names: columns, or expressions.
+-- @tparam string text such as "bytes desc, key.src_addr"
+-- @tparam table|nil env as for expr.parse; nil: there are columns only
+-- @tparam table names the columns there are, as a set
+-- @treturn table list of { name = or ast =, text =, direction = "asc", "desc" or nil }
+function expr.orders(text, env, names)
+  local list, self = {}, new(text, env)
+  repeat list[#list + 1] = sort_item(self, names) until not self:accept(",")
+  self:finish()
+  return list
+end
+
 -- Aggregates such as "sum(value.bytes) as bytes", given as columns are.
 -- @treturn table list of { fn =, arg = tree or nil, name = }
 function expr.aggregates(given, env, names)

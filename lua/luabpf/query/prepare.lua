@@ -11,6 +11,7 @@
 local compile = require "luabpf.expr.compile"
 local core = require "luabpf.core"
 local expr = require "luabpf.expr.parse"
+local order = require "luabpf.query.order"
 local parameters = require "luabpf.expr.params"
 local scan = require "luabpf.base.scan"
 require "luabpf.map.methods"
@@ -19,6 +20,8 @@ local prepare = {}
 
 -- More than this many queries of one handle are not kept.
 local MOST_KEPT <const> = 64
+-- Words of 8 bytes that the columns of a row have together (LB_MAX_COLUMNS).
+local MOST_WORDS <const> = 4096
 -- An expression of more comparisons takes the verifier too long.
 local MOST_COMPARISONS <const> = 1024
 
@@ -174,8 +177,17 @@ local function add_where(parts, text)
   parts.where = note(parts, "where", compile.fragment(ast, parts.facts.env, parts.shared))
 end
 
+-- Raises where a row would become too wide with this column.
+local function check_width(parts, title, ast)
+  local size = ast.kind == "raw" and ast.desc.size or 8
+  if #parts.columns + (size + 7) // 8 <= MOST_WORDS then return end
+  error(("column '%s' has %d bytes, and there is room for %d in a row"):format(title, size,
+    8 * (MOST_WORDS - #parts.columns)), 0)
+end
+
 -- Adds the words of one column: their number, and what they decode to.
 local function add_words(parts, title, ast)
+  check_width(parts, title, ast)
   local list, desc = compile.column(ast, parts.facts.env, parts.shared)
   for _, fragment in ipairs(list) do
     parts.columns[#parts.columns + 1] = note(parts, title, fragment).code
@@ -184,17 +196,11 @@ local function add_words(parts, title, ast)
 end
 
 local function add_column(parts, name, ast)
+  local word = #parts.columns
   local words, desc = add_words(parts, name, ast)
   if ast.kind == "condition" then desc = { kind = "bool", name = "bool", size = 1, align = 1 } end
   parts.outputs[#parts.outputs + 1] = { name = name, layout = desc and core.layout(desc),
-    words = words, signed = ast.kind == "signed", sortable = ast.kind ~= "raw" }
-end
-
--- The name of a sort, and whether it is descending: "bytes", "bytes asc", "bytes desc".
-local function sort_name(sort)
-  local name, direction = sort:match("^%s*(.-)%s+(%l+)%s*$")
-  if direction == "asc" or direction == "desc" then return name, direction == "desc" end
-  return sort, true
+    ast = ast, word = word, words = words, signed = ast.kind == "signed" }
 end
 
 local function slots(params)
@@ -238,24 +244,7 @@ function build.select(parts, given, spec)
   end
   if not given.sort then return end
   spec.keys = true
-  local name, descending = sort_name(given.sort)
-  local word = 0
-  for _, output in ipairs(parts.outputs) do
-    if output.name == name then
-      if not output.sortable then
-        error(("select: sort: column '%s' is no integer"):format(name), 0)
-      end
-      parts.sort = { by = word + 1, signed = output.signed, descending = descending }
-    end
-    word = word + output.words
-  end
-  if parts.sort then return end
-  local ast = expr.parse(name, facts.env)
-  if ast.kind ~= "signed" and ast.kind ~= "unsigned" then
-    error(("select: sort: '%s' is no integer"):format(name), 0)
-  end
-  add_words(parts, "sort", ast)
-  parts.sort = { by = #parts.columns, signed = ast.kind == "signed", descending = descending }
+  parts.sort = order.of_rows(parts, given.sort, function(...) return add_words(parts, ...) end)
 end
 
 local SUM_OPS = { sum = { "sum", "sum" }, min = { "min", "smin" }, max = { "max", "smax" } }
@@ -285,11 +274,9 @@ end
 -- The columns of the groups, then those of the values.
 local function add_groups(parts, groups, items)
   for _, group in ipairs(groups) do add_column(parts, group.name, group.ast) end
-  parts.group_words, parts.signs = #parts.columns, {}
-  local word = 0
+  parts.group_words, parts.as = #parts.columns, {}
   for _, output in ipairs(parts.outputs) do
-    parts.signs[word + 1] = output.signed
-    word = word + output.words
+    for _ = 1, output.words do parts.as[#parts.as + 1] = order.of_words(output.ast) end
   end
   parts.items = {}
   for i, item in ipairs(items) do
@@ -298,27 +285,6 @@ local function add_groups(parts, groups, items)
     parts.items[i] = { fn = item.fn, column = column, width = words,
       signed = item.arg and item.arg.kind == "signed" }
   end
-end
-
-local function find_order(parts, sort)
-  local name, descending = sort_name(sort)
-  local word = 0
-  for _, output in ipairs(parts.outputs) do
-    if output.name == name and output.sortable then
-      return { by = "column", which = word, descending = descending }
-    elseif output.name == name then
-      error(("aggregate: sort: '%s' is no integer"):format(name), 0)
-    end
-    word = word + output.words
-  end
-  for i, item in ipairs(parts.item_names) do
-    if item == name and parts.items[i].fn == "hist" then
-      error(("aggregate: sort: '%s' is a histogram"):format(name), 0)
-    elseif item == name then
-      return { by = "item", which = i - 1, descending = descending }
-    end
-  end
-  error(("aggregate: sort: no column '%s'"):format(name), 0)
 end
 
 function build.aggregate(parts, given, spec)
@@ -332,7 +298,7 @@ function build.aggregate(parts, given, spec)
   else
     add_groups(parts, groups, items)
   end
-  parts.order = given.sort and find_order(parts, given.sort) or { by = "key" }
+  parts.order = given.sort and order.of_groups(parts, given.sort) or {}
 end
 
 -- ---- preparing -------------------------------------------------------------------

@@ -144,9 +144,9 @@ end
 local function sorted(query, run, limit, next_block, closing)
   local _ <close> = closing
   local top <close> = core.topn { map = query.facts.handle, limit = limit, memory = run.memory,
-    signed = query.sort.signed, descending = query.sort.descending,
+    order = query.sort,
     columns = query.ncolumns, values = query.values }
-  for block in next_block do top:add(block, query.sort.by) end
+  for block in next_block do top:add(block) end
   local rows = top:rows()
   return once(rows), rows
 end
@@ -155,8 +155,9 @@ end
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
 -- @tparam[opt] columns options.columns what of each entry; without them key and value come
--- @tparam[opt] string options.sort a column, or an integer expression: largest first; "... asc":
---   smallest first
+-- @tparam[opt] string options.sort columns or expressions, separated by commas: numbers from the
+--   largest down, text and addresses from the smallest up, by their bytes; "... asc", "... desc" say
+--   it; ties go by key
 -- @tparam[opt] integer options.limit at most so many
 -- @treturn fun():table?,data? an iterator of tables by column names, or of key and value
 -- @raise a text that does not compile, naming line and column; an error object where the system
@@ -201,15 +202,13 @@ end
 
 local function grouped(self, query, plan, run, report)
   local agg <close> = core.agg { items = query.items, groups = query.group_words,
-    signed = query.signs, memory = run.memory }
+    as = query.as, memory = run.memory }
   if not runs.by_threads(query, run, report, agg) then
     local next_block, closing = blocks_of(self, query, plan, run, report)
     local _ <close> = closing
     for block in next_block do agg:add(block) end
   end
-  local order = query.order
-  return agg:result { decoder = query.decoder, names = query.item_names, by = order.by,
-    which = order.which, descending = order.descending,
+  return agg:result { decoder = query.decoder, names = query.item_names, order = query.order,
     limit = run.given.group and run.given.limit or nil }
 end
 
@@ -271,8 +270,8 @@ end
 -- @tparam[opt] where options.where the condition
 -- @tparam[opt] columns options.group the columns to group by; without them there is one row
 -- @tparam[opt] columns options.select what of each group: "sum(value.bytes) as bytes"
--- @tparam[opt] string options.sort a group or a result, largest first; "... asc": smallest first;
---   ties and the rest by group
+-- @tparam[opt] string options.sort groups and results, separated by commas, in the order that
+--   select has; ties and the rest by group
 -- @tparam[opt] integer options.limit at most so many rows, with `group`
 -- @tparam[opt=1] integer options.workers threads that the batch engine may use
 -- @treturn table[] the rows, which print as a table; exactly one without `group`

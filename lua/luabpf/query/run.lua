@@ -368,6 +368,9 @@ function runs.prepare(self, kind, run, parts, level)
     parts.where = prepare.text(parts.where, run.what, level + 1)
   end
   local query = prepare.query(self, kind, parts)
+  -- The rows of a batch are in memory together.
+  local most = math.max(run.memory // math.max(query.row_bytes, 1), 1)
+  run.batch_size = math.min(run.batch_size, most)
   return query, runs.choose(self, query, run)
 end
 

@@ -4,13 +4,15 @@
  * them up, and luabpf.topn, which sorts them. Internal to lua/luabpf/query/read.lua.
  *
  *	agg = core.agg{ items = { { fn =, column =, width =, signed = }... },
- *		groups = words, signed = { [i] = true }, memory = bytes }
+ *		groups = words, as = { "unsigned" | "signed" | "bytes" for each }, memory = bytes }
  *	agg:add(rows)		-- columns: the words of the groups, then the values
- *	list = agg:result{ decoder =, names =, sort =, limit = }
+ *	list = agg:result{ decoder =, names =, limit =,
+ *		order = { { by = "column" | "item", which = from 0, descending = }... } }
  *
- *	top = core.topn{ map =, limit =, signed =, descending =, memory =,
- *		columns = words of each row, values = whether rows keep the value }
- *	top:add(rows, by)	-- by: number of the column to sort by, from 1
+ *	top = core.topn{ map =, limit =, memory =, columns = words of each row,
+ *		order = { { column = from 0, as = "unsigned" | "signed" | "bytes", descending = }... },
+ *		values = whether rows keep the value }
+ *	top:add(rows)
  *	rows = top:rows()
  *
  * Past the memory limit add and result raise an error object that names it.
@@ -18,6 +20,7 @@
 #include "bind/query/sums.h"
 
 #include "bind/query/rowset.h"
+#include "lib/scan/scanspec.h"
 #include "lib/sum/agg.h"
 #include "lib/sum/topn.h"
 
@@ -39,15 +42,33 @@ static size_t get_memory(lua_State *L)
 	return (size_t)v;
 }
 
+static const char *const word_names[] = {
+	[LB_WORD_UNSIGNED] = "unsigned", [LB_WORD_SIGNED] = "signed", [LB_WORD_BYTES] = "bytes", NULL,
+};
+
+/* The length of the list that options have under that name, which is pushed. */
+static uint32_t open_list(lua_State *L, int options, const char *name, uint32_t most)
+{
+	lua_Unsigned n;
+
+	lua_getfield(L, options, name);
+	luaL_checktype(L, -1, LUA_TTABLE);
+	n = lua_rawlen(L, -1);
+	if (n > most)
+		luaL_error(L, "%s: more than %d", name, (int)most);
+	return (uint32_t)n;
+}
+
 /* ---- aggregation -------------------------------------------------------- */
 
 struct agg {
 	struct lb_agg a;
 	struct lb_agg_spec spec;
 	bool open;
-	uint32_t nwords;	/* columns that rows must have */
+	uint32_t nwords;		/* columns that rows must have */
 	uint32_t nitems;
 	struct lb_agg_item items[MAX_ITEMS];
+	struct lb_column *columns;	/* nwords of them; they and spec.as lie behind */
 };
 
 static struct agg *agg_at(lua_State *L, int arg)
@@ -86,67 +107,79 @@ static uint32_t read_item(lua_State *L, struct lb_agg_item *item)
 	luaL_checktype(L, idx, LUA_TTABLE);
 	lua_getfield(L, idx, "fn");
 	item->fn = (enum lb_agg_fn)luaL_checkoption(L, -1, NULL, fn_names);
-	item->column = lb_opt_upto(L, idx, "column", LB_AGG_MAX_GROUP * 4);
+	item->column = lb_opt_upto(L, idx, "column", LB_MAX_COLUMNS);
 	item->width = (uint32_t)lb_opt_int(L, idx, "width", 1);
 	item->is_signed = lb_opt_flag(L, idx, "signed");
 	lua_settop(L, idx - 1);
-	if (item->width > LB_AGG_MAX_GROUP)
+	if (item->width > LB_MAX_COLUMNS)
 		luaL_error(L, "items: column out of range");
 	return item->fn == LB_AGG_COUNT ? 0 : item->column + (item->width ? item->width : 1);
 }
 
-static uint32_t read_items(lua_State *L, struct agg *g)
+/* Returns the words of the values. */
+static uint32_t read_items(lua_State *L, struct lb_agg_item *items, uint32_t *nitems)
 {
 	uint32_t last = 0;
 
-	lua_getfield(L, 1, "items");
-	luaL_checktype(L, -1, LUA_TTABLE);
-	luaL_argcheck(L, lua_rawlen(L, -1) <= MAX_ITEMS, 1, "too many items");
-	g->nitems = (uint32_t)lua_rawlen(L, -1);
-	for (uint32_t i = 0; i < g->nitems; i++) {
+	*nitems = open_list(L, 1, "items", MAX_ITEMS);
+	for (uint32_t i = 0; i < *nitems; i++) {
 		uint32_t end;
 
 		lua_rawgeti(L, -1, (lua_Integer)i + 1);
-		end = read_item(L, &g->items[i]);
+		end = read_item(L, &items[i]);
 		last = end > last ? end : last;
 	}
 	lua_pop(L, 1);
 	return last;
 }
 
-static uint64_t read_signs(lua_State *L)
+static void read_words(lua_State *L, uint8_t *as, uint32_t n)
 {
-	uint64_t signs = 0;
-
-	lua_getfield(L, 1, "signed");
-	for (int i = 0; lua_istable(L, -1) && i < LB_AGG_MAX_GROUP; i++) {
+	if (open_list(L, 1, "as", n) < n)
+		luaL_error(L, "as: one for each word of the groups expected");
+	for (uint32_t i = 0; i < n; i++) {
 		lua_rawgeti(L, -1, (lua_Integer)i + 1);
-		signs |= (uint64_t)lua_toboolean(L, -1) << i;
+		as[i] = (uint8_t)luaL_checkoption(L, -1, NULL, word_names);
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
-	return signs;
+}
+
+/* An aggregation, closed, with room for the columns of its rows. */
+static struct agg *push_agg(lua_State *L, uint32_t ngroups, uint32_t nwords)
+{
+	size_t size = sizeof(struct agg) + nwords * sizeof(struct lb_column) + ngroups;
+	struct agg *g = lua_newuserdatauv(L, size, 0);
+
+	memset(g, 0, size);
+	luaL_setmetatable(L, LB_AGG);
+	g->columns = (struct lb_column *)(g + 1);
+	g->nwords = nwords;
+	return g;
 }
 
 /* core.agg(options) */
 static int agg_new(lua_State *L)
 {
+	struct lb_agg_item items[MAX_ITEMS];
+	uint32_t nitems, nvalues, ngroups;
 	struct lb_agg_spec *spec;
 	struct agg *g;
+	uint8_t *as;
 	int err;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	g = lua_newuserdatauv(L, sizeof(*g), 0);
-	memset(g, 0, sizeof(*g));
-	luaL_setmetatable(L, LB_AGG);
+	nvalues = read_items(L, items, &nitems);
+	ngroups = lb_opt_upto(L, 1, "groups", LB_MAX_COLUMNS);
+	g = push_agg(L, ngroups, ngroups + nvalues);
 	spec = &g->spec;
-	g->nwords = read_items(L, g);
-	spec->group_columns = lb_opt_upto(L, 1, "groups", LB_AGG_MAX_GROUP);
-	g->nwords += spec->group_columns;
+	memcpy(g->items, items, nitems * sizeof(*items));
 	spec->items = g->items;
-	spec->nitems = g->nitems;
-	spec->signed_columns = read_signs(L);
+	spec->nitems = g->nitems = nitems;
+	spec->group_columns = ngroups;
+	spec->as = as = (uint8_t *)(g->columns + g->nwords);
+	read_words(L, as, ngroups);
 	spec->memory = get_memory(L);
 	g->open = true;
 	err = lb_agg_open(&g->a, spec);
@@ -167,16 +200,14 @@ static int agg_add(lua_State *L)
 {
 	struct agg *g = check_agg(L);
 	const struct lb_rows *r = lb_check_rows(L, 2);
-	struct lb_column columns[LB_AGG_MAX_GROUP * 6];
 	struct lb_agg_block block = { .n = r->n, .dense = true };
 	int err;
 
 	luaL_argcheck(L, r->n == 0 || r->ncolumns >= g->nwords, 2, "rows of too few columns");
-	luaL_argcheck(L, r->ncolumns <= LB_AGG_MAX_GROUP * 6, 2, "rows of too many columns");
-	for (uint32_t i = 0; i < r->ncolumns; i++)
-		columns[i] = (struct lb_column){ r->columns + i, r->ncolumns };
-	block.groups = columns;
-	block.values = columns + g->a.spec.group_columns;
+	for (uint32_t i = 0; r->n && i < g->nwords; i++)
+		g->columns[i] = (struct lb_column){ r->columns + i, r->ncolumns };
+	block.groups = g->columns;
+	block.values = g->columns + g->a.spec.group_columns;
 	err = r->n ? lb_agg_add(&g->a, &block) : 0;
 	return err ? agg_failed(L, g, err) : 0;
 }
@@ -232,33 +263,45 @@ static void push_group(lua_State *L, const struct agg *g, const struct lb_decode
 	}
 }
 
+/* What groups are sorted by that is at the top; popped. */
 static struct lb_agg_sort read_sort(lua_State *L, const struct agg *g)
 {
-	static const char *const by[] = { [LB_BY_KEY] = "key", [LB_BY_COLUMN] = "column",
-					  [LB_BY_ITEM] = "item", NULL };
+	static const char *const by[] = { [LB_BY_COLUMN] = "column", [LB_BY_ITEM] = "item", NULL };
 	struct lb_agg_sort sort = { 0 };
-	uint32_t most = g->a.spec.group_columns;
+	int idx = lua_gettop(L);
 
-	lua_getfield(L, 2, "by");
-	sort.by = (enum lb_agg_by)luaL_checkoption(L, -1, "key", by);
-	lua_pop(L, 1);
-	sort.which = lb_opt_upto(L, 2, "which", UINT32_MAX);
-	sort.descending = lb_opt_flag(L, 2, "descending");
-	if (sort.by == LB_BY_ITEM)
-		most = g->nitems;
-	if (sort.by != LB_BY_KEY && sort.which >= most)
+	luaL_checktype(L, idx, LUA_TTABLE);
+	lua_getfield(L, idx, "by");
+	sort.by = (enum lb_agg_by)luaL_checkoption(L, -1, NULL, by);
+	sort.which = lb_opt_upto(L, idx, "which", UINT32_MAX);
+	sort.descending = lb_opt_flag(L, idx, "descending");
+	if (sort.which >= (sort.by == LB_BY_ITEM ? g->nitems : g->a.spec.group_columns))
 		luaL_error(L, "sort: no such column");
 	if (sort.by == LB_BY_ITEM && g->items[sort.which].fn == LB_AGG_HIST)
 		luaL_error(L, "sort: a histogram has no order");
+	lua_settop(L, idx - 1);
 	return sort;
 }
 
-/* agg:result{ decoder =, names = { of items }, by =, which =, descending =, limit = } */
+static uint32_t read_sorts(lua_State *L, const struct agg *g, struct lb_agg_sort *sorts)
+{
+	uint32_t n = open_list(L, 2, "order", LB_MAX_ORDER);
+
+	for (uint32_t i = 0; i < n; i++) {
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		sorts[i] = read_sort(L, g);
+	}
+	lua_pop(L, 1);
+	return n;
+}
+
+/* agg:result{ decoder =, names = { of items }, order =, limit = } */
 static int agg_result(lua_State *L)
 {
 	struct agg *g = check_agg(L);
 	const struct lb_decoder *d;
-	struct lb_agg_sort sort;
+	struct lb_agg_sort sorts[LB_MAX_ORDER];
+	uint32_t nsorts;
 	lua_Integer limit;
 	int64_t n;
 
@@ -270,9 +313,10 @@ static int agg_result(lua_State *L)
 	lua_getfield(L, 2, "names");
 	luaL_checktype(L, 5, LUA_TTABLE);
 	luaL_argcheck(L, lua_rawlen(L, 5) == g->nitems, 2, "a name for each item expected");
-	sort = read_sort(L, g);
+	nsorts = read_sorts(L, g, sorts);
 	limit = lb_opt_int(L, 2, "limit", UINT32_MAX);
-	n = lb_agg_sort(&g->a, &sort, limit < 0 ? 0 : limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit);
+	n = lb_agg_sort(&g->a, sorts, nsorts,
+			limit < 0 ? 0 : limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit);
 	if (n < 0)
 		return agg_failed(L, g, (int)n);
 	lua_createtable(L, (int)n, 0);
@@ -299,6 +343,7 @@ struct topn {
 	struct lb_topn t;
 	bool open, sorted, values;
 	uint32_t ncolumns;
+	struct lb_order order[LB_MAX_ORDER];
 };
 
 static struct topn *check_topn(lua_State *L)
@@ -307,6 +352,27 @@ static struct topn *check_topn(lua_State *L)
 
 	luaL_argcheck(L, t->open, 1, "closed");
 	return t;
+}
+
+/* What rows are sorted by, at least one word; how many. */
+static uint32_t read_order(lua_State *L, struct topn *t)
+{
+	uint32_t n = open_list(L, 1, "order", LB_MAX_ORDER);
+
+	for (uint32_t i = 0; i < n; i++) {
+		int idx = lua_gettop(L) + 1;
+
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		luaL_checktype(L, idx, LUA_TTABLE);
+		t->order[i].column = lb_opt_upto(L, idx, "column", LB_MAX_COLUMNS);
+		lua_getfield(L, idx, "as");
+		t->order[i].as = (enum lb_word)luaL_checkoption(L, -1, NULL, word_names);
+		t->order[i].descending = lb_opt_flag(L, idx, "descending");
+		lua_settop(L, idx - 1);
+	}
+	lua_pop(L, 1);
+	luaL_argcheck(L, n, 1, "order: nothing to sort by");
+	return n;
 }
 
 /* core.topn(options) */
@@ -326,14 +392,14 @@ static int topn_new(lua_State *L)
 	luaL_setmetatable(L, LB_TOPN);
 	lua_pushvalue(L, 2);
 	lua_setiuservalue(L, 3, 1);
-	t->ncolumns = lb_opt_upto(L, 1, "columns", LB_AGG_MAX_GROUP * 6);
+	t->ncolumns = lb_opt_upto(L, 1, "columns", LB_MAX_COLUMNS);
 	t->values = lb_opt_flag(L, 1, "values");
 	limit = lb_opt_int(L, 1, "limit", -1);
 	spec.limit = limit < 0 ? LB_ALL_ROWS : (uint64_t)limit;
 	spec.key_size = m->key.size;
 	spec.data_size = t->values ? m->value.stride : t->ncolumns * (uint32_t)sizeof(uint64_t);
-	spec.is_signed = lb_opt_flag(L, 1, "signed");
-	spec.descending = lb_opt_flag(L, 1, "descending");
+	spec.norder = read_order(L, t);
+	spec.order = t->order;
 	spec.memory = get_memory(L);
 	luaL_argcheck(L, spec.key_size, 1, "a map without keys");
 	lb_topn_open(&t->t, &spec);
@@ -348,12 +414,19 @@ static int topn_failed(lua_State *L, const struct topn *t, int err)
 	return lb_throw_text(L, -err, lb_topn_error(&t->t, buf, sizeof(buf)));
 }
 
-/* top:add(rows, by) */
+static bool has_columns(const struct topn *t, const struct lb_rows *r)
+{
+	for (uint32_t i = 0; i < t->t.spec.norder; i++)
+		if (t->order[i].column >= r->ncolumns)
+			return false;
+	return true;
+}
+
+/* top:add(rows) */
 static int topn_add(lua_State *L)
 {
 	struct topn *t = check_topn(L);
 	const struct lb_rows *r = lb_check_rows(L, 2);
-	lua_Integer by = lb_check_int(L, 3, 1, r->ncolumns ? r->ncolumns : 1) - 1;
 	struct lb_topn_block block = { .n = r->n, .dense = true, .keys = r->keys };
 	int err;
 
@@ -362,8 +435,8 @@ static int topn_add(lua_State *L)
 	luaL_argcheck(L, r->keys && r->map->key.size == t->t.spec.key_size, 2, "rows without keys");
 	luaL_argcheck(L, t->values ? r->values && r->map->value.stride == t->t.spec.data_size
 				   : r->ncolumns == t->ncolumns, 2, "rows of another kind");
-	luaL_argcheck(L, by < r->ncolumns && !t->sorted, 3, "no such column");
-	block.by = (struct lb_column){ r->columns + by, r->ncolumns };
+	luaL_argcheck(L, has_columns(t, r) && !t->sorted, 2, "no such column");
+	block.first = (struct lb_column){ r->columns, r->ncolumns };
 	block.key_stride = r->map->key.size;
 	block.data = t->values ? r->values : (const uint8_t *)r->columns;
 	block.data_stride = t->t.spec.data_size;

@@ -167,10 +167,16 @@ static void emit_row_address(struct writer *w, const struct list *l, uint32_t of
 
 static void emit_columns(struct writer *w, const struct list *l)
 {
+	int own = LB_OWN(&w->spec->env, 0);
+
+	if (!w->spec->ncolumns)
+		return;
+	emit_row_address(w, l, w->rows.columns, 8 * w->spec->ncolumns);
+	lb_emit(w->c, LB_STORE(BPF_DW, R(10), own, R(2)));
 	for (uint32_t i = 0; i < w->spec->ncolumns; i++) {
 		lb_emit_fragment(w->c, &w->spec->columns[i]);
-		emit_row_address(w, l, w->rows.columns + 8 * i, 8 * w->spec->ncolumns);
-		lb_emit(w->c, LB_STORE(BPF_DW, R(2), 0, R(0)));
+		lb_emit(w->c, LB_LOAD(BPF_DW, R(2), R(10), own));
+		lb_emit(w->c, LB_STORE(BPF_DW, R(2), 8 * i, R(0)));
 	}
 }
 

@@ -11,7 +11,8 @@
 #include "lib/kernel/kmap.h"
 
 #define LB_MAX_SUMS 64
-#define LB_MAX_COLUMNS 64
+/* Words of a row, 32 KiB. */
+#define LB_MAX_COLUMNS 4096
 
 enum lb_sum_op {
 	LB_SUM,			/* modulo 2^64 */

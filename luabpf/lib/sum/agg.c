@@ -97,8 +97,6 @@ int lb_agg_open(struct lb_agg *a, const struct lb_agg_spec *spec)
 
 	*a = (struct lb_agg){ .spec = *spec, .budget = { .limit = spec->memory } };
 	a->spec.items = NULL;
-	if (spec->group_columns > LB_AGG_MAX_GROUP)
-		return -EINVAL;
 	a->items = calloc(spec->nitems + 1u, sizeof(*a->items));
 	a->scratch = calloc(scratch_words(spec), sizeof(*a->scratch));
 	if (!a->items || !a->scratch)
@@ -434,15 +432,14 @@ static uint64_t rank_of(const struct lb_agg *a, const struct lb_agg_sort *sort, 
 	const uint64_t *key = lb_agg_key(a, group);
 	const struct lb_agg_item *item;
 
-	if (sort->by == LB_BY_KEY)
-		return 0;
 	if (sort->by == LB_BY_COLUMN)
-		return lb_rank_int(key[sort->which], a->spec.signed_columns >> sort->which & 1,
-				   sort->descending);
+		return lb_rank_word(key[sort->which], a->spec.as ? (enum lb_word)a->spec.as[sort->which]
+				    : LB_WORD_UNSIGNED, sort->descending);
 	item = &a->items[sort->which].spec;
 	if (item->fn == LB_AGG_AVG)
 		return lb_rank_double(lb_agg_mean(a, group, sort->which), sort->descending);
-	return lb_rank_int(lb_agg_int(a, group, sort->which), item->is_signed, sort->descending);
+	return lb_rank_word(lb_agg_int(a, group, sort->which),
+			    item->is_signed ? LB_WORD_SIGNED : LB_WORD_UNSIGNED, sort->descending);
 }
 
 static struct lb_ties ties_of(const struct lb_agg *a)
@@ -452,7 +449,7 @@ static struct lb_ties ties_of(const struct lb_agg *a)
 		.stride = a->groups.record_words * sizeof(uint64_t),
 		.size = a->spec.group_bytes ? a->spec.group_bytes : a->spec.group_columns * 8,
 		.words = a->spec.group_bytes == 0,
-		.signed_words = a->spec.signed_columns,
+		.as = a->spec.as,
 	};
 }
 
@@ -462,21 +459,52 @@ static void drop_order(struct lb_agg *a)
 	a->order = NULL;
 }
 
-int64_t lb_agg_sort(struct lb_agg *a, const struct lb_agg_sort *sort, uint32_t limit)
+/* What groups are sorted by but the first: words of all groups. */
+static uint64_t *rank_more(struct lb_agg *a, const struct lb_agg_sort *sorts, uint32_t n,
+			   size_t *size)
 {
-	uint64_t keep = limit < a->groups.n ? limit : a->groups.n, found = 0;
+	uint64_t *more;
+
+	*size = ((size_t)a->groups.n * n + 1) * sizeof(*more);
+	more = lb_budget_resize(&a->budget, NULL, 0, *size);
+	for (uint32_t g = 0; more && g < a->groups.n; g++)
+		for (uint32_t i = 0; i < n; i++)
+			more[(size_t)g * n + i] = rank_of(a, &sorts[i], g);
+	return more;
+}
+
+static uint64_t put_in_order(struct lb_agg *a, const struct lb_agg_sort *first, uint64_t keep,
+			     const struct lb_ties *ties)
+{
+	uint64_t found = 0;
+
+	for (uint32_t g = 0; g < a->groups.n; g++) {
+		struct lb_rank rank = { .by = first ? rank_of(a, first, g) : 0, .number = g };
+
+		lb_rank_offer(a->order, &found, keep, &rank, ties);
+	}
+	lb_rank_sort(a->order, found, ties);
+	return found;
+}
+
+int64_t lb_agg_sort(struct lb_agg *a, const struct lb_agg_sort *sorts, uint32_t nsorts,
+		    uint32_t limit)
+{
+	uint64_t keep = limit < a->groups.n ? limit : a->groups.n, found;
+	uint32_t nmore = nsorts > 1 ? nsorts - 1 : 0;
 	struct lb_ties ties = ties_of(a);
+	uint64_t *more;
+	size_t size;
 
 	drop_order(a);
 	a->order_size = (keep + 1) * sizeof(*a->order);
 	a->order = lb_budget_resize(&a->budget, NULL, 0, a->order_size);
-	if (!a->order)
+	more = a->order ? rank_more(a, nmore ? sorts + 1 : NULL, nmore, &size) : NULL;
+	if (!more)
 		return a->budget.err;
-	for (uint32_t g = 0; g < a->groups.n; g++) {
-		struct lb_rank rank = { .by = rank_of(a, sort, g), .number = g };
-
-		lb_rank_offer(a->order, &found, keep, &rank, &ties);
-	}
-	lb_rank_sort(a->order, found, &ties);
+	ties.more = more;
+	ties.more_stride = ties.nmore = nmore;
+	found = put_in_order(a, nsorts ? sorts : NULL, keep, &ties);
+	lb_budget_free(&a->budget, more, size);
 	return (int64_t)found;
 }

@@ -21,8 +21,6 @@
 #include "lib/sum/table.h"
 #include "lib/sum/topn.h"
 
-/* So that the signs of group columns fit in a word. */
-#define LB_AGG_MAX_GROUP 64
 /* Histogram slots: 0 for negative values, 1 for zero, 2 + n for those from 2^n to 2^(n+1) - 1. */
 #define LB_HIST_SLOTS 66
 
@@ -48,7 +46,8 @@ struct lb_agg_spec {
 	uint32_t nitems;
 	uint32_t group_columns;		/* 0 without group_bytes: one group, of all rows */
 	uint32_t group_bytes;		/* not 0: group by raw bytes instead */
-	uint64_t signed_columns;	/* bit i: group column i is signed; for sorting */
+	const uint8_t *as;		/* an enum lb_word for each group column, for sorting; kept as it
+					 * is, NULL: all are unsigned */
 	size_t memory;			/* bytes that groups and distinct values may take */
 };
 
@@ -74,7 +73,7 @@ struct lb_agg {
 	size_t order_size;		/* bytes */
 };
 
-/* 0; -EINVAL (over LB_AGG_MAX_GROUP columns), -ENOMEM. a must be closed, also after a failure. */
+/* 0 or -ENOMEM. a must be closed, also after a failure. */
 int lb_agg_open(struct lb_agg *a, const struct lb_agg_spec *spec);
 /* May be called twice, and on zeroes. */
 void lb_agg_close(struct lb_agg *a);
@@ -103,8 +102,8 @@ const uint64_t *lb_agg_hist(const struct lb_agg *a, uint32_t group, uint32_t ite
 /* Smallest and largest value of a histogram slot, signed ones for slot 0. */
 void lb_hist_bounds(uint32_t slot, uint64_t *from, uint64_t *to);
 
-/* What to sort groups by; ties, and LB_BY_KEY, go by the whole key, smallest first. */
-enum lb_agg_by { LB_BY_KEY, LB_BY_COLUMN, LB_BY_ITEM };
+/* What to sort groups by; ties go by the whole key, smallest first. */
+enum lb_agg_by { LB_BY_COLUMN, LB_BY_ITEM };
 
 struct lb_agg_sort {
 	enum lb_agg_by by;
@@ -114,9 +113,10 @@ struct lb_agg_sort {
 
 /*
  * Finds the first limit groups in the order wanted, without sorting the
- * others. Returns how many, or as lb_agg_add.
+ * others. nsorts may be 0. Returns how many, or as lb_agg_add.
  */
-int64_t lb_agg_sort(struct lb_agg *a, const struct lb_agg_sort *sort, uint32_t limit);
+int64_t lb_agg_sort(struct lb_agg *a, const struct lb_agg_sort *sorts, uint32_t nsorts,
+		    uint32_t limit);
 /* The group at a place, from 0, after lb_agg_sort. */
 static inline uint32_t lb_agg_at(const struct lb_agg *a, uint32_t place)
 {

@@ -4,6 +4,7 @@
  */
 #include "lib/sum/topn.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +12,12 @@
 
 /* ---- ranks ------------------------------------------------------------- */
 
-uint64_t lb_rank_int(uint64_t v, bool is_signed, bool descending)
+uint64_t lb_rank_word(uint64_t v, enum lb_word as, bool descending)
 {
-	v = is_signed ? v ^ SIGN : v;
+	if (as == LB_WORD_SIGNED)
+		v ^= SIGN;
+	else if (as == LB_WORD_BYTES)
+		v = be64toh(v);
 	return descending ? ~v : v;
 }
 
@@ -38,12 +42,12 @@ static int compare_words(const struct lb_ties *t, const uint8_t *a, const uint8_
 	int c = 0;
 
 	for (uint32_t i = 0; c == 0 && i < t->size / 8; i++) {
-		bool is_signed = i < 64 && (t->signed_words >> i & 1);
+		enum lb_word as = t->as ? (enum lb_word)t->as[i] : LB_WORD_UNSIGNED;
 		uint64_t x, y;
 
 		memcpy(&x, a + (size_t)i * 8, 8);
 		memcpy(&y, b + (size_t)i * 8, 8);
-		c = compare_u64(lb_rank_int(x, is_signed, false), lb_rank_int(y, is_signed, false));
+		c = compare_u64(lb_rank_word(x, as, false), lb_rank_word(y, as, false));
 	}
 	return c;
 }
@@ -55,10 +59,22 @@ static int compare_keys(const struct lb_ties *t, const uint8_t *a, const uint8_t
 	return t->words ? compare_words(t, a, b) : memcmp(a, b, t->size);
 }
 
+static int compare_more(const struct lb_ties *t, const uint64_t *a, const uint64_t *b)
+{
+	int c = 0;
+
+	for (uint32_t i = 0; c == 0 && i < t->nmore; i++)
+		c = compare_u64(a[i], b[i]);
+	return c;
+}
+
 static int compare(const struct lb_rank *a, const struct lb_rank *b, const struct lb_ties *t)
 {
 	int c = compare_u64(a->by, b->by);
 
+	if (c == 0 && t->nmore)
+		c = compare_more(t, t->more + a->number * t->more_stride,
+				 t->more + b->number * t->more_stride);
 	if (c == 0)
 		c = compare_keys(t, t->keys + a->number * t->stride,
 				 t->keys + b->number * t->stride);
@@ -131,9 +147,10 @@ void lb_topn_open(struct lb_topn *t, const struct lb_topn_spec *spec)
 	*t = (struct lb_topn){
 		.spec = *spec,
 		.budget = { .limit = spec->memory },
-		.data_at = round_up(spec->key_size),
-		.row_size = round_up(spec->key_size) + round_up(spec->data_size),
+		.key_at = (spec->norder - 1) * sizeof(uint64_t),
 	};
+	t->data_at = t->key_at + round_up(spec->key_size);
+	t->row_size = t->data_at + round_up(spec->data_size);
 }
 
 void lb_topn_close(struct lb_topn *t)
@@ -150,7 +167,11 @@ const char *lb_topn_error(const struct lb_topn *t, char *buf, size_t size)
 
 static struct lb_ties ties_of(const struct lb_topn *t)
 {
-	return (struct lb_ties){ .keys = t->rows, .stride = t->row_size, .size = t->spec.key_size };
+	return (struct lb_ties){
+		.keys = t->rows + t->key_at, .stride = t->row_size, .size = t->spec.key_size,
+		.more = (const uint64_t *)(const void *)t->rows,
+		.more_stride = t->row_size / sizeof(uint64_t), .nmore = t->spec.norder - 1,
+	};
 }
 
 static int grow_ranks(struct lb_topn *t, uint64_t room)
@@ -189,24 +210,31 @@ static int grow(struct lb_topn *t)
 	return err ? err : grow_rows(t, room);
 }
 
-static void store(struct lb_topn *t, uint64_t number, const uint8_t *key, const uint8_t *data)
+/* A row that is offered. */
+struct offer {
+	uint64_t by[LB_MAX_ORDER];	/* from lb_rank_word */
+	const uint8_t *key, *data;
+};
+
+static void store(struct lb_topn *t, uint64_t number, const struct offer *o)
 {
 	uint8_t *row = t->rows + number * t->row_size;
 
-	memcpy(row, key, t->spec.key_size);
+	memcpy(row, o->by + 1, t->key_at);
+	memcpy(row + t->key_at, o->key, t->spec.key_size);
 	if (t->spec.data_size)
-		memcpy(row + t->data_at, data, t->spec.data_size);
+		memcpy(row + t->data_at, o->data, t->spec.data_size);
 }
 
-static int append(struct lb_topn *t, uint64_t by, const uint8_t *key, const uint8_t *data)
+static int append(struct lb_topn *t, const struct offer *o)
 {
 	struct lb_ties ties;
 	int err = t->n == t->room ? grow(t) : 0;
 
 	if (err)
 		return err;
-	store(t, t->n, key, data);
-	t->ranks[t->n] = (struct lb_rank){ .by = by, .number = t->n };
+	store(t, t->n, o);
+	t->ranks[t->n] = (struct lb_rank){ .by = o->by[0], .number = t->n };
 	t->n++;
 	ties = ties_of(t);
 	if (t->spec.limit != LB_ALL_ROWS)
@@ -215,26 +243,42 @@ static int append(struct lb_topn *t, uint64_t by, const uint8_t *key, const uint
 }
 
 /* Takes the place of the last row kept, if it comes before that one. */
-static void replace(struct lb_topn *t, uint64_t by, const uint8_t *key, const uint8_t *data)
+static void replace(struct lb_topn *t, const struct offer *o)
 {
 	struct lb_ties ties = ties_of(t);
 	struct lb_rank *top = &t->ranks[0];
+	int c = compare_u64(o->by[0], top->by);
 
-	if (by > top->by ||
-	    (by == top->by && compare_keys(&ties, key, t->rows + top->number * t->row_size) >= 0))
+	if (c == 0)
+		c = compare_more(&ties, o->by + 1, ties.more + top->number * ties.more_stride);
+	if (c == 0)
+		c = compare_keys(&ties, o->key, ties.keys + top->number * t->row_size);
+	if (c >= 0)
 		return;
-	store(t, top->number, key, data);
-	top->by = by;
+	store(t, top->number, o);
+	top->by = o->by[0];
 	sift_down(t->ranks, t->n, 0, &ties);
 }
 
-static int add(struct lb_topn *t, uint64_t by, const uint8_t *key, const uint8_t *data)
+static int add(struct lb_topn *t, const struct offer *o)
 {
 	if (t->n < t->spec.limit)
-		return append(t, by, key, data);
+		return append(t, o);
 	if (t->n > 0)
-		replace(t, by, key, data);
+		replace(t, o);
 	return 0;
+}
+
+/* The words that row i of the columns is sorted by. */
+static void rank_row(const struct lb_topn *t, const struct lb_column *first, size_t i,
+		     struct offer *o)
+{
+	for (uint32_t k = 0; k < t->spec.norder; k++) {
+		const struct lb_order *order = &t->spec.order[k];
+
+		o->by[k] = lb_rank_word(first->at[i * first->stride + order->column], order->as,
+					order->descending);
+	}
 }
 
 int lb_topn_add(struct lb_topn *t, const struct lb_topn_block *b)
@@ -243,15 +287,15 @@ int lb_topn_add(struct lb_topn *t, const struct lb_topn_block *b)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < b->n; i++) {
-		uint64_t v;
+		struct offer o;
 
 		if (b->match && !b->match[i])
 			continue;
-		v = lb_column_get(&b->by, b->dense ? taken : i);
+		rank_row(t, &b->first, b->dense ? taken : i, &o);
 		taken++;
-		err = add(t, lb_rank_int(v, t->spec.is_signed, t->spec.descending),
-			  b->keys + i * b->key_stride,
-			  b->data ? b->data + i * b->data_stride : NULL);
+		o.key = b->keys + i * b->key_stride;
+		o.data = b->data ? b->data + i * b->data_stride : NULL;
+		err = add(t, &o);
 	}
 	return err;
 }
@@ -260,8 +304,13 @@ int lb_topn_merge(struct lb_topn *t, const struct lb_topn *from)
 {
 	int err = 0;
 
-	for (uint64_t i = 0; !err && i < from->n; i++)
-		err = add(t, from->ranks[i].by, lb_topn_key(from, i), lb_topn_data(from, i));
+	for (uint64_t i = 0; !err && i < from->n; i++) {
+		struct offer o = { .key = lb_topn_key(from, i), .data = lb_topn_data(from, i) };
+
+		o.by[0] = from->ranks[i].by;
+		memcpy(o.by + 1, o.key - from->key_at, from->key_at);
+		err = add(t, &o);
+	}
 	return err;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sorting of rows by one 64-bit column, ties by key: the first N without
- * sorting all, or all. No Lua here.
+ * Sorting of rows by 64-bit columns, ties by key: the first N without sorting
+ * all, or all. No Lua here.
  *
  * HOW IT WORKS. A rank is what a row is sorted by, turned so that the smaller
- * unsigned word comes first, and the row's number; keys are looked at for ties
- * only. Of a stream, the first N so far are a heap with the last of them on
+ * unsigned word comes first, and the row's number; what else rows are sorted by,
+ * and keys, are looked at for ties only. Of a stream, the first N so far are a heap with the last of them on
  * top: a row that does not come before it is passed over after one comparison.
  */
 #ifndef LUABPF_LIB_SUM_TOPN_H
@@ -16,20 +16,37 @@
 /* ---- ranks ------------------------------------------------------------- */
 
 struct lb_rank {
-	uint64_t by;		/* from lb_rank_int or lb_rank_double */
+	uint64_t by;		/* from lb_rank_word or lb_rank_double */
 	uint64_t number;	/* row */
 };
 
-/* The keys that decide ties. Key n is at keys + n * stride. */
+/* How a word of a column is ordered. */
+enum lb_word {
+	LB_WORD_UNSIGNED,
+	LB_WORD_SIGNED,
+	LB_WORD_BYTES,		/* eight bytes of text or an address, the first of them lowest */
+};
+
+/* One of the words that rows are sorted by. */
+struct lb_order {
+	uint32_t column;
+	enum lb_word as;
+	bool descending;
+};
+
+/* What decides ties: more words, then keys. Those of rank n are n * stride further on. */
 struct lb_ties {
 	const uint8_t *keys;
 	size_t stride;
 	uint32_t size;			/* bytes compared; 0: ties go by number */
 	bool words;			/* compare 64-bit words instead of bytes */
-	uint64_t signed_words;		/* bit i: word i is signed */
+	const uint8_t *as;		/* an enum lb_word for each of them; NULL: unsigned */
+	const uint64_t *more;		/* from lb_rank_word */
+	size_t more_stride;		/* words */
+	uint32_t nmore;
 };
 
-uint64_t lb_rank_int(uint64_t v, bool is_signed, bool descending);
+uint64_t lb_rank_word(uint64_t v, enum lb_word as, bool descending);
 /* v is not NaN. */
 uint64_t lb_rank_double(double v, bool descending);
 /*
@@ -43,18 +60,21 @@ void lb_rank_sort(struct lb_rank *ranks, uint64_t n, const struct lb_ties *ties)
 /* ---- top N of a stream of rows ----------------------------------------- */
 
 #define LB_ALL_ROWS UINT64_MAX
+/* Words that rows may be sorted by. */
+#define LB_MAX_ORDER 64
 
 struct lb_topn_spec {
 	uint64_t limit;			/* rows wanted; LB_ALL_ROWS: all, sorted */
 	uint32_t key_size;		/* bytes of a row's key, not 0; decides ties */
 	uint32_t data_size;		/* bytes kept beside it */
-	bool is_signed, descending;	/* the column sorted by */
+	const struct lb_order *order;	/* what rows are sorted by; the caller's */
+	uint32_t norder;		/* not 0 */
 	size_t memory;			/* bytes that the rows kept may take */
 };
 
 struct lb_topn_block {
 	uint32_t n;
-	struct lb_column by;
+	struct lb_column first;			/* column 0; the others follow it */
 	const uint8_t *keys, *data;		/* row i at keys + i * key_stride, ... */
 	size_t key_stride, data_stride;
 	const uint8_t *match;			/* a byte a row, 0: left out; NULL: all take part */
@@ -64,7 +84,8 @@ struct lb_topn_block {
 struct lb_topn {
 	struct lb_topn_spec spec;
 	struct lb_budget budget;
-	size_t data_at, row_size;	/* a row: its key, its data from data_at on; multiples of 8 */
+	/* A row: the words but the first, its key, its data; multiples of 8 bytes. */
+	size_t key_at, data_at, row_size;
 	struct lb_rank *ranks;
 	uint8_t *rows;
 	uint64_t n;			/* rows kept */
@@ -87,13 +108,13 @@ const char *lb_topn_error(const struct lb_topn *t, char *buf, size_t size);
 /* The row at a place, from 0, after lb_topn_sort. */
 static inline const uint8_t *lb_topn_key(const struct lb_topn *t, uint64_t place)
 {
-	return t->rows + t->ranks[place].number * t->row_size;
+	return t->rows + t->ranks[place].number * t->row_size + t->key_at;
 }
 
 /* Aligned for words. */
 static inline const uint8_t *lb_topn_data(const struct lb_topn *t, uint64_t place)
 {
-	return lb_topn_key(t, place) + t->data_at;
+	return lb_topn_key(t, place) - t->key_at + t->data_at;
 }
 
 #endif
