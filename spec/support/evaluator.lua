@@ -184,7 +184,8 @@ local text = {
 
 local function raw_text(node, entry)
   if node.op == "string" then return node.value end
-  if node.op == "param" then return entry.params[node.name] end
+  if node.op == "param" or node.op == "number" then return value_of(node, entry) end
+  if functions[node.op] then return functions[node.op].run(node, entry, raw_text) end
   local raw = bytes_of(node, entry)
   local start = node.bit // 8
   local size = node.desc.size or #raw
@@ -209,6 +210,9 @@ end
 local function within(address, prefix)
   local base, length = prefix:match("^(.*)/(%d+)$")
   if not base then return address == prefix end
+  local own, own_length = address:match("^(.*)/(%d+)$")
+  if own and tonumber(own_length) < tonumber(length) then return false end
+  address = own or address
   local bits, wanted = address_bits(address), address_bits(base)
   return #bits == #wanted and bits:sub(1, length) == wanted:sub(1, length)
 end

@@ -2,6 +2,8 @@
 --
 -- Random layouts, entries and expressions, all from one seed.
 
+local functions = require "luabpf.expr.functions"
+
 local generator = {}
 generator.__index = generator
 
@@ -270,9 +272,32 @@ end
 
 local address_lengths = { ipv4 = 32, ipv6 = 128, ip = 128 }
 
+-- The network of an address, against others and within larger ones.
+function generator:prefix_comparison(path, kind)
+  local most = address_lengths[kind]
+  local length = self:int(0, most)
+  local function prefix()
+    local text = ("prefix(%s, %s)"):format(path, self:chance(50) and self:param(length) or length)
+    return text
+  end
+  local function written(n)
+    local node = { args = { writers[kind](self), n } }
+    return functions.prefix.run(node, nil, function(value) return value end)
+  end
+  if self:chance(50) then
+    return ("%s in %s"):format(prefix(), self:string(written(self:int(0, most))))
+  elseif self:chance(30) then
+    return ("%s == prefix(%s, %d)"):format(prefix(), self:field(kind), length)
+  end
+  return ("%s %s %s"):format(prefix(), self:pick { "==", "~=" }, self:string(written(length)))
+end
+
 function generator:raw_comparison(kind)
   local path, desc = self:field(kind)
   if not path then return nil end
+  if (kind == "ipv4" or kind == "ipv6") and self:chance(30) then
+    return self:prefix_comparison(path, kind)
+  end
   local function one() return writers[kind](self, desc) end
   local length = address_lengths[kind]
   if length and self:chance(40) then

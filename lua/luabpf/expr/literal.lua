@@ -120,8 +120,8 @@ local addresses = {
   prefix6 = { read = address.ipv6, what = "an IPv6 prefix" },
 }
 
--- n bits set, then zeros, in size bytes.
-local function mask(n, size)
+--- n bits set, then zeros, in size bytes.
+function literal.mask(n, size)
   local bytes = {}
   for i = 1, size do
     local bits = math.max(0, math.min(8, n - 8 * (i - 1)))
@@ -144,7 +144,7 @@ local function prefix(kind, text)
   local n = length and tonumber(length) or 8 * #bytes
   if length and kind == "ip" and address.ipv4(front) then n = n + 96 end
   if n > 8 * #bytes then return nil end
-  local bits = mask(n, #bytes)
+  local bits = literal.mask(n, #bytes)
   return both(bytes, bits), bits, n
 end
 

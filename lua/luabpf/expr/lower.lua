@@ -147,9 +147,15 @@ function lower.expression(ast, context)
   return lowered(context, ast)
 end
 
--- The bytes [offset, offset + n) of a raw field, n up to 8, as one unsigned integer.
+-- The bytes [offset, offset + n) of what is raw, n up to 8, as one unsigned integer.
 function lower.bytes(ast, context, offset, n)
-  return load.bytes(context, ast, ast.bit // 8 + offset, n)
+  local all
+  for _, piece in ipairs(load.parts(n)) do
+    local value = match.piece(context, ast, offset + piece[1], piece[2])
+    value = tree.shift(ast, "<<", false, value, 8 * piece[1])
+    all = all and arithmetic(ast, "|", false, all, value) or value
+  end
+  return all
 end
 
 -- What a core node is for, on one line.

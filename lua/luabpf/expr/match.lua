@@ -3,6 +3,7 @@
 -- Text, addresses and bytes: whether a field matches becomes comparisons of whole
 -- loads with the bytes of a pattern (literal.lua), of a parameter, or of another field.
 
+local functions = require "luabpf.expr.functions"
 local load = require "luabpf.expr.load"
 local params = require "luabpf.expr.params"
 local tree = require "luabpf.expr.tree"
@@ -10,11 +11,18 @@ local tree = require "luabpf.expr.tree"
 local arithmetic, compare, const = tree.arithmetic, tree.compare, tree.const
 local logical, truth = tree.logical, tree.truth
 
+local slot = tree.slot
+
 local match = {}
 
-local function slot(node, index, signed)
-  return tree.new(node, "slot", signed, nil, { index = index })
+--- The unsigned integer of size bytes at an offset within a raw node: a field, or a function.
+function match.piece(context, node, offset, size)
+  local row = functions[node.op]
+  if row then return row.piece(context, node, offset, size, match.piece) end
+  return load.piece(context, node, node.bit // 8 + offset, size)
 end
+
+local piece_of = match.piece
 
 -- field & mask == bytes, in one load.
 local function part_matches(node, value, bytes, mask)
@@ -24,11 +32,6 @@ end
 
 local function unpacked(node, bytes, offset, size)
   return const(node, (string.unpack("<I" .. size, bytes, offset + 1)), false)
-end
-
--- The unsigned integer of size bytes at an offset within the field.
-local function piece_of(context, field, offset, size)
-  return load.piece(context, field, field.bit // 8 + offset, size)
 end
 
 local function matches_pattern(context, node, field, pattern)
@@ -53,13 +56,13 @@ local function matches_param(context, node, field, param)
   local known = params.entry(context, param.name, param.param)
   local terms, index = {}, known.slot
   if params.has_length(known) then
-    terms[1] = compare(node, ">=", piece_of(context, field, 0, 4), slot(param, index, false))
+    terms[1] = compare(node, ">=", piece_of(context, field, 0, 4), slot(param, index))
     index = index + 1
   end
   for _, piece in ipairs(load.parts_of(known.desc)) do
-    local mask = params.masked(known) and slot(param, index + 1, false)
+    local mask = params.masked(known) and slot(param, index + 1)
     local value = piece_of(context, field, piece[1], piece[2])
-    terms[#terms + 1] = part_matches(node, value, slot(param, index, false), mask)
+    terms[#terms + 1] = part_matches(node, value, slot(param, index), mask)
     index = index + (mask and 2 or 1)
   end
   return logical(node, "and", terms)

@@ -90,7 +90,8 @@ end
 
 -- Whether a raw node has bytes that mean the same as those of a field.
 local function comparable(field, other)
-  if other.op ~= "field" then return other.kind == "raw" end
+  if other.op == "string" or other.op == "param" then return other.kind == "raw" end
+  if not (field.desc and other.desc) then return false end
   local x, y = field.desc, other.desc
   if not (literal.has_pattern(x) and literal.has_pattern(y)) then return false end
   if x.kind == "text" or y.kind == "text" then return x.kind == y.kind end

@@ -46,7 +46,8 @@ function params.entry(context, name, param)
   end
   local made = { name = name, kind = param.kind, desc = param.desc, within = param.within }
   made.slot = params.slots(context.params)
-  made.slots = literal.has_pattern(param) and pattern_slots(param) or 1
+  made.slots = literal.has_pattern(param) and pattern_slots(param)
+    or param.kind == "length" and 1 + param.desc.size // 4 or 1
   context.params[#context.params + 1] = made
   return made
 end
@@ -91,8 +92,19 @@ local function pack_bool(param, value)
   return string.pack("<i8", value and 1 or 0)
 end
 
+-- The length of a prefix, then its mask, four bytes a slot.
+local function pack_length(param, value)
+  local n, size = literal.quantity(value), param.desc.size
+  if not n or n < 0 or n > 8 * size then
+    bad_param(param, ("a length from 0 to %d expected, got %s"):format(8 * size, tostring(value)))
+  end
+  local mask = literal.mask(n, size):gsub("....", "%0\0\0\0\0")
+  return string.pack("<i8", n) .. mask
+end
+
 local function pack_param(param, value)
   if value == nil then bad_param(param, "missing") end
+  if param.kind == "length" then return pack_length(param, value) end
   if param.kind == "bool" then return pack_bool(param, value) end
   return (literal.has_pattern(param) and pack_pattern or pack_integer)(param, value)
 end

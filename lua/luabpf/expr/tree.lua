@@ -38,6 +38,11 @@ function tree.truth(node, value)
   return tree.new(node, "truth", false, nil, { value = value })
 end
 
+-- An unsigned slot of a parameter.
+function tree.slot(node, index)
+  return tree.new(node, "slot", false, nil, { index = index })
+end
+
 -- The same bits, counted as signed or not.
 function tree.retyped(made, signed)
   if made.signed == signed then return made end
