@@ -77,6 +77,7 @@ build = {
       ["luabpf.expr.parse"] = "lua/luabpf/expr/parse.lua",
       ["luabpf.expr.parser"] = "lua/luabpf/expr/parser.lua",
       ["luabpf.expr.path"] = "lua/luabpf/expr/path.lua",
+      ["luabpf.expr.search"] = "lua/luabpf/expr/search.lua",
       ["luabpf.expr.sharing"] = "lua/luabpf/expr/sharing.lua",
       ["luabpf.expr.tree"] = "lua/luabpf/expr/tree.lua",
       ["luabpf.expr.word"] = "lua/luabpf/expr/word.lua",

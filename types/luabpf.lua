@@ -550,7 +550,7 @@ local map = {}
 ---@field where? luabpf.where the condition
 ---@field group? luabpf.columns the columns to group by; without them there is one row
 ---@field select? luabpf.columns what of each group: "sum(value.bytes) as bytes"
----@field sort? string a group or a result, largest first; "... asc": smallest first; ties and the rest by group
+---@field sort? string groups and results, separated by commas, in the order that select has; ties and the rest by group
 ---@field limit? integer at most so many rows, with `group`
 ---@field workers? integer threads that the batch engine may use (default 1)
 
@@ -842,7 +842,7 @@ function map:push(value, mode) end
 ---@class luabpf.map_select_options : luabpf.query_options
 ---@field where? luabpf.where the condition
 ---@field columns? luabpf.columns what of each entry; without them key and value come
----@field sort? string a column, or an integer expression: largest first; "... asc": smallest first
+---@field sort? string columns or expressions, separated by commas: numbers from the largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc" say it; ties go by key
 ---@field limit? integer at most so many
 
 ---The matching entries, or columns of them.

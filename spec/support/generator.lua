@@ -3,6 +3,7 @@
 -- Random layouts, entries and expressions, all from one seed.
 
 local functions = require "luabpf.expr.functions"
+local params = require "luabpf.expr.params"
 
 local generator = {}
 generator.__index = generator
@@ -128,13 +129,13 @@ function generator:bytes(n)
 end
 
 --- An entry for the environment, with the parameters' values.
-function generator:entry(env, params)
+function generator:entry(env, given)
   local value = self:bytes(env.value.size)
   if env.ncpu then
     value = {}
     for i = 1, env.ncpu do value[i] = self:bytes(env.value.size) end
   end
-  return { key = self:bytes(env.key.size), value = value, params = params,
+  return { key = self:bytes(env.key.size), value = value, params = given,
     now = self:number(), boottime = self:number() }
 end
 
@@ -182,7 +183,7 @@ end
 --- Prepares for expressions in an environment. Per-CPU values that cannot be read get no CPUs.
 function generator:enter(env)
   if not reads_over_cpus(env.value, 0, env.value.size) then env.ncpu = nil end
-  self.env, self.paths, self.params = env, {}, {}
+  self.env, self.paths, self.params, env.sets = env, {}, {}, {}
   collect(self.paths, env.key, "key", true)
   if not env.ncpu then return collect(self.paths, env.value, "value", true) end
   collect(self.paths, env.value, "value", false)
@@ -304,6 +305,11 @@ function generator:raw_comparison(kind)
     return ("%s in %s"):format(path, self:string(one() .. "/" .. self:int(0, length)))
   elseif self:chance(30) then
     return ("%s in (%s, %s)"):format(path, self:string(one()), self:string(one()))
+  elseif self:chance(30) then
+    return ("%s in %s"):format(path, self:many(self:int(1, 12), function()
+      return length and self:chance(50) and one() .. "/" .. self:pick { 1, length - 7, length }
+        or one()
+    end, quoted))
   elseif self:chance(20) then
     local other, its = self:field(kind)
     if kind ~= "bytes" or its.size == desc.size then return ("%s == %s"):format(path, other) end
@@ -315,6 +321,21 @@ end
 
 local comparisons = { "==", "~=", "!=", "<", "<=", ">", ">=" }
 
+-- What stands after `in`: a list, or a parameter that is one, of n elements that one() gives as
+-- text or values.
+function generator:many(n, one, written)
+  local list = {}
+  for i = 1, n do list[i] = one() end
+  if self:chance(40) then
+    local param = self:param(list)
+    local sets = params.sets { [param:sub(2)] = list }
+    self.env.sets[param:sub(2)] = sets[param:sub(2)]
+    return param
+  end
+  for i, element in ipairs(list) do list[i] = written(element) end
+  return ("(%s)"):format(table.concat(list, ", "))
+end
+
 function generator:elements(depth)
   local list = {}
   for i = 1, self:int(1, 4) do
@@ -325,7 +346,11 @@ end
 
 function generator:comparison(depth)
   local roll = self:int(1, 12)
-  if roll == 1 then
+  if roll == 1 and self:chance(40) then
+    return ("(%s) in %s"):format(self:integer(depth - 1), self:many(self:int(1, 20),
+      function() return self:number() end,
+      function(n) return n < 0 and ("(-%s)"):format(unsigned_text(-n)) or tostring(n) end))
+  elseif roll == 1 then
     return ("(%s) in (%s)"):format(self:integer(depth - 1), self:elements(depth))
   elseif roll <= 3 then
     local kind = self:pick { "ipv4", "ipv6", "ip", "mac", "text", "bytes" }

@@ -11,6 +11,7 @@ local register = generator.register
 local SCRATCH <const> = "r5"
 
 local branches = {} -- by op: jumps on a condition
+generator.branches = branches
 
 local inverse = {
   ["=="] = "~=", ["~="] = "==", ["<"] = ">=", [">="] = "<", [">"] = "<=", ["<="] = ">",

@@ -120,7 +120,7 @@ local addresses = {
   prefix6 = { read = address.ipv6, what = "an IPv6 prefix" },
 }
 
---- n bits set, then zeros, in size bytes.
+-- n bits set, then zeros, in size bytes.
 function literal.mask(n, size)
   local bytes = {}
   for i = 1, size do

@@ -27,7 +27,7 @@ function load.parts(n)
   return list
 end
 
---- The same for the bytes of a type: what is compared with them is cut so, always, and no byte
+-- The same for the bytes of a type: what is compared with them is cut so, always, and no byte
 -- is loaded twice. A prefix begins with its length.
 function load.parts_of(desc)
   if not desc.kind:find("^prefix") then return load.parts(desc.size) end

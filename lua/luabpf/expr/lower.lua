@@ -11,10 +11,14 @@ local lexer = require "luabpf.expr.lexer"
 local load = require "luabpf.expr.load"
 local match = require "luabpf.expr.match"
 local params = require "luabpf.expr.params"
+local search = require "luabpf.expr.search"
 local tree = require "luabpf.expr.tree"
 
 local arithmetic, compare, const, core = tree.arithmetic, tree.compare, tree.const, tree.new
 local logical, negated, retyped, truth = tree.logical, tree.negated, tree.retyped, tree.truth
+
+-- Constants that are compared one after the other.
+local FEW <const> = 4
 
 local lower = {}
 
@@ -119,7 +123,11 @@ end
 -- x is computed once, and the elements compared with it one after the other.
 local function in_integers(node, x, elements)
   local values, terms = constants(x, elements), {}
-  if x.op ~= "const" and values and #values > 1 then
+  if x.op ~= "const" and values and #values > FEW then
+    local rows = {}
+    for i, value in ipairs(values) do rows[i] = { value.value } end
+    return search.node(node, { x }, rows)
+  elseif x.op ~= "const" and values and #values > 1 then
     return core(node, "in", false, { x }, { values = values })
   end
   x.keep = true
@@ -129,12 +137,9 @@ end
 
 rules["in"] = function(context, node)
   local left, elements = node.args[1], {}
-  local raw = left.kind == "raw"
-  for i = 2, #node.args do
-    elements[i - 1] = raw and match.any(context, node.args[i], left, node.args[i])
-      or lowered(context, node.args[i])
-  end
-  if raw then return logical(node, "or", elements) end
+  if node.set then params.entry(context, node.set, { kind = "set" }) end
+  if left.kind == "raw" then return match.list(context, node, left) end
+  for i = 2, #node.args do elements[i - 1] = lowered(context, node.args[i]) end
   return in_integers(node, lowered(context, left), elements)
 end
 

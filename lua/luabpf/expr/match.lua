@@ -6,16 +6,19 @@
 local functions = require "luabpf.expr.functions"
 local load = require "luabpf.expr.load"
 local params = require "luabpf.expr.params"
+local search = require "luabpf.expr.search"
 local tree = require "luabpf.expr.tree"
 
 local arithmetic, compare, const = tree.arithmetic, tree.compare, tree.const
 local logical, truth = tree.logical, tree.truth
 
 local slot = tree.slot
+-- Strings that are compared one after the other.
+local FEW <const> = 3
 
 local match = {}
 
---- The unsigned integer of size bytes at an offset within a raw node: a field, or a function.
+-- The unsigned integer of size bytes at an offset within a raw node: a field, or a function.
 function match.piece(context, node, offset, size)
   local row = functions[node.op]
   if row then return row.piece(context, node, offset, size, match.piece) end
@@ -110,6 +113,64 @@ function match.any(context, node, field, other)
   if other.op == "string" then return matches_pattern(context, node, field, other.pattern) end
   if other.op == "param" then return matches_param(context, node, field, other) end
   return (field.desc.kind == "text" and same_text or same_bytes)(context, node, field, other)
+end
+
+-- ---- lists -------------------------------------------------------------------
+
+-- Strings with the same mask, which are looked for together: in the order they came in.
+local function by_mask(elements)
+  local groups, list = {}, {}
+  for _, element in ipairs(elements) do
+    local pattern = element.pattern
+    local key = ("%s %s"):format(pattern.length or "", pattern.mask)
+    if not groups[key] then
+      groups[key] = {}
+      list[#list + 1] = groups[key]
+    end
+    table.insert(groups[key], element)
+  end
+  return list
+end
+
+-- Whether the field matches one of many strings of one mask.
+local function one_of(context, node, field, group)
+  local pattern, parts, rows = group[1].pattern, {}, {}
+  for i in ipairs(group) do rows[i] = {} end
+  for _, piece in ipairs(load.parts_of(field.desc)) do
+    local mask = unpacked(node, pattern.mask, piece[1], piece[2])
+    if mask.value ~= 0 then
+      local value = piece_of(context, field, piece[1], piece[2])
+      parts[#parts + 1] = arithmetic(node, "&", false, value, mask)
+      for i, element in ipairs(group) do
+        rows[i][#parts] = unpacked(node, element.pattern.bytes, piece[1], piece[2]).value
+      end
+    end
+  end
+  if not pattern.length then return search.node(node, parts, rows) end
+  local length = compare(node, ">=", piece_of(context, field, 0, 4),
+    const(node, pattern.length, false))
+  return logical(node, "and", { length, search.node(node, parts, rows) })
+end
+
+-- Whether a field lies in one of the elements of an `in`, of which there may be none.
+function match.list(context, node, field)
+  local terms, strings = {}, {}
+  for i = 2, #node.args do
+    local element = node.args[i]
+    if element.op == "string" then
+      strings[#strings + 1] = element
+    else
+      terms[#terms + 1] = match.any(context, element, field, element)
+    end
+  end
+  for _, group in ipairs(by_mask(strings)) do
+    if #group > FEW and group[1].pattern.mask:find("[^\0]") then
+      terms[#terms + 1] = one_of(context, node, field, group)
+    else
+      for _, each in ipairs(group) do terms[#terms + 1] = match.any(context, each, field, each) end
+    end
+  end
+  return logical(node, "or", terms)
 end
 
 return match

@@ -147,14 +147,42 @@ function parser:element(left, element)
   return element
 end
 
--- After `in`: a list in brackets of any kind, or one prefix.
+-- Nodes for the values that a parameter's list or set has in this run (sets.lua).
+function parser:set_elements(left, token)
+  local args = { left }
+  for i, value in ipairs(self.env.sets and self.env.sets[token.value] or {}) do
+    local is_text = type(value) == "string"
+    local node = self:node(is_text and "string" or "number", is_text and "loose" or "signed",
+      token.first, token.last, { value = value, const = not is_text or nil })
+    local ok, reason = pcall(self.element, self, left, node)
+    if not ok then
+      error(("params.%s: element %d: %s"):format(token.value, i,
+        (tostring(reason):gsub("^expression:%d+:%d+: ", ""):gsub("\n.*", ""))), 0)
+    end
+    args[#args + 1] = node
+  end
+  return args
+end
+
+-- Whether what follows `in` is a parameter that is a list or a set: beside an integer it is one
+-- always, else where it is given so.
+function parser:sees_set(left)
+  local token = self:peek()
+  if token.type ~= "param" then return false end
+  return is_integer(left) or (self.env.sets and self.env.sets[token.value]) ~= nil
+end
+
+-- After `in`: a list in brackets of any kind, one prefix, or a parameter.
 function parser:membership(left)
   if left.op == "string" or left.kind == "condition" then
     self:fail(left, "%s; a field or an integer stands before 'in'", is(left))
   end
   if left.kind == "loose" then self:need_integer(left) end
-  local open, args = self:peek(), { left }
-  if closing[open.type] then
+  local open, args, set = self:peek(), { left }, nil
+  if self:sees_set(left) then
+    set = self:next().value
+    args = self:set_elements(left, open)
+  elseif closing[open.type] then
     self:next()
     repeat args[#args + 1] = self:element(left, self:expression()) until not self:accept(",")
     self:expect(closing[open.type])
@@ -164,7 +192,7 @@ function parser:membership(left)
     self:unexpected(left.kind == "raw" and "a list or a prefix" or "a list")
   end
   local last = self.tokens[self.at - 1].last
-  return self:node("in", "condition", left.first, last, { args = args })
+  return self:node("in", "condition", left.first, last, { args = args, set = set })
 end
 
 return parser

@@ -102,11 +102,64 @@ local function pack_length(param, value)
   return string.pack("<i8", n) .. mask
 end
 
+-- The elements of a list, or of a set, whose values are true: integers, then text.
+local function elements(param, value)
+  local numbers, texts, is_set = {}, {}, next(value) ~= nil
+  for _, given in pairs(value) do is_set = is_set and type(given) == "boolean" end
+  for key, given in pairs(value) do
+    local element = is_set and key or given
+    if not is_set and not math.tointeger(key) then
+      bad_param(param, "a list, or a set with true for what is in it, expected")
+    elseif given ~= false and type(element) == "string" then
+      texts[#texts + 1] = element
+    elseif given ~= false and math.tointeger(element) then
+      numbers[#numbers + 1] = math.tointeger(element)
+    elseif given ~= false then
+      bad_param(param, ("integers and text expected in a list, got %s"):format(tostring(element)))
+    end
+  end
+  table.sort(numbers)
+  table.sort(texts)
+  return table.move(texts, 1, #texts, #numbers + 1, numbers)
+end
+
+-- It is in the code; the slot is what tells one set from another, for who compares parameters.
+local function pack_set(param, value)
+  if type(value) ~= "table" then
+    bad_param(param, ("a list or a set expected, got %s"):format(type(value)))
+  end
+  local hash = 0xcbf29ce484222325 -- FNV-1a
+  for _, element in ipairs(elements(param, value)) do
+    for _, byte in ipairs { (element .. "\0"):byte(1, -1) } do
+      hash = (hash ~ byte) * 0x100000001b3
+    end
+  end
+  return string.pack("<i8", hash)
+end
+
 local function pack_param(param, value)
   if value == nil then bad_param(param, "missing") end
   if param.kind == "length" then return pack_length(param, value) end
+  if param.kind == "set" then return pack_set(param, value) end
   if param.kind == "bool" then return pack_bool(param, value) end
   return (literal.has_pattern(param) and pack_pattern or pack_integer)(param, value)
+end
+
+-- The lists and sets among the values of parameters: what they have in this run is compiled in.
+-- @tparam[opt] table values as for params.pack
+-- @treturn table|nil name to the list of its values, in an order; nil where there are none
+-- @treturn string text that is different for others
+function params.sets(values)
+  local sets, keys = nil, {}
+  for name, value in pairs(values or {}) do
+    if type(value) == "table" then
+      sets = sets or {}
+      sets[name] = elements({ name = name }, value)
+      keys[#keys + 1] = tostring(name) .. "=" .. table.concat(sets[name], "\3")
+    end
+  end
+  table.sort(keys)
+  return sets, table.concat(keys, "\4")
 end
 
 local function check_names(list, values)

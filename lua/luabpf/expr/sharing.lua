@@ -25,7 +25,8 @@ local WORTHWHILE <const> = 4
 local weights = { ["*"] = 3, ["/"] = 10, ["%"] = 10, ["if"] = 3, load = 1, const = 0, slot = 1 }
 
 local conditions = { ["=="] = true, ["~="] = true, ["<"] = true, ["<="] = true, [">"] = true,
-  [">="] = true, ["and"] = true, ["or"] = true, ["not"] = true, ["in"] = true, truth = true }
+  [">="] = true, ["and"] = true, ["or"] = true, ["not"] = true, ["in"] = true, search = true,
+  truth = true }
 
 local function is_condition(node)
   return conditions[node.op] or node.condition or false
@@ -44,6 +45,7 @@ function plan:name(node)
     parts[#parts + 1] = self:id(arg) .. (arg.signed and "s" or "u")
   end
   for _, value in ipairs(node.values or {}) do parts[#parts + 1] = value.value end
+  parts[#parts + 1] = node.rows and tostring(node.rows) or nil
   return table.concat(parts, " ")
 end
 
@@ -114,7 +116,7 @@ local function common(a, b)
   return a
 end
 
---- Whether a scope is another one or around it.
+-- Whether a scope is another one or around it.
 function sharing.around(outer, scope)
   while scope.depth > outer.depth do scope = scope.parent end
   return scope == outer
@@ -146,7 +148,7 @@ function place(node, scope)
   end
 end
 
---- A copy of the tree in which equal values are one.
+-- A copy of the tree in which equal values are one.
 -- @treturn table the root, its scope in root.scopes[0]
 function sharing.plan(root)
   local self = setmetatable({ ids = {}, named = {}, n = 0, weights = {}, values = {} }, plan)

@@ -15,6 +15,7 @@
 --   == ~= < <= > >=    mixed: the first is signed, the second is not
 --   not, and, or, if   any number of args in and, or; an if has condition = true
 --   in                 an integer, values (constants)
+--   search             the parts of what is looked for, rows (constants); see search.lua
 --   truth              value: only as a whole tree
 --
 -- `signed` is how the result counts; it changes no bits.

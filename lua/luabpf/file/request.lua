@@ -128,11 +128,12 @@ function request.prepare(self, run)
   run.by_threads = run.workers > 1 and prepare.facts(self).kind.position == "bucket"
   if where or run.by_threads or (given.params and not given.columns)
     or (given.columns and not given.drain) then
-    run.query = prepare.query(self, "keyed", { where = where,
+    run.query = prepare.query(self, "keyed", { where = where, params = given.params,
       columns = not given.drain and given.columns or nil })
   end
   if given.drain and given.columns then
-    run.columns = prepare.query(self, "keyed", { columns = given.columns })
+    run.columns = prepare.query(self, "keyed", { columns = given.columns,
+      params = given.params })
   elseif given.columns then
     run.columns = run.query
   end

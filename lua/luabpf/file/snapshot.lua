@@ -161,7 +161,8 @@ function map:snapshot(given)
   where = prepare.text(where, "snapshot", 3)
   run.where = where
   if where or given.columns or given.params then
-    query = prepare.query(self, "keyed", { where = where, columns = given.columns })
+    query = prepare.query(self, "keyed", { where = where, columns = given.columns,
+      params = given.params })
     run.packed = prepare.params(query, given.params)
   end
   return errors.caught(nil, pcall(copy, self, run, query))

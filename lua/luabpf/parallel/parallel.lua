@@ -31,8 +31,9 @@ local function new_job(self, given)
     job.where = given.where
   elseif given.where ~= nil then
     job.where = prepare.text(given.where, "parallel", 4)
-    job.params = prepare.params(prepare.query(self, "entries", { where = job.where }),
-      given.params)
+    job.given = given.params
+    job.params = prepare.params(prepare.query(self, "entries", { where = job.where,
+      params = given.params }), given.params)
   end
   return job, facts
 end

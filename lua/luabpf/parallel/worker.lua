@@ -40,7 +40,8 @@ local function filter_of(job, map)
   if type(job.where) == "function" then
     return function(batch) return runs.filtered(batch, job.where) end
   end
-  local query = require("luabpf.query.prepare").query(map, "entries", { where = job.where })
+  local query = require("luabpf.query.prepare").query(map, "entries", { where = job.where,
+    params = job.given })
   return function(batch) return query.core:pick(batch, job.params) end
 end
 

@@ -14,7 +14,7 @@ local order = {}
 -- Words that rows are sorted by (LB_MAX_ORDER).
 local MOST <const> = 64
 
---- How a word of a column is ordered: "unsigned", "signed" or "bytes".
+-- How a word of a column is ordered: "unsigned", "signed" or "bytes".
 function order.of_words(ast)
   return ast.kind == "raw" and "bytes" or ast.kind == "signed" and "signed" or "unsigned"
 end
@@ -55,7 +55,7 @@ local function names_of(list)
   return names
 end
 
---- The order of a select: of its columns (parts.outputs), and of expressions that become hidden
+-- The order of a select: of its columns (parts.outputs), and of expressions that become hidden
 -- columns by add_words(title, ast), which returns their number.
 -- @treturn table list of { column =, as =, descending = } as core.topn takes it
 function order.of_rows(parts, sort, add_words)
@@ -63,7 +63,7 @@ function order.of_rows(parts, sort, add_words)
   local function made(column, as, descending)
     return { column = column, as = as, descending = descending }
   end
-  for _, item in ipairs(expr.orders(sort, parts.facts.env, names_of(parts.outputs))) do
+  for _, item in ipairs(expr.orders(sort, parts.env, names_of(parts.outputs))) do
     local output = output_of(parts, item.name)
     local ast, word = output and output.ast or item.ast, output and output.word
     check("select", item.text, ast)
@@ -83,7 +83,7 @@ local function item_order(parts, item)
   end
 end
 
---- The order of an aggregation's groups: by group columns (parts.outputs) and results
+-- The order of an aggregation's groups: by group columns (parts.outputs) and results
 -- (parts.item_names).
 -- @treturn table list of { by =, which =, descending = } as agg:result takes it
 function order.of_groups(parts, sort)

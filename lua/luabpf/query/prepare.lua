@@ -160,9 +160,11 @@ end
 
 -- ---- the parts of a query --------------------------------------------------------
 
-local function new_parts(facts)
-  return { facts = facts, shared = { params = {}, percpu = {} }, comparisons = 0, columns = {},
-    outputs = {}, listings = {} }
+-- sets: the lists and sets among the parameters, which are compiled in.
+local function new_parts(facts, sets)
+  local env = sets and setmetatable({ sets = sets }, { __index = facts.env }) or facts.env
+  return { facts = facts, env = env, shared = { params = {}, percpu = {} }, comparisons = 0,
+    columns = {}, outputs = {}, listings = {} }
 end
 
 local function note(parts, title, fragment)
@@ -173,8 +175,8 @@ end
 
 local function add_where(parts, text)
   if not text then return end
-  local ast = expr.condition(text, parts.facts.env)
-  parts.where = note(parts, "where", compile.fragment(ast, parts.facts.env, parts.shared))
+  local ast = expr.condition(text, parts.env)
+  parts.where = note(parts, "where", compile.fragment(ast, parts.env, parts.shared))
 end
 
 -- Raises where a row would become too wide with this column.
@@ -188,7 +190,7 @@ end
 -- Adds the words of one column: their number, and what they decode to.
 local function add_words(parts, title, ast)
   check_width(parts, title, ast)
-  local list, desc = compile.column(ast, parts.facts.env, parts.shared)
+  local list, desc = compile.column(ast, parts.env, parts.shared)
   for _, fragment in ipairs(list) do
     parts.columns[#parts.columns + 1] = note(parts, title, fragment).code
   end
@@ -221,7 +223,7 @@ end
 function build.keyed(parts, given, spec)
   spec.keys, spec.values = true, not given.columns
   if not given.columns then return end
-  for _, column in ipairs(expr.columns(given.columns, parts.facts.env)) do
+  for _, column in ipairs(expr.columns(given.columns, parts.env)) do
     add_column(parts, column.name, column.ast)
   end
   if #parts.outputs == 0 then error("columns: none given", 0) end
@@ -233,9 +235,8 @@ function build.delete(_, given, spec)
 end
 
 function build.select(parts, given, spec)
-  local facts = parts.facts
   if given.columns then
-    for _, column in ipairs(expr.columns(given.columns, facts.env)) do
+    for _, column in ipairs(expr.columns(given.columns, parts.env)) do
       add_column(parts, column.name, column.ast)
     end
     if #parts.outputs == 0 then error("select: columns: none given", 0) end
@@ -262,7 +263,7 @@ local function add_sums(parts, items, spec)
   for i, item in ipairs(items) do
     parts.sums[i] = { name = item.name, fn = item.fn }
     if item.fn ~= "count" then
-      local fragment = compile.fragment(item.arg, parts.facts.env, parts.shared)
+      local fragment = compile.fragment(item.arg, parts.env, parts.shared)
       note(parts, item.name, fragment)
       spec.sums[#spec.sums + 1] = { code = fragment.code,
         op = SUM_OPS[item.fn][item.arg.kind == "signed" and 2 or 1] }
@@ -288,7 +289,7 @@ local function add_groups(parts, groups, items)
 end
 
 function build.aggregate(parts, given, spec)
-  local env, names = parts.facts.env, {}
+  local env, names = parts.env, {}
   local groups = given.group and expr.columns(given.group, env, names) or {}
   local items = expr.aggregates(given.select or "count()", env, names)
   parts.item_names = {}
@@ -320,8 +321,8 @@ end
 
 prepare.canonical = canonical
 
-local function new_query(facts, kind, given)
-  local parts = new_parts(facts)
+local function new_query(facts, kind, given, sets)
+  local parts = new_parts(facts, sets)
   add_where(parts, given.where)
   local spec = {}
   build[kind](parts, given, spec)
@@ -344,13 +345,14 @@ end
 -- @treturn table core (luabpf.query), shared (params), decoder, row_bytes, ...
 function prepare.query(subject, kind, given)
   local facts = prepare.facts(subject)
+  local sets, contents = parameters.sets(given.params)
   local key = table.concat({ kind, given.where or "\0", given.rows and "r" or "",
     given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
     given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
-    given.plain and "p" or "" }, "\2")
+    given.plain and "p" or "", contents }, "\2")
   local query = facts.queries[key]
   if query then return query end
-  query = new_query(facts, kind, given)
+  query = new_query(facts, kind, given, sets)
   if facts.n >= MOST_KEPT then facts.queries, facts.n = {}, 0 end
   facts.queries[key], facts.n = query, facts.n + 1
   return query

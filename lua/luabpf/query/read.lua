@@ -144,8 +144,7 @@ end
 local function sorted(query, run, limit, next_block, closing)
   local _ <close> = closing
   local top <close> = core.topn { map = query.facts.handle, limit = limit, memory = run.memory,
-    order = query.sort,
-    columns = query.ncolumns, values = query.values }
+    order = query.sort, columns = query.ncolumns, values = query.values }
   for block in next_block do top:add(block) end
   local rows = top:rows()
   return once(rows), rows
@@ -156,8 +155,8 @@ end
 -- @tparam[opt] where options.where the condition
 -- @tparam[opt] columns options.columns what of each entry; without them key and value come
 -- @tparam[opt] string options.sort columns or expressions, separated by commas: numbers from the
---   largest down, text and addresses from the smallest up, by their bytes; "... asc", "... desc" say
---   it; ties go by key
+--   largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc"
+--   say it; ties go by key
 -- @tparam[opt] integer options.limit at most so many
 -- @treturn fun():table?,data? an iterator of tables by column names, or of key and value
 -- @raise a text that does not compile, naming line and column; an error object where the system

@@ -367,6 +367,7 @@ function runs.prepare(self, kind, run, parts, level)
   else
     parts.where = prepare.text(parts.where, run.what, level + 1)
   end
+  parts.params = run.params
   local query = prepare.query(self, kind, parts)
   -- The rows of a batch are in memory together.
   local most = math.max(run.memory // math.max(query.row_bytes, 1), 1)

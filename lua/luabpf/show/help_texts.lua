@@ -595,8 +595,8 @@ float), distinct and hist (a list of { from, to, count } by powers of two).
 * options.where (where): the condition.
 * options.group (columns): the columns to group by; without them there is one row.
 * options.select (columns): what of each group: "sum(value.bytes) as bytes".
-* options.sort (string): a group or a result, largest first; "... asc": smallest first; ties and
-  the rest by group.
+* options.sort (string): groups and results, separated by commas, in the order that select has;
+  ties and the rest by group.
 * options.limit (integer): at most so many rows, with group.
 * options.workers (integer): threads that the batch engine may use. Default: 1.
 * the fields of query_options
@@ -1063,8 +1063,9 @@ The matching entries, or columns of them.
 * options (query_options): what all queries take.
 * options.where (where): the condition.
 * options.columns (columns): what of each entry; without them key and value come.
-* options.sort (string): a column, or an integer expression: largest first; "... asc": smallest
-  first.
+* options.sort (string): columns or expressions, separated by commas: numbers from the largest
+  down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc" say it;
+  ties go by key.
 * options.limit (integer): at most so many.
 * the fields of query_options
 
