@@ -34,7 +34,7 @@ end
 local function entry_bytes(self)
   local info = assert(map.info(self))
   local kind = core.maptypes[info.type]
-  local value = kind.percpu and (info.value_size + 7) // 8 * 8 * core.cpus() or info.value_size
+  local value = kind.percpu and core.cpu_stride(info.value_size) * core.cpus() or info.value_size
   return info.key_size + value
 end
 

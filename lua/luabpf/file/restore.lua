@@ -74,7 +74,7 @@ end
 -- Keys and values of a batch for this machine's CPUs: zeros for those it has more.
 local function fitted(batch, header)
   local keys, values = batch:packed()
-  local unit, here = (header.value_size + 7) // 8 * 8, (core.cpus())
+  local unit, here = core.cpu_stride(header.value_size), (core.cpus())
   local stride, both = unit * header.ncpu, unit * math.min(header.ncpu, here)
   local fill, parts = ("\0"):rep(unit * here - both), {}
   for i = 1, #batch do

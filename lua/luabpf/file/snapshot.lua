@@ -336,6 +336,7 @@ function source.facts(self)
     env = { key = key and key:describe(), value = value and value:describe(),
       key_size = header.key_size, value_size = header.value_size,
       ncpu = header.ncpu > 0 and header.ncpu or nil },
+    zeros = value and value:specials() or {},
   }
 end
 

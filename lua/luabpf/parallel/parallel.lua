@@ -40,13 +40,13 @@ end
 
 -- The text of each worker's job: the same, or its own buckets.
 local function texts_of(job, facts, n)
-  local texts, buckets = {}, 1
+  local texts = {}
   if facts.kind.position ~= "bucket" then
     local text = transfer.pack(job, "parallel")
     for i = 1, n do texts[i] = text end
     return texts, true
   end
-  while buckets < facts.info.max_entries do buckets = buckets << 1 end
+  local buckets = core.buckets(facts.info.max_entries)
   n = math.min(n, buckets)
   for i = 1, n do
     job.first, job.last = buckets * (i - 1) // n, buckets * i // n

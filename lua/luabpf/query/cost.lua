@@ -10,6 +10,8 @@
 -- values of CPUs read for sums; rows copied out, their bytes, rows handed to Lua
 -- as tables; entries deleted. Prices lie between what quiet and busy runs took.
 
+local core = require "luabpf.core"
+
 local cost = {}
 
 -- The prices by engine; ns. bench/fit.lua prints what they are on a machine.
@@ -25,21 +27,16 @@ cost.prices = {
 -- What loading a program takes; ns.
 cost.load = 400000
 
--- Above this load of the table the chains of a hash table are as long as measured.
-local MOST_BUCKETS <const> = 1 << 32
 -- Entries of a batch.
 local BATCH <const> = 4096
 -- What a hash table keeps for an entry beside key and value (kernel/bpf/hashtab.c, struct
 -- htab_elem, and its bucket), and what of it a processor's last cache holds, about; bytes.
 local OVERHEAD <const>, CACHE <const> = 64, 32 << 20
 
--- Empty buckets of a hash table, whose number is a power of two. Other types have none to pass
--- over.
+-- Empty buckets of a hash table. Other types have none to pass over.
 local function empty_buckets(size)
   if not size.hashed then return 0 end
-  local n = 1
-  while n < size.max_entries and n < MOST_BUCKETS do n = n << 1 end
-  return math.max(n - size.entries, 0)
+  return math.max(core.buckets(size.max_entries) - size.entries, 0)
 end
 
 -- Entries of a hash table that are read from memory: as many as if the cache were as good for any

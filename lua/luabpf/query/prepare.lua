@@ -30,17 +30,6 @@ local MOST_COMPARISONS <const> = 1024
 -- By handle: env, the prepared queries.
 local kept = setmetatable({}, { __mode = "k" })
 
-local function add_specials(list, desc, at)
-  if not desc then return end
-  if desc.kind == "special" then list[#list + 1] = { offset = at, size = desc.size } end
-  if desc.kind == "array" then
-    for i = 0, desc.n - 1 do add_specials(list, desc.elem, at + i * desc.elem.size) end
-  end
-  for _, field in ipairs(desc.fields or {}) do
-    add_specials(list, field.type, at + field.bit // 8)
-  end
-end
-
 -- By class of subject, its source: a table of
 --   check(subject)            raises unless it is open
 --   facts(subject)            what is known of it, see prepare.facts
@@ -57,10 +46,11 @@ function map_source.facts(self)
   return {
     info = info, kind = kind, handle = self, threads = true,
     obstacle = not kind.for_each and ("programs cannot walk %s maps"):format(kind.name) or nil,
-    entry_bytes = info.key_size
-      + (ncpu and (info.value_size + 7) // 8 * 8 * ncpu or info.value_size),
+    entry_bytes = info.key_size + (ncpu and core.cpu_stride(info.value_size) * ncpu
+      or info.value_size),
     env = { key = key and key:describe(), value = value and value:describe(),
       key_size = info.key_size, value_size = info.value_size, ncpu = ncpu },
+    zeros = value and value:specials() or {},
   }
 end
 
@@ -95,8 +85,7 @@ function prepare.facts(subject)
   local facts = kept[subject]
   if not facts then
     facts = source.facts(subject)
-    facts.queries, facts.n, facts.zeros = {}, 0, {}
-    add_specials(facts.zeros, facts.env.value, 0)
+    facts.queries, facts.n = {}, 0
     kept[subject] = facts
   end
   return facts

@@ -74,7 +74,7 @@ static uint32_t bucket(lua_State *L, const char *name, uint32_t max)
 /* Options first and last: only the buckets from first to last - 1. */
 static void range(lua_State *L, struct cursor *c)
 {
-	uint32_t nbuckets = lb_kmap_buckets(&c->map->k);
+	uint32_t nbuckets = lb_buckets(c->map->k.info.max_entries);
 	uint32_t first = bucket(L, "first", nbuckets), last = bucket(L, "last", nbuckets);
 
 	if (last == 0)

@@ -126,6 +126,27 @@ static int map_list(lua_State *L)
 	return errno == ENOENT ? 1 : lb_fail_unprivileged(L, errno, LB_CAP_SYS_ADMIN, "maps");
 }
 
+/* core.buckets(max_entries): of a hash table of that size. */
+static int hash_buckets(lua_State *L)
+{
+	lua_pushinteger(L, lb_buckets((uint32_t)lb_check_int(L, 1, 0, UINT32_MAX)));
+	return 1;
+}
+
+/* core.cpu_stride(value_size): bytes from one CPU's value to the next. */
+static int value_cpu_stride(lua_State *L)
+{
+	lua_pushinteger(L, lb_cpu_stride((uint32_t)lb_check_int(L, 1, 0, UINT32_MAX)));
+	return 1;
+}
+
+static const luaL_Reg functions[] = {
+	{ "maps", map_list },
+	{ "buckets", hash_buckets },
+	{ "cpu_stride", value_cpu_stride },
+	{ NULL, NULL },
+};
+
 static const luaL_Reg methods[] = {
 	{ "info", map_info },
 	{ NULL, NULL },
@@ -134,8 +155,7 @@ static const luaL_Reg methods[] = {
 void lb_open_info(lua_State *L)
 {
 	lb_add_methods(L, LB_MAP, methods);
-	lua_pushcfunction(L, map_list);
-	lua_setfield(L, -2, "maps");
+	luaL_setfuncs(L, functions, 0);
 	push_maptypes(L);
 	lua_setfield(L, -2, "maptypes");
 }

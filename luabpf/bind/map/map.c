@@ -12,6 +12,7 @@
 #include "bind/value/layout.h"
 #include "lib/kernel/loader.h"
 #include "lib/layout/btf.h"
+#include "lib/layout/special.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -87,14 +88,6 @@ void lb_map_set_shapes(struct lb_map *m, const struct lb_type *key, const struct
 				      .builder = &m->builders[LB_BUILD_VALUE] };
 }
 
-static bool has_lock(const struct lb_type *t)
-{
-	for (uint32_t i = 0; t && i < t->nmembers; i++)
-		if (strcmp(t->members[i].type->name, "bpf_spin_lock") == 0)
-			return true;
-	return false;
-}
-
 /* Pushes the layout of a BTF type if it describes size bytes, else nil. Returns its type. */
 static const struct lb_type *push_btf_layout(lua_State *L, const struct btf *btf, uint32_t id,
 					     uint32_t size)
@@ -152,7 +145,7 @@ static void read_types(lua_State *L, struct lb_map *m)
 		value = push_btf_layout(L, *box, info->btf_value_type_id, info->value_size);
 		lua_setiuservalue(L, handle, LB_MAP_VALUE_LAYOUT);
 		lb_map_set_shapes(m, key, value);
-		m->k.lock = has_lock(value) && lb_can(&m->k, LB_LOCKABLE);
+		m->k.lock = lb_has_lock(value) && lb_can(&m->k, LB_LOCKABLE);
 		btf__free(*box);
 		*box = NULL;
 	}

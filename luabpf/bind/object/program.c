@@ -15,6 +15,7 @@
 #include "bind/object/link.h"
 #include "lib/kernel/loader.h"
 #include "lib/kernel/testrun.h"
+#include "lib/layout/hex.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -174,13 +175,9 @@ static void push_type(lua_State *L, enum bpf_prog_type type)
 
 static void set_tag(lua_State *L, const uint8_t *tag)
 {
-	static const char digits[] = "0123456789abcdef";
 	char text[BPF_TAG_SIZE * 2];
 
-	for (size_t i = 0; i < BPF_TAG_SIZE; i++) {
-		text[2 * i] = digits[tag[i] >> 4];
-		text[2 * i + 1] = digits[tag[i] & 15];
-	}
+	lb_put_hex(text, tag, BPF_TAG_SIZE);
 	lua_pushlstring(L, text, sizeof(text));
 	lua_setfield(L, -2, "tag");
 }

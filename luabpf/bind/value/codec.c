@@ -22,6 +22,7 @@
 #include "bind/value/decode.h"
 #include "bind/value/path.h"
 #include "lib/layout/address.h"
+#include "lib/layout/merge.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -65,32 +66,21 @@ struct encoder {
 	uint8_t *written;	/* its bits written so far; NULL: the type has no union */
 };
 
-/* Writes those bits of bytes that are set in bits, at p, n bytes. */
+/* Writes those bits of bytes that are set in bits, or all, at p, n bytes. */
 static void merge(const struct encoder *e, uint8_t *p, const uint8_t *bytes, const uint8_t *bits,
 		  size_t n, const struct lb_path *path)
 {
-	uint8_t *written = e->written + (p - e->base);
-
-	for (size_t i = 0; i < n; i++) {
-		if ((p[i] ^ bytes[i]) & written[i] & bits[i])
-			lb_path_error(e->L, path, "differs from another member of the same union");
-		p[i] |= bytes[i] & bits[i];
-		written[i] |= bits[i];
-	}
+	if (!lb_merge(p, e->written + (p - e->base), bytes, bits, n))
+		lb_path_error(e->L, path, "differs from another member of the same union");
 }
 
 static void put(const struct encoder *e, uint8_t *p, const void *bytes, size_t n,
 		const struct lb_path *path)
 {
-	static const uint8_t all[] = { 0xff };
-	const uint8_t *b = bytes;
-
-	if (!e->written) {
+	if (e->written)
+		merge(e, p, bytes, NULL, n, path);
+	else
 		memcpy(p, bytes, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		merge(e, p + i, b + i, all, 1, path);
 }
 
 static void put_bits(const struct encoder *e, uint8_t *p, const struct lb_member *m, uint64_t v,

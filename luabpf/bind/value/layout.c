@@ -17,6 +17,7 @@
 #include "bind/base.h"
 #include "bind/value/path.h"
 #include "lib/layout/record.h"
+#include "lib/layout/special.h"
 
 #include <string.h>
 
@@ -540,6 +541,24 @@ static int layout_describe(lua_State *L)
 	return 1;
 }
 
+/* layout:specials(): a list of { offset =, size = } of the fields that are the kernel's own. */
+static int layout_specials(lua_State *L)
+{
+	const struct lb_type *root = check_root(L, 1);
+	uint32_t n = lb_special_spans(root, NULL, 0);
+	struct lb_span *spans = lua_newuserdatauv(L, n * sizeof(*spans) + 1, 0);
+
+	lb_special_spans(root, spans, n);
+	lua_createtable(L, (int)n, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		lua_createtable(L, 0, 2);
+		lb_set_int(L, "offset", spans[i].offset);
+		lb_set_int(L, "size", spans[i].size);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
 /* ---- the class -------------------------------------------------------- */
 
 static int layout_tostring(lua_State *L)
@@ -552,6 +571,7 @@ static int layout_tostring(lua_State *L)
 
 static const luaL_Reg methods[] = {
 	{ "describe", layout_describe },
+	{ "specials", layout_specials },
 	{ NULL, NULL },
 };
 

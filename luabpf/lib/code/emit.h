@@ -16,6 +16,7 @@
 #define LUABPF_LIB_CODE_EMIT_H
 
 #include "lib/code/fragment.h"
+#include "lib/layout/special.h"
 
 #include <stddef.h>
 
@@ -67,11 +68,6 @@ void lb_emit_map_value(struct lb_code *c, unsigned int dst, int fd, uint32_t off
 /* The address of a function; lb_function sets it where the function begins. */
 uint32_t lb_emit_function(struct lb_code *c, unsigned int dst);
 void lb_function(struct lb_code *c, uint32_t at);
-
-/* Bytes of a value that stay as they are and are handed over as zeros. */
-struct lb_span {
-	uint32_t offset, size;
-};
 
 /* NULL if the spans are in order, apart and inside size; else why not. */
 const char *lb_spans_check(const struct lb_span *spans, uint32_t n, uint32_t size);

@@ -9,6 +9,7 @@
 #include "lib/file/jsonrow.h"
 
 #include "lib/file/rowtext.h"
+#include "lib/layout/hex.h"
 
 #include <string.h>
 
@@ -45,8 +46,7 @@ static int hex4(const char *s)
 	int v = 0;
 
 	for (int i = 0; i < 4; i++) {
-		int c = s[i] | 0x20, digit = c >= '0' && c <= '9' ? c - '0'
-					   : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+		int digit = lb_hex_value(s[i]);
 
 		if (digit < 0)
 			return -1;

@@ -5,11 +5,13 @@
  * except for letters of hexadecimal digits and numbers of named values.
  *
  * Unions: rows have every member, so several may be written on the same bytes.
- * Bits written twice must agree, as in codec.c.
+ * Bits written twice must agree, as in keys and values of Lua.
  */
 #include "lib/file/rowleaf.h"
 
 #include "lib/layout/address.h"
+#include "lib/layout/hex.h"
+#include "lib/layout/merge.h"
 #include "lib/file/rowtext.h"
 
 #include <stdarg.h>
@@ -59,31 +61,20 @@ static bool wrong(struct lb_filling *f, const struct lb_spot *spot, const char *
 
 /* ---- where bytes go -------------------------------------------------------------- */
 
-/* Writes those bits of a byte that are set in bits. */
-static bool merge(struct lb_filling *f, uint8_t *p, uint8_t byte, uint8_t bits,
-		  const struct lb_spot *spot)
+/* Writes those bits of bytes that are set in bits, or all, at p, n bytes. */
+static bool merge(struct lb_filling *f, uint8_t *p, const uint8_t *bytes, const uint8_t *bits,
+		  size_t n, const struct lb_spot *spot)
 {
-	uint8_t *written = f->written + (p - f->base);
-
-	if ((*p ^ byte) & *written & bits)
-		return lb_row_problem(f, spot, "differs from another member of the same union");
-	*p |= byte & bits;
-	*written |= bits;
-	return true;
+	return lb_merge(p, f->written + (p - f->base), bytes, bits, n) ||
+	       lb_row_problem(f, spot, "differs from another member of the same union");
 }
 
 static bool put(struct lb_filling *f, uint8_t *p, const void *bytes, size_t n,
 		const struct lb_spot *spot)
 {
-	const uint8_t *b = bytes;
-
-	if (!f->written) {
-		memcpy(p, bytes, n);
-		return true;
-	}
-	for (size_t i = 0; i < n; i++)
-		if (!merge(f, p + i, b[i], 0xff, spot))
-			return false;
+	if (f->written)
+		return merge(f, p, bytes, NULL, n, spot);
+	memcpy(p, bytes, n);
 	return true;
 }
 
@@ -98,10 +89,7 @@ static bool put_bits(struct lb_filling *f, uint8_t *p, const struct lb_member *m
 	}
 	lb_store_bits(bytes, m->bit, m->bits, v);
 	lb_store_bits(bits, m->bit, m->bits, UINT64_MAX);
-	for (uint32_t i = 0; i < (m->bit + m->bits + 7) / 8; i++)
-		if (!merge(f, p + i, bytes[i], bits[i], spot))
-			return false;
-	return true;
+	return merge(f, p, bytes, bits, (m->bit + m->bits + 7) / 8, spot);
 }
 
 static bool put_integer(struct lb_filling *f, uint8_t *p, const struct lb_member *m, uint64_t v,

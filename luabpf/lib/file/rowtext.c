@@ -6,6 +6,8 @@
  */
 #include "lib/file/rowtext.h"
 
+#include "lib/layout/hex.h"
+
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -17,8 +19,6 @@ const char lb_digit_pairs[200] =
 	"25262728293031323334353637383940414243444546474849"
 	"50515253545556575859606162636465666768697071727374"
 	"75767778798081828384858687888990919293949596979899";
-
-static const char hex_digits[] = "0123456789abcdef";
 
 /* ---- floats ------------------------------------------------------------ */
 
@@ -152,37 +152,6 @@ bool lb_read_float(const char *text, size_t n, void *p, uint32_t size)
 	return store_float(d, f, p, size);
 }
 
-/* ---- bytes -------------------------------------------------------------- */
-
-char *lb_put_hex(char *s, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		*s++ = hex_digits[p[i] >> 4];
-		*s++ = hex_digits[p[i] & 15];
-	}
-	return s;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool lb_read_hex(const char *text, size_t len, uint8_t *p, size_t n)
-{
-	if (len != 2 * n)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (hex_value(text[i]) < 0)
-			return false;
-	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
-	return true;
-}
-
 /* ---- text --------------------------------------------------------------- */
 
 size_t lb_text_length(const char *p, size_t size)
@@ -265,7 +234,7 @@ static char *put_json_escape(char *s, uint32_t c)
 	*s++ = '\\';
 	*s++ = 'u';
 	for (int shift = 12; shift >= 0; shift -= 4)
-		*s++ = hex_digits[c >> shift & 15];
+		*s++ = lb_hex_digits[c >> shift & 15];
 	return s;
 }
 

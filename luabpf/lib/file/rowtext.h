@@ -70,8 +70,6 @@ static inline char *lb_put_s64(char *s, uint64_t v)
  * them in quotes.
  */
 char *lb_put_float(char *s, const void *p, uint32_t size, bool quoted);
-/* Two hexadecimal digits a byte. */
-char *lb_put_hex(char *s, const uint8_t *p, size_t n);
 /* The inside of a JSON string. */
 char *lb_put_json_text(char *s, const char *p, size_t n);
 /* A CSV field, in quotes where RFC 4180 asks for them. A NUL is U+EF00. */
@@ -83,9 +81,6 @@ size_t lb_text_length(const char *p, size_t size);
 bool lb_is_utf8(const char *text, size_t n);
 /* The reverse of lb_put_float, without quotes; false if the text is no such number. */
 bool lb_read_float(const char *text, size_t n, void *p, uint32_t size);
-/* The reverse of lb_put_hex: n bytes from 2 * n digits, which p may be the place of; false for
- * anything else, and nothing is written. */
-bool lb_read_hex(const char *text, size_t len, uint8_t *p, size_t n);
 /*
  * Puts the bytes back that stand in UTF-8 text for themselves, in place:
  * returns the new length.

@@ -10,6 +10,7 @@
 #include "lib/file/rowsteps.h"
 #include "lib/file/rowtext.h"
 #include "lib/layout/address.h"
+#include "lib/layout/hex.h"
 
 #include <stdlib.h>
 

@@ -112,11 +112,11 @@ uint32_t lb_kmap_call_limit(const struct lb_kmap *m, uint32_t want)
 	return want < most ? want : most;
 }
 
-uint32_t lb_kmap_buckets(const struct lb_kmap *m)
+uint32_t lb_buckets(uint32_t max_entries)
 {
 	uint32_t n = 1;
 
-	while (n < m->info.max_entries && n < 1u << 31)
+	while (n < max_entries && n < 1u << 31)
 		n <<= 1;
 	return n;
 }
@@ -192,4 +192,10 @@ const char *lb_strerror(int err, char *buf, size_t size)
 	else
 		return strerror_r(err, buf, size);
 	return buf;
+}
+
+bool lb_transient(int err)
+{
+	return err == EINTR || err == EBUSY || err == EAGAIN || err == EDEADLK ||
+	       err == ETIMEDOUT || err == ENOMEM;
 }

@@ -72,7 +72,7 @@ bool lb_kmap_allows(const struct lb_kmap *m, bool write);
 uint32_t lb_kmap_call_limit(const struct lb_kmap *m, uint32_t want);
 
 /* Buckets of a hash table. Source: kernel/bpf/hashtab.c, roundup_pow_of_two(max_entries). */
-uint32_t lb_kmap_buckets(const struct lb_kmap *m);
+uint32_t lb_buckets(uint32_t max_entries);
 
 /* A buffer for at least n entries: the spare if it is large enough, else new. 0 or -ENOMEM. */
 int lb_buffer_get(struct lb_kmap *m, struct lb_buffer *b, uint32_t n);
@@ -83,6 +83,14 @@ void lb_buffer_put(struct lb_kmap *m, struct lb_buffer *b);
 uint32_t lb_possible_cpus(void);
 /* The kernel's boot id as 36 characters and a NUL; "" if unreadable. */
 const char *lb_boot_id(void);
+/*
+ * Whether what an operation on a map met may be gone at the next try, of which there are not
+ * endlessly many. A signal came; buckets are busy; memory is short for a moment: of maps without
+ * preallocation, of a batch for a large bucket (the entries of the buckets before it are
+ * delivered), of small LRU maps while others store in them (bpf_lru_list.c: their nodes are on
+ * the way to other entries).
+ */
+bool lb_transient(int err);
 /* strerror, and what errno 524 means. */
 const char *lb_strerror(int err, char *buf, size_t size);
 

@@ -36,16 +36,6 @@ static void mark(const struct lb_keys *in, uint32_t from, uint32_t n, enum lb_st
 }
 
 /*
- * NO_PREALLOC maps may be short of memory for a moment, and small LRU maps while others store in
- * them (bpf_lru_list.c: their nodes are on the way to other entries); buckets may be busy.
- */
-static bool worth_retrying(int err)
-{
-	return err == ENOMEM || err == EINTR || err == EBUSY || err == EAGAIN ||
-	       err == EDEADLK || err == ETIMEDOUT;
-}
-
-/*
  * After an error the kernel's count is the number done, but before any work
  * it is still the request: an error with everything done does not exist.
  */
@@ -88,7 +78,7 @@ static int update_batches(struct lb_kmap *m, const struct lb_keys *in, struct lb
 		t->done += did;
 		t->stored += did;
 		retries = did ? 0 : retries + 1;
-		if (err && (!worth_retrying(err) || retries > MAX_RETRIES))
+		if (err && (!lb_transient(err) || retries > MAX_RETRIES))
 			return -err;
 		if (err)
 			sched_yield();
@@ -102,7 +92,7 @@ static int update_one(struct lb_kmap *m, const struct lb_keys *in, uint32_t i, u
 		int err = bpf_map_update_elem(m->fd, key_at(m, in, i), value_at(m, in, i),
 					      flags | lock_flag(m)) < 0 ? errno : 0;
 
-		if (!worth_retrying(err) || retries >= MAX_RETRIES)
+		if (!lb_transient(err) || retries >= MAX_RETRIES)
 			return err;
 		sched_yield();
 	}
@@ -213,7 +203,7 @@ int lb_bulk_delete(struct lb_kmap *m, const struct lb_keys *in, struct lb_tally 
 						     : delete_one(m, in, t);
 
 		retries = t->done > before ? 0 : retries + 1;
-		if (err && (!worth_retrying(-err) || retries > MAX_RETRIES))
+		if (err && (!lb_transient(-err) || retries > MAX_RETRIES))
 			return err;
 		if (err)
 			sched_yield();

@@ -261,13 +261,12 @@ static void copy_out(const struct job *j, uint32_t n)
 	}
 }
 
-/* Memory may be short and buckets busy for a moment; an upsert may lose its race twice. */
+/* An upsert may lose its race twice. */
 static bool worth_retrying(enum lb_keyed_op op, int err)
 {
 	if (op == LB_KEYED_UPSERT && (err == -ENOENT || err == -EEXIST))
 		return true;
-	return err == -ENOMEM || err == -EBUSY || err == -EAGAIN || err == -EDEADLK ||
-	       err == -ETIMEDOUT;
+	return lb_transient(-err);
 }
 
 /* One run of the program, over as many keys as it takes. 0 or what stopped it. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keyed programs of a map handle, with bulk calls in their place where they
- * are no use. See many.h.
+ * are no use. See keyset.h.
  */
 #include "lib/keys/keyset.h"
+
+#include "lib/layout/special.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,31 +15,6 @@
 #define WORTH_LOADING 256u
 /* A run of a program takes as long as a few single calls. */
 #define WORTH_RUNNING 16u
-
-/* ---- special fields --------------------------------------------------- */
-
-static void add_spans(const struct lb_type *t, uint32_t at, struct lb_span *spans, uint32_t max,
-		      uint32_t *n)
-{
-	if (t->kind == LB_SPECIAL) {
-		if (*n < max)
-			spans[*n] = (struct lb_span){ at, t->size };
-		(*n)++;
-	}
-	for (uint32_t i = 0; t->kind == LB_ARRAY && i < t->n && *n <= max; i++)
-		add_spans(t->elem, at + i * t->elem->size, spans, max, n);
-	for (uint32_t i = 0; i < t->nmembers; i++)
-		add_spans(t->members[i].type, at + t->members[i].offset, spans, max, n);
-}
-
-uint32_t lb_special_spans(const struct lb_type *type, struct lb_span *spans, uint32_t max)
-{
-	uint32_t n = 0;
-
-	if (type)
-		add_spans(type, 0, spans, max, &n);
-	return n;
-}
 
 /* ---- programs --------------------------------------------------------- */
 

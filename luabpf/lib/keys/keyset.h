@@ -44,12 +44,6 @@ int lb_many_delete_equal(const struct lb_many_map *m, const struct lb_keys *in,
 /* lb_elemcount_run with a program that is kept: 0 and *count, or -errno. */
 int lb_many_count(const struct lb_many_map *m, uint64_t *count);
 
-/*
- * The special fields of a value: at most max spans. How many there are, also
- * if that is more. type NULL: none are known.
- */
-uint32_t lb_special_spans(const struct lb_type *type, struct lb_span *spans, uint32_t max);
-
 /* Unloads everything. May be called twice. */
 void lb_many_close(struct lb_many *many);
 

@@ -6,6 +6,8 @@
  */
 #include "lib/layout/address.h"
 
+#include "lib/layout/hex.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,12 +46,10 @@ static size_t format_ipv6(const uint8_t *p, char *buf)
 
 static size_t format_mac(const uint8_t *p, char *buf)
 {
-	static const char digits[] = "0123456789abcdef";
 	char *s = buf;
 
 	for (int i = 0; i < 6; i++) {
-		*s++ = digits[p[i] >> 4];
-		*s++ = digits[p[i] & 15];
+		s = lb_put_hex(s, p + i, 1);
 		*s++ = i < 5 ? ':' : '\0';
 	}
 	return 17;
@@ -89,14 +89,6 @@ size_t lb_address_format(enum lb_kind kind, const void *p, char buf[LB_ADDRESS_T
 
 /* ---- from text -------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Six pairs of hexadecimal digits with ":" or "-" between them. */
 static bool parse_mac(const char *text, uint8_t *p)
 {
@@ -105,7 +97,7 @@ static bool parse_mac(const char *text, uint8_t *p)
 	if (strlen(text) != 17)
 		return false;
 	for (int i = 0; i < 6; i++, text += 3) {
-		int high = hex_digit(text[0]), low = hex_digit(text[1]);
+		int high = lb_hex_value(text[0]), low = lb_hex_value(text[1]);
 
 		if (high < 0 || low < 0)
 			return false;

@@ -22,17 +22,6 @@
 #define MAX_ROUNDS 10u
 
 /*
- * What may be gone at the next call. Also ENOMEM: the kernel copies a bucket
- * into memory of its own, and when it has none for a large one, the entries of
- * the buckets before it are delivered, and gone from the map if it is drained.
- */
-static bool transient(int err)
-{
-	return err == EINTR || err == EBUSY || err == EAGAIN || err == EDEADLK ||
-	       err == ETIMEDOUT || err == ENOMEM;
-}
-
-/*
  * A call that is refused before the map is looked at (a signal, memory, an LSM,
  * a seccomp filter) leaves count and position as they were. A position that no
  * kernel gives tells that from a call that did all it was asked for: there is no
@@ -218,7 +207,7 @@ static int batch_step(struct lb_source *s, unsigned int *retries)
 		advance(s);
 		return grow(s);
 	}
-	if (!transient(err) || ++*retries > MAX_RETRIES)
+	if (!lb_transient(err) || ++*retries > MAX_RETRIES)
 		return -err;
 	return after_trouble(s, count);
 }
@@ -260,7 +249,7 @@ static int read_beyond(struct lb_source *s, struct lb_buffer *beyond, uint32_t n
 		lb_buffer_put(m, beyond);
 		if (err == ENOSPC && moved(&out))
 			n = lb_kmap_call_limit(m, n * 2);
-		else if (!transient(err))
+		else if (!lb_transient(err))
 			return -err;
 	}
 	return -EBUSY;
@@ -390,7 +379,7 @@ static int trie_step(struct lb_source *s, unsigned int *retries)
 /* Whether a single call is worth another try; waits a little then. */
 static bool again(struct lb_source *s, int err, unsigned int *retries)
 {
-	if (!transient(err) || ++*retries > MAX_RETRIES)
+	if (!lb_transient(err) || ++*retries > MAX_RETRIES)
 		return false;
 	s->stats.retried++;
 	sched_yield();

@@ -172,7 +172,7 @@ static int prepare(struct lb_crew *c, uint32_t i)
 {
 	const struct lb_crew_spec *s = &c->spec;
 	struct lb_crew_member *m = &c->members[i];
-	uint64_t buckets = lb_kmap_buckets(s->map);
+	uint64_t buckets = lb_buckets(s->map->info.max_entries);
 	int err;
 
 	m->map = *s->map;
@@ -201,8 +201,8 @@ int lb_crew_start(struct lb_crew *c, const struct lb_crew_spec *spec)
 	c->spec.pack.key_size = spec->map->info.key_size;
 	c->spec.pack.value_stride = spec->map->value_stride;
 	c->n = spec->map->type->position == LB_POS_BUCKET ? spec->workers : 1;
-	if (c->n > lb_kmap_buckets(spec->map))
-		c->n = lb_kmap_buckets(spec->map);
+	if (c->n > lb_buckets(spec->map->info.max_entries))
+		c->n = lb_buckets(spec->map->info.max_entries);
 	if (c->n == 0 || c->n > LB_MAX_WORKERS)
 		return -EINVAL;
 	c->members = calloc(c->n, sizeof(*c->members));
