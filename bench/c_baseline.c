@@ -382,6 +382,31 @@ static void task_group(void)
 	answer("%s", text);
 }
 
+/* The same by so many low bits of the flags, of which all values come: the sums of what is told. */
+static void task_group_bits(void)
+{
+	static uint64_t groups[65536][2];
+	const uint64_t mask = (1u << atoi(argument)) - 1;
+	uint64_t n = 0, sum = 0;
+	struct walk w;
+	uint32_t rows;
+
+	start();
+	memset(groups, 0, sizeof(groups));
+	w = walk_open();
+	while ((rows = walk_next(&w)))
+		for (uint32_t i = 0; i < rows; i++) {
+			groups[w.values[i].flags & mask][0]++;
+			groups[w.values[i].flags & mask][1] += w.values[i].bytes;
+		}
+	walk_close(&w);
+	for (uint32_t g = 0; g < 65536; g++) {
+		n += groups[g][0] != 0;
+		sum += g * groups[g][0] + groups[g][1];
+	}
+	answer("groups=%" PRIu64 " sum=%" PRIu64, n, sum);
+}
+
 /* The kernel has no batch lookup of given keys: one call each. */
 static void task_get(void)
 {
@@ -745,6 +770,7 @@ static const struct {
 	{ "idle", task_idle },
 	{ "delete", task_delete },
 	{ "group", task_group },
+	{ "group_bits", task_group_bits },
 	{ "get", task_get },
 	{ "upsert", task_upsert },
 	{ "next", task_next },

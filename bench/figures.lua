@@ -119,6 +119,16 @@ local function group(options)
   end
 end
 
+-- By so many low bits of the flags: 2 to the power of it groups.
+local function group_bits(bits, options)
+  options.select, options.group = TOTALS, ("value.flags & %d as bits"):format((1 << bits) - 1)
+  return function(bench)
+    local rows, total = assert(bench.map:aggregate(options)), 0
+    for _, row in ipairs(rows) do total = total + row.bits * row.flows + row.bytes end
+    return ("groups=%d sum=%d"):format(#rows, total)
+  end
+end
+
 local function add(a, b) return a + b end
 
 -- The bytes of all connections, by threads that run Lua.
@@ -389,7 +399,11 @@ return {
   { name = "delete 10%", limit = 0.45, task = "delete", between = restore,
     run = delete_idle { params = { cut = CUT } } },
   { name = "count and sum", limit = 0.45, task = "sum", run = sum {} },
-  { name = "group by 16 ports", limit = 0.6, task = "group", run = group {} },
+  { name = "group by 16 ports", limit = 0.40, task = "group", run = group {} },
+  { name = "group by 4,096 values", limit = 0.50, task = "group_bits 12",
+    run = group_bits(12, {}) },
+  { name = "group by 65,536 values", limit = 0.55, task = "group_bits 16",
+    run = group_bits(16, {}) },
   { name = "delete 10%, batch engine", limit = 1.25, task = "delete", between = restore,
     run = delete_idle { params = { cut = CUT }, engine = "batch" } },
   { name = "count and sum, batch engine", limit = 1.25, task = "sum",

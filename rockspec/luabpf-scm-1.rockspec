@@ -80,6 +80,7 @@ build = {
       ["luabpf.expr.search"] = "lua/luabpf/expr/search.lua",
       ["luabpf.expr.sharing"] = "lua/luabpf/expr/sharing.lua",
       ["luabpf.expr.tree"] = "lua/luabpf/expr/tree.lua",
+      ["luabpf.expr.width"] = "lua/luabpf/expr/width.lua",
       ["luabpf.expr.word"] = "lua/luabpf/expr/word.lua",
       ["luabpf.file.checkpoint"] = "lua/luabpf/file/checkpoint.lua",
       ["luabpf.file.export"] = "lua/luabpf/file/export.lua",

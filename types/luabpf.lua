@@ -144,6 +144,7 @@
 ---@field estimates table<string,integer> ns by engine
 ---@field entries integer how many are expected
 ---@field row_bytes integer the size of a row
+---@field groups string how the groups of an aggregation are found, "by index" or "by hash"
 ---@field size table what the estimates are made of
 ---@field fragments table[] the compiled parts: `name` and `listing` of each
 

@@ -11,6 +11,7 @@ local lexer = require "luabpf.expr.lexer"
 local lower = require "luabpf.expr.lower"
 local params = require "luabpf.expr.params"
 local sharing = require "luabpf.expr.sharing"
+local width = require "luabpf.expr.width"
 
 local compile = {}
 
@@ -52,12 +53,13 @@ local function generated(core, kind, env)
 end
 
 local function generate(ast, core, kind, context)
+  local bits = kind == "condition" and 1 or width.of(core)
   local self = generated(sharing.plan(core), kind, context.env)
   check_limits(ast, context, self.asm.n)
   local code, listing = self.asm:assemble()
   return {
     code = code, n = self.asm.n, kind = kind, params = context.params, percpu = context.percpu,
-    comparisons = self.asm.conditional, listing = listing,
+    comparisons = self.asm.conditional, listing = listing, bits = bits,
   }
 end
 
@@ -69,7 +71,8 @@ end
 -- @treturn table `code` (packed instructions), `n` (how many), `kind` ("condition", "signed",
 --   "unsigned"), `params` ({ name, kind, slot, slots, ... } each), `percpu` (reductions, as struct
 --   lb_reduction in fragment.h), `comparisons` (conditional jumps), `listing` ({ index, text,
---   part } each). Raises "expression:LINE:COLUMN: ..." when the expression cannot be compiled
+--   part } each), `bits` (that can differ in the result: width.lua). Raises
+--   "expression:LINE:COLUMN: ..." when the expression cannot be compiled
 function compile.fragment(ast, env, shared)
   if ast.kind == "raw" then
     fail(ast, ("%s is neither an integer nor a condition"):format(expr.text(ast)))
@@ -98,11 +101,11 @@ end
 -- The instructions as text: index, instruction, and the part of the expression that it and the
 -- following ones are for.
 function compile.listing(fragment)
-  local lines, width, part = {}, 0, nil
-  for _, line in ipairs(fragment.listing) do width = math.max(width, #line[2]) end
+  local lines, longest, part = {}, 0, nil
+  for _, line in ipairs(fragment.listing) do longest = math.max(longest, #line[2]) end
   for i, line in ipairs(fragment.listing) do
     local beside = line[3] ~= part and line[3] or ""
-    local text = ("%4d  %-" .. width .. "s  %s"):format(line[1], line[2], beside)
+    local text = ("%4d  %-" .. longest .. "s  %s"):format(line[1], line[2], beside)
     lines[i], part = text:gsub(" +$", "") .. "\n", line[3]
   end
   return table.concat(lines)

@@ -24,10 +24,17 @@ local function plan_text(plan)
     end
   end
   lines[#lines + 1] = ("%d entries expected, %d bytes a row"):format(plan.entries, plan.row_bytes)
+  if plan.groups then lines[#lines + 1] = "groups are found " .. plan.groups end
   for _, part in ipairs(plan.fragments) do
     lines[#lines + 1] = ("\n%s\n%s"):format(part.name, part.listing)
   end
   return (table.concat(lines, "\n"):gsub("\n$", ""))
+end
+
+-- How the groups of an aggregation are found; nil where there are none.
+local function groups_of(query)
+  if not query.group_words or query.group_words == 0 then return nil end
+  return query.index and "by index" or "by hash"
 end
 
 -- What kind of query the options are for.
@@ -44,6 +51,7 @@ end
 -- @tfield table<string,integer> estimates ns by engine
 -- @tfield integer entries how many are expected
 -- @tfield integer row_bytes the size of a row
+-- @tfield string groups how the groups of an aggregation are found, "by index" or "by hash"
 -- @tfield table size what the estimates are made of
 -- @tfield table[] fragments the compiled parts: `name` and `listing` of each
 
@@ -75,6 +83,6 @@ function map:explain(given)
     fragments[i] = { name = part[1], listing = compile.listing(part[2]) }
   end
   return show.printable({ engine = plan.engine, why = plan.why, estimates = plan.estimates,
-    entries = size.entries, row_bytes = query.row_bytes, size = size,
+    entries = size.entries, row_bytes = query.row_bytes, size = size, groups = groups_of(query),
     fragments = fragments }, plan_text)
 end

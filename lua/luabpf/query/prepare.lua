@@ -153,7 +153,7 @@ end
 local function new_parts(facts, sets)
   local env = sets and setmetatable({ sets = sets }, { __index = facts.env }) or facts.env
   return { facts = facts, env = env, shared = { params = {}, percpu = {} }, comparisons = 0,
-    columns = {}, outputs = {}, listings = {} }
+    columns = {}, bits = {}, outputs = {}, listings = {} }
 end
 
 local function note(parts, title, fragment)
@@ -182,6 +182,7 @@ local function add_words(parts, title, ast)
   local list, desc = compile.column(ast, parts.env, parts.shared)
   for _, fragment in ipairs(list) do
     parts.columns[#parts.columns + 1] = note(parts, title, fragment).code
+    parts.bits[#parts.columns] = fragment.bits
   end
   return #list, desc
 end
@@ -261,6 +262,17 @@ local function add_sums(parts, items, spec)
   end
 end
 
+-- The bits of each word of the groups, where there are few enough groups for an index of all that
+-- are possible.
+local function index_of(parts)
+  local bits, all = {}, 0
+  for word = 1, parts.group_words do
+    bits[word] = parts.bits[word]
+    all = all + bits[word]
+  end
+  return parts.group_words > 0 and all <= core.most_index_bits and bits or nil
+end
+
 -- The columns of the groups, then those of the values.
 local function add_groups(parts, groups, items)
   for _, group in ipairs(groups) do add_column(parts, group.name, group.ast) end
@@ -268,6 +280,7 @@ local function add_groups(parts, groups, items)
   for _, output in ipairs(parts.outputs) do
     for _ = 1, output.words do parts.as[#parts.as + 1] = order.of_words(output.ast) end
   end
+  parts.index = index_of(parts)
   parts.items = {}
   for i, item in ipairs(items) do
     local column = #parts.columns - parts.group_words

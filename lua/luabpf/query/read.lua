@@ -201,7 +201,7 @@ end
 
 local function grouped(self, query, plan, run, report)
   local agg <close> = core.agg { items = query.items, groups = query.group_words,
-    as = query.as, memory = run.memory }
+    as = query.as, bits = query.index, memory = run.memory }
   if not runs.by_threads(query, run, report, agg) then
     local next_block, closing = blocks_of(self, query, plan, run, report)
     local _ <close> = closing

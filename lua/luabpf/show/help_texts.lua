@@ -1925,6 +1925,7 @@ The plan of a query.
 * estimates (table<string,integer>): ns by engine.
 * entries (integer): how many are expected.
 * row_bytes (integer): the size of a row.
+* groups (string): how the groups of an aggregation are found, "by index" or "by hash".
 * size (table): what the estimates are made of.
 * fragments (table[]): the compiled parts: name and listing of each.]=],
 ["port"] = [=[

@@ -4,7 +4,8 @@
  * them up, and luabpf.topn, which sorts them. Internal to lua/luabpf/query/read.lua.
  *
  *	agg = core.agg{ items = { { fn =, column =, width =, signed = }... },
- *		groups = words, as = { "unsigned" | "signed" | "bytes" for each }, memory = bytes }
+ *		groups = words, as = { "unsigned" | "signed" | "bytes" for each }, memory = bytes,
+ *		bits = { of each, where groups are found by index } or nil }
  *	agg:add(rows)		-- columns: the words of the groups, then the values
  *	list = agg:result{ decoder =, names =, limit =,
  *		order = { { by = "column" | "item", which = from 0, descending = }... } }
@@ -68,7 +69,7 @@ struct agg {
 	uint32_t nwords;		/* columns that rows must have */
 	uint32_t nitems;
 	struct lb_agg_item items[MAX_ITEMS];
-	struct lb_column *columns;	/* nwords of them; they and spec.as lie behind */
+	struct lb_column *columns;	/* nwords of them; they, spec.as and spec.bits lie behind */
 };
 
 static struct agg *agg_at(lua_State *L, int arg)
@@ -145,10 +146,26 @@ static void read_words(lua_State *L, uint8_t *as, uint32_t n)
 	lua_pop(L, 1);
 }
 
+/* The bits of each of the n words of the groups; false if there is no such list. */
+static bool read_bits(lua_State *L, uint8_t *bits, uint32_t n)
+{
+	bool found = lua_getfield(L, 1, "bits") == LUA_TTABLE;
+
+	if (found && lua_rawlen(L, -1) != n)
+		luaL_error(L, "bits: one for each word of the groups expected");
+	for (uint32_t i = 0; found && i < n; i++) {
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		bits[i] = (uint8_t)lb_check_int(L, -1, 0, 64);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return found;
+}
+
 /* An aggregation, closed, with room for the columns of its rows. */
 static struct agg *push_agg(lua_State *L, uint32_t ngroups, uint32_t nwords)
 {
-	size_t size = sizeof(struct agg) + nwords * sizeof(struct lb_column) + ngroups;
+	size_t size = sizeof(struct agg) + nwords * sizeof(struct lb_column) + 2 * (size_t)ngroups;
 	struct agg *g = lua_newuserdatauv(L, size, 0);
 
 	memset(g, 0, size);
@@ -180,6 +197,7 @@ static int agg_new(lua_State *L)
 	spec->group_columns = ngroups;
 	spec->as = as = (uint8_t *)(g->columns + g->nwords);
 	read_words(L, as, ngroups);
+	spec->bits = read_bits(L, as + ngroups, ngroups) ? as + ngroups : NULL;
 	spec->memory = get_memory(L);
 	g->open = true;
 	err = lb_agg_open(&g->a, spec);
@@ -515,4 +533,5 @@ void lb_open_sums(lua_State *L)
 	lb_newclass(L, LB_AGG, agg_methods, agg_meta);
 	lb_newclass(L, LB_TOPN, topn_methods, topn_meta);
 	luaL_setfuncs(L, functions, 0);
+	lb_set_int(L, "most_index_bits", LB_AGG_INDEX_BITS);
 }

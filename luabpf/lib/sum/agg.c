@@ -91,6 +91,23 @@ static int64_t find_group(struct lb_agg *a)
 	return group;
 }
 
+/* Past the memory limit groups are found by hash. */
+static void open_index(struct lb_agg *a)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; a->spec.bits && i < a->spec.group_columns; i++)
+		bits += a->spec.bits[i];
+	if (!bits || bits > LB_AGG_INDEX_BITS)
+		return;
+	a->index_size = sizeof(*a->index) << bits;
+	if (a->index_size > a->spec.memory / 4)
+		return;
+	a->index = lb_budget_resize(&a->budget, NULL, 0, a->index_size);
+	if (a->index)
+		memset(a->index, 0, a->index_size);
+}
+
 int lb_agg_open(struct lb_agg *a, const struct lb_agg_spec *spec)
 {
 	int64_t first = 0;
@@ -103,6 +120,7 @@ int lb_agg_open(struct lb_agg *a, const struct lb_agg_spec *spec)
 		return -ENOMEM;
 	lb_table_open(&a->groups, &a->budget, key_words(spec),
 		      place_items(a, spec) - key_words(spec));
+	open_index(a);
 	if (key_words(spec) == 0)
 		first = find_group(a);
 	return first < 0 ? (int)first : 0;
@@ -115,6 +133,7 @@ void lb_agg_close(struct lb_agg *a)
 		lb_table_close(&a->items[i].values);
 	free(a->items);
 	free(a->scratch);
+	lb_budget_free(&a->budget, a->index, a->index ? a->index_size : 0);
 	lb_budget_free(&a->budget, a->order, a->order_size);
 	memset(a, 0, sizeof(*a));
 }
@@ -167,14 +186,40 @@ static void gather_key(struct lb_agg *a, const struct chunk *c, uint32_t j)
 		a->scratch[i] = lb_column_get(&b->groups[i], c->row[j]);
 }
 
+static uint32_t index_of(const struct lb_agg *a, const struct chunk *c, uint32_t j)
+{
+	const struct lb_column *columns = c->block->groups;
+	uint64_t index = 0;
+
+	for (uint32_t i = 0; i < a->spec.group_columns; i++) {
+		uint64_t v = lb_column_get(&columns[i], c->row[j]);
+
+		index = index << a->spec.bits[i] | (v & ((1ull << a->spec.bits[i]) - 1));
+	}
+	return (uint32_t)index;
+}
+
+/* The group of row j, by index where there is one. */
+static int64_t group_of(struct lb_agg *a, const struct chunk *c, uint32_t j)
+{
+	uint32_t *slot = a->index ? &a->index[index_of(a, c, j)] : NULL;
+	int64_t group;
+
+	if (slot && *slot)
+		return *slot - 1;
+	gather_key(a, c, j);
+	group = find_group(a);
+	if (slot && group >= 0)
+		*slot = (uint32_t)group + 1;
+	return group;
+}
+
 static int find_groups(struct lb_agg *a, struct chunk *c)
 {
 	memset(a->scratch, 0, rows_at(a) * sizeof(*a->scratch));
 	for (uint32_t j = 0; j < c->n; j++) {
-		int64_t group;
+		int64_t group = group_of(a, c, j);
 
-		gather_key(a, c, j);
-		group = find_group(a);
 		if (group < 0)
 			return (int)group;
 		c->group[j] = (uint32_t)group;

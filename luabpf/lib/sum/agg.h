@@ -5,7 +5,8 @@
  * histograms of others. Within a memory limit. No Lua here.
  *
  * HOW IT WORKS. A group is a record of a hash table (table.h): its key, the
- * number of its rows, then the words of each item. Rows come in blocks; the
+ * number of its rows, then the words of each item. Where few groups are possible
+ * (ports, protocols) an array of all of them stands in the hash's place. Rows come in blocks; the
  * groups of a few hundred rows are found first, then each item goes over these
  * rows in a loop of its own. Distinct values of all groups are in one more
  * table for each such item, under group number and value: a value that is new
@@ -41,11 +42,19 @@ struct lb_agg_item {
 	bool is_signed;		/* of the column; SUM: for sorting only */
 };
 
+/* As many as the words of a group have together where groups are found by index. */
+#define LB_AGG_INDEX_BITS 16
+
 struct lb_agg_spec {
 	const struct lb_agg_item *items;
 	uint32_t nitems;
 	uint32_t group_columns;		/* 0 without group_bytes: one group, of all rows */
 	uint32_t group_bytes;		/* not 0: group by raw bytes instead */
+	/*
+	 * How many low bits of each group column tell it from others, kept as it is; not more
+	 * than LB_AGG_INDEX_BITS together. NULL: groups are found by hash.
+	 */
+	const uint8_t *bits;
 	const uint8_t *as;		/* an enum lb_word for each group column, for sorting; kept as it
 					 * is, NULL: all are unsigned */
 	size_t memory;			/* bytes that groups and distinct values may take */
@@ -68,6 +77,8 @@ struct lb_agg {
 	struct lb_budget budget;
 	struct lb_table groups;
 	struct lb_agg_state *items;
+	uint32_t *index;		/* by the bits: a group's number + 1; NULL: by hash */
+	size_t index_size;		/* bytes */
 	uint64_t *scratch;		/* one key, or group number and value */
 	struct lb_rank *order;		/* of groups, once sorted */
 	size_t order_size;		/* bytes */
