@@ -81,11 +81,11 @@ static struct made make_array(struct btf *btf, int depth)
 
 static struct made make_typedef(struct btf *btf, int depth)
 {
-	static const char *const called[] = { "be16", "__be32", "ipv4", "ipv6", "mac", "prefix4",
-					      "u8", "s64", "bytes", "bool", "my_t" };
+	static const char *const called[] = { "be16", "__be32", "ipv4", "ipv6", "mac", "u8",
+					      "s64", "bytes", "bool", "my_t" };
 	struct made of = make_type(btf, depth + 1);
 
-	of.id = below(4) ? btf__add_typedef(btf, called[below(11)], of.id)
+	of.id = below(4) ? btf__add_typedef(btf, called[below(10)], of.id)
 			 : btf__add_const(btf, of.id);
 	return of;
 }

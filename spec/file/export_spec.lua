@@ -4,6 +4,7 @@
 -- that fails. Kills and drains are in checkpoint_spec.lua.
 
 local bpf = require "luabpf"
+local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 local helper = require "spec.support.helper"
 local json = require "luabpf.file.json"
@@ -116,9 +117,9 @@ describe("rows of JSON", function()
       map:update(0, { d = pair[1] })
       assert.equal(('{"key":0,"value":{"d":%s,"f":0.0}}\n'):format(pair[2]), (text_of(map)))
     end
-    map:update(0, string.pack("<i8fxxxx", 0x7ff8000000000000, 16777216.0))
+    map:update(0, string.pack("<i8fxxxx", 0x7ff8000000000000, 16777216.0), { raw = true })
     assert.equal('{"key":0,"value":{"d":"nan","f":16777216.0}}\n', (text_of(map)))
-    map:update(0, string.pack("<i8fxxxx", 0x7ff0000000000001, 0.1))
+    map:update(0, string.pack("<i8fxxxx", 0x7ff0000000000001, 0.1), { raw = true })
     assert.equal('{"key":0,"value":{"d":"nan(0x7ff0000000000001)","f":0.1}}\n', (text_of(map)))
   end)
 
@@ -128,7 +129,7 @@ describe("rows of JSON", function()
     for bytes, wanted in pairs { ["\9\0"] = '{"e":"z","b":false,"w":"one"}',
       ["\3\1"] = '{"e":"a","b":true,"w":"one"}', ["\200\2"] = '{"e":"c","b":2,"w":"one"}',
       ["\4\255"] = '{"e":4,"b":255,"w":"one"}' } do
-      map:update(0, bytes .. "\0\0\1\0\0\0")
+      map:update(0, bytes .. "\0\0\1\0\0\0", { raw = true })
       assert.equal(('{"key":0,"value":%s}\n'):format(wanted), (text_of(map)))
     end
   end)
@@ -150,10 +151,24 @@ describe("rows of CSV", function()
       value = { "u32 n", "u16 list[2]", { name = "in[2]", "u8 x", "bool y" }, "char t[8]" } }
     map:update({ addr = "10.0.0.1", port = 80 }, { n = 1, list = { 5, 6 },
       ["in"] = { { x = 1, y = true }, { x = 2 } }, t = "plain" })
-    assert.equal("key.addr,key.port,value.n,value.list[1],value.list[2],value.in[1].x,"
+    assert.equal("key.addr,key.port,key._padding,value.n,value.list[1],value.list[2],value.in[1].x,"
       .. "value.in[1].y,value.in[2].x,value.in[2].y,value.t\r\n"
-      .. "10.0.0.1,80,1,5,6,1,true,2,false,plain\r\n",
+      .. "10.0.0.1,80,,1,5,6,1,true,2,false,plain\r\n",
       (text_of(map, { format = "csv" })))
+  end)
+
+  it("escape the names of enums as all text [fault 14]", function()
+    local desc = { kind = "enum", size = 1, values = { { name = 'a"b\n,\xff', value = 1 } } }
+    local map = helper.map { type = "array", value = core.layout(desc), max_entries = 1 }
+    map:update(0, 'a"b\n,\xff')
+    assert.equal([[{"key":0,"value":"a\"b\n,\uefff"}]] .. "\n", (text_of(map)))
+    assert.equal('key,value\r\n0,"a""b\n,\u{efff}"\r\n', (text_of(map, { format = "csv" })))
+    for _, format in ipairs { "jsonl", "csv" } do
+      assert(map:export(folder.path "named", { format = format }))
+      map:update(0, 7)
+      assert(map:import(folder.path "named", { format = format }))
+      assert.equal('a"b\n,\xff', map:lookup(0))
+    end
   end)
 
   it("quote what RFC 4180 wants quoted", function()

@@ -33,7 +33,7 @@ local function random_bytes(n)
   return table.concat(chars)
 end
 
--- Fills a map with random bytes, each value as decoding and encoding leaves it: no padding.
+-- Fills a map with random bytes, each value as decoding and encoding leaves it.
 local function fill(map, n)
   local info = map:info()
   for _ = 1, n do
@@ -118,6 +118,29 @@ describe("an import", function()
       end
     end
     assert.truthy(n > 3)
+  end)
+
+  it("brings back padding [fault 2]", function()
+    local key = { "u32 addr", "u8 proto" }
+    local map = helper.map { key = key, value = { "u8 a", { name = "t[2]", "u16 b", "u8 c" } } }
+    map:update_batch("\1\0\0\0\6\0\0\0" .. "\1\0\0\0\6\xaa\xbb\xcc",
+      "\1\0\2\0\3\xdd\4\0\5\0" .. ("\0"):rep(10))
+    there_and_back(map)
+    assert(map:export(path "x.jsonl", { where = "value.a == 1" }))
+    assert.equal('{"key":{"addr":1,"proto":6},"value":{"a":1,"t":[{"b":2,"c":3,"_padding":"dd"},'
+      .. '{"b":4,"c":5}]}}\n', folder.content "x.jsonl")
+    local function refusal(row)
+      return (select(2, map:import(write("bad", row), { format = "jsonl" })))
+    end
+    assert.error_matches(function() error(refusal '{"key":{"_padding":"aabb"},"value":{}}') end,
+      "key._padding: 6 hexadecimal digits expected", 1, true)
+    assert.error_matches(function()
+      error(refusal '{"key":{"_padding":"aabbcc","_padding":"aabbcc"},"value":{}}')
+    end, "key._padding: given twice", 1, true)
+    local bits = helper.map { value = { "u8 a : 3" } }
+    assert.error_matches(function()
+      error((select(2, bits:import(write("bad", '{"key":1,"value":{"_padding":"ff"}}')))))
+    end, "value._padding: byte 1 has bits of fields", 1, true)
   end)
 
   it("brings back prefixes", function()
@@ -280,6 +303,19 @@ describe("a row that is wrong", function()
       assert.truthy(message:find("line 1: " .. reason, 1, true) or reason == "',' or '}' expected",
         message)
     end
+  end)
+
+  it("is named by its whole path, however long [fault 14]", function()
+    local one, two = ("x"):rep(900), ("y"):rep(900)
+    local map = helper.map { value = { { name = one, "u32 " .. two, "u32 " .. two .. "z" } } }
+    local row = ('{"key":1,"value":{"%s":{"%s":1,"%sz":"no"}}}'):format(one, two, two)
+    local _, message = map:import(write("bad.jsonl", row))
+    assert.truthy(message:find(("value.%s.%sz: integer expected"):format(one, two), 1, true))
+    map:update(1, { [one] = { [two] = 5, [two .. "z"] = 6 } })
+    there_and_back(map)
+    local csv = folder.content("x.csv"):gsub("5,6", "5,no")
+    _, message = map:import(write("bad.csv", csv))
+    assert.truthy(message:find(("value.%s.%sz: integer expected"):format(one, two), 1, true))
   end)
 
   it("of CSV is named by line and column", function()
@@ -445,6 +481,26 @@ describe("an import is refused", function()
     for i = 0, #whole - 1, 7 do
       assert.is_nil((from:import(write("d", whole:sub(1, i)), { format = "snapshot" })))
     end
+  end)
+
+  it("by a map whose values are descriptors when they are written [fault 3]", function()
+    local a, b = helper.map { name = "a" }, helper.map { name = "b" }
+    local outer = helper.map { type = "hash_of_maps", inner = a, value = "u32" }
+    outer:update(1, a)
+    assert(outer:export(path "ids.jsonl"))
+    assert(outer:export(path "ids.snap", { format = "snapshot" }))
+    local row = ('{"key":1,"value":%d}\n'):format(b:fd())
+    for _, file in ipairs { path "ids.jsonl", path "ids.snap", write("fd.jsonl", row) } do
+      for _, given in ipairs { {}, { dry_run = true }, { mode = "exist" }, { workers = 2 } } do
+        local ok, message, errno = outer:import(file, given)
+        assert.is_nil(ok)
+        assert.truthy(message:find("ids when they are read, descriptors when written", 1, true))
+        assert.equal(bpf.errno.ENOTSUPP, errno)
+      end
+    end
+    assert.equal(a:info().id, outer:lookup(1))
+    local programs = helper.map { type = "prog_array", key = "u32", value = "u32" }
+    assert.is_nil(programs:import(write("fd.jsonl", row)))
   end)
 
   it("by a type of map that cannot be written, whatever the mode", function()

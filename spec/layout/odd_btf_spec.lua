@@ -5,6 +5,7 @@
 -- between members. Every way of reading such a map works, and what is read is what is there.
 
 local bpf = require "luabpf"
+local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 local helper = require "spec.support.helper"
 
@@ -55,6 +56,24 @@ describe("BTF that no compiler makes", function()
       assert(assert(map:aggregate { group = "value", select = "count()" }))
       assert(map:export(folder.path "all.jsonl"))
       assert(map:export(folder.path "all.csv"))
+    end)
+  end)
+
+  it("loses nothing when it is decoded and encoded [fault 2]", function()
+    each(function(map)
+      local info = map:info()
+      local copy <close> = assert(bpf.create { type = "hash", max_entries = info.max_entries,
+        key = core.layouts(map), value = select(2, core.layouts(map)) })
+      for key, value in map:entries() do
+        assert(copy:update(key, value))
+      end
+      assert.same(helper.contents(map), helper.contents(copy))
+      for _, format in ipairs { "jsonl", "csv" } do
+        copy:clear()
+        assert(map:export(folder.path "rows", { format = format }))
+        assert(copy:import(folder.path "rows", { format = format }))
+        assert.same(helper.contents(map), helper.contents(copy))
+      end
     end)
   end)
 

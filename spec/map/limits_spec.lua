@@ -148,7 +148,7 @@ describe("a query goes to the batch engine", function()
     local map = helper.map { max_entries = 70000, value = { "u64 n", "u8 rest[248]" } }
     local keys, values = {}, {}
     for i = 1, 70000 do keys[i], values[i] = i, ("<I8"):pack(i) .. ("\0"):rep(248) end
-    assert(map:update_batch(keys, values))
+    assert(map:update_batch(keys, values, { raw = true }))
     local report, n = {}, 0
     for _ in map:select { where = "value.n > 0", columns = "value", engine = "kernel",
       budget = "1h", report = report } do n = n + 1 end

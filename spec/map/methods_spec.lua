@@ -139,12 +139,81 @@ describe("one entry", function()
     assert.is_nil(map:next())
   end)
 
-  it("takes and gives binary strings", function()
-    local map = helper.map { key = { "u32 a" }, value = { "u64 b" } }
-    assert.is_true(map:update("\1\0\0\0", "\2\0\0\0\0\0\0\0"))
+  it("takes and gives binary strings with raw = true [fault 16]", function()
+    local map, raw = helper.map { key = { "u32 a" }, value = { "u64 b" } }, { raw = true }
+    local key, value = "\1\0\0\0", "\2\0\0\0\0\0\0\0"
+    assert.is_true(map:update(key, value, { raw = true, mode = "noexist" }))
+    assert.is_false(map:update(key, { b = 3 }, { raw = true, mode = "noexist" }))
     assert.same({ b = 2 }, map:lookup { a = 1 })
-    assert.equal("\2\0\0\0\0\0\0\0", map:lookup({ a = 1 }, { raw = true }))
-    assert.equal("\1\0\0\0", map:next(nil, { raw = true }))
+    assert.equal(value, map:lookup({ a = 1 }, raw))
+    assert.equal(value, map:lookup(key, raw))
+    assert.equal(key, map:next(nil, raw))
+    assert.is_nil(map:next(key, raw))
+    assert.equal(value, map:take(key, raw))
+    assert.is_false(map:delete(key, raw))
+    for _, call in ipairs { map.lookup, map.take, map.delete, map.next } do
+      assert.error_matches(function() call(map, "10.0.0.1") end, "key: table expected, got string")
+    end
+    assert.error_matches(function() map:update({ a = 1 }, "10.0.0.1") end,
+      "value: table expected, got string")
+    assert.equal(0, map:count())
+    local queue = helper.map { type = "queue", value = { "u32 a" } }
+    assert.is_true(queue:push(key, raw))
+    assert.equal(key, queue:peek(raw))
+    assert.equal(key, queue:pop(raw))
+    assert.error_matches(function() queue:push(key) end, "value: table expected, got string")
+  end)
+
+  it("takes keys and values of any size when arguments are missing [fault 4]", function()
+    for _, size in ipairs { 4, 512, 513, 520, 1000, 1024, 1032, 4096 } do
+      local map = helper.map { key_size = size, value_size = size, max_entries = 2 }
+      local key = ("k"):rep(size)
+      assert.error_matches(function() map:lookup() end, "value expected")
+      assert.error_matches(function() map:take() end, "value expected")
+      assert.error_matches(function() map:delete() end, "value expected")
+      assert.error_matches(function() map:update(key) end, "value expected")
+      assert.is_nil(map:next())
+      assert.is_true(map:update(key, key))
+      assert.equal(key, map:next())
+      assert.is_nil(map:next(key))
+      assert.equal(key, map:lookup(key))
+      assert.equal(key, map:take(key))
+      local queue = helper.map { type = "queue", value_size = size, max_entries = 1 }
+      assert.error_matches(function() queue:push() end, "value expected")
+      assert.is_nil(queue:peek())
+      assert.is_true(queue:push(key))
+      assert.equal(key, queue:peek())
+      assert.equal(key, queue:pop())
+      local bloom = helper.map { type = "bloom_filter", value_size = size, max_entries = 1 }
+      assert.error_matches(function() bloom:peek() end, "value expected")
+      assert.error_matches(function() bloom:push() end, "value expected")
+      assert.is_true(bloom:push(key) and bloom:peek(key))
+    end
+  end)
+
+  it("takes descriptors only that can be one [fault 14]", function()
+    local inner = helper.map { type = "array", max_entries = 1 }
+    local outer = helper.map { type = "array_of_maps", inner = inner, value = "u32",
+      max_entries = 2 }
+    assert.is_true(outer:update(0, inner:fd()))
+    for _, fd in ipairs { (1 << 32) + inner:fd(), -1, 1 << 31 } do
+      assert.error_matches(function() outer:update(1, fd) end, "is no file descriptor")
+      assert.error_matches(function() outer:update_batch({ 1 }, { fd }) end,
+        "values%[1%]: %-?%d+ is no file descriptor")
+    end
+    assert.is_nil(outer:lookup(1))
+  end)
+
+  it("does not take ids that were read for descriptors [fault 3]", function()
+    local inner = helper.map { type = "array", max_entries = 1 }
+    local outer = helper.map { type = "array_of_maps", inner = inner, value = "u32",
+      max_entries = 2 }
+    assert.is_true(outer:update(0, inner))
+    for batch in outer:batches() do
+      assert.error_matches(function() outer:update_batch(batch) end, "its values are ids")
+      assert.error_matches(function() outer:upsert_batch(batch) end, "its values are ids")
+    end
+    assert.equal(inner:info().id, outer:lookup(0))
   end)
 
   it("takes u64 as the 64-bit pattern", function()

@@ -353,6 +353,11 @@ end
 -- ---- the whole ---------------------------------------------------------------------------
 
 local function run_import(self, run, at, report)
+  local kind = scan.kind_of(self)
+  if kind.fd_values then
+    at:refuse(("values of %s maps are ids when they are read, descriptors when written"):format(
+      kind.name), core.errno.ENOTSUPP)
+  end
   local source = SOURCES[run.format].open(self, run, at)
   local _ <close> = setmetatable({}, { __close = function() source:close() end })
   local mark = new_mark(self, run, at)

@@ -13,6 +13,7 @@
 #include "bind/map/batch.h"
 #include "bind/map/lender.h"
 #include "lib/file/rowreader.h"
+#include "lib/layout/address.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -146,6 +147,8 @@ static int read_row(struct row_reader *rr, size_t n, uint32_t i)
 	if (!lb_reader_row(rr->r, text, n, rr->keys + (size_t)i * m->key.stride,
 			   rr->values + (size_t)i * m->value.stride))
 		return -EBADMSG;
+	if (lb_can(&m->k, LB_PREFIX_KEY))
+		lb_prefix_clear(rr->keys + (size_t)i * m->key.stride, m->key.size);
 	pass(rr, n, lines);
 	return 1;
 }

@@ -153,8 +153,7 @@ static bool push_both(lua_State *L, const struct entry *e)
 		return false;
 	if (!lb_builder_ready(L, builder, m->key.type, m->value.type))
 		return false;
-	lb_builder_push(L, builder, e->key, e->value);
-	return true;
+	return lb_builder_push(L, builder, e->key, e->value);
 }
 
 static void push_each(lua_State *L, const struct entry *e)

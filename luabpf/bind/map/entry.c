@@ -12,9 +12,11 @@
 #include "bind/map/view.h"
 #include "bind/value/codec.h"
 #include "bind/value/path.h"
+#include "lib/layout/address.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 /* A key and a value up to this many bytes need no memory from Lua. */
@@ -26,24 +28,34 @@ static bool numbers_are_special(const struct lb_map *m, const struct lb_shape *s
 	return !shape->type || (shape == &m->value && lb_can(&m->k, LB_FD_VALUES));
 }
 
-static bool encode_special(lua_State *L, const struct lb_map *m, const struct lb_shape *shape,
-			   int idx, void *out)
+/* A descriptor as the value of an entry: the caller's number, or a handle's. */
+static bool encode_fd(lua_State *L, const struct lb_shape *shape, int idx, void *out,
+		      const struct lb_path *path)
 {
+	lua_Integer fd = lua_isinteger(L, idx) ? lua_tointeger(L, idx) : handle_fd(L, idx);
+	int value = (int)fd;
+
+	if (lua_isinteger(L, idx) && (fd < 0 || fd > INT_MAX))
+		lb_path_error(L, path, "%lld is no file descriptor", (long long)fd);
+	memset(out, 0, shape->size);
+	memcpy(out, &value, sizeof(value));
+	return fd >= 0;
+}
+
+static bool encode_special(lua_State *L, const struct lb_map *m, const struct lb_shape *shape,
+			   int idx, void *out, const struct lb_path *path)
+{
+	bool descriptor = shape == &m->value && lb_can(&m->k, LB_FD_VALUES);
 	size_t size;
 	const void *bytes = lb_view_bytes(L, idx, &size);
-	int fd;
 
+	if (bytes && descriptor)
+		lb_path_error(L, path, "ids are read here, and descriptors written");
 	if (bytes && size == shape->stride) {
 		memcpy(out, bytes, size);
 		return true;
 	}
-	if (shape == &m->value && lb_can(&m->k, LB_FD_VALUES) && shape->size >= sizeof(fd)) {
-		fd = lua_isinteger(L, idx) ? (int)lua_tointeger(L, idx) : lb_handle_fd(L, idx);
-		memset(out, 0, shape->size);
-		memcpy(out, &fd, sizeof(fd));
-		return fd >= 0;
-	}
-	return false;
+	return descriptor && shape->size >= sizeof(int) && encode_fd(L, shape, idx, out, path);
 }
 
 static bool encode_index(lua_State *L, const struct lb_map *m, const struct lb_shape *shape,
@@ -59,16 +71,40 @@ static bool encode_index(lua_State *L, const struct lb_map *m, const struct lb_s
 	return lua_tointeger(L, idx) == index;
 }
 
-void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *shape, int idx,
-		   void *out, const struct lb_path *path)
+/* Text of a prefix whatever the fields of the key are called; false for the key's bytes. */
+static bool encode_prefix(lua_State *L, const struct lb_shape *shape, int idx, void *out,
+			  const struct lb_path *path)
 {
+	enum lb_kind kind = shape->size == 8 ? LB_PREFIX4 : LB_PREFIX6;
+	size_t n;
+	const char *text = lua_tolstring(L, idx, &n);
+
+	if ((!shape->type || shape->type->kind == LB_BYTES) && n == shape->size)
+		return false;
+	if (shape->size != 8 && shape->size != 20)
+		lb_path_error(L, path, "text is for keys of 8 and 20 bytes (IPv4 and IPv6), this "
+				       "map's have %u", shape->size);
+	if (strlen(text) != n || !lb_address_parse(kind, text, out))
+		lb_path_error(L, path, "%s expected, got '%s'", lb_address_name(kind), text);
+	return true;
+}
+
+void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *shape, int idx,
+		   void *out, bool raw, const struct lb_path *path)
+{
+	bool prefix = shape == &m->key && lb_can(&m->k, LB_PREFIX_KEY) && !raw;
 	int type = lua_type(L, idx);
 
 	if (type == LUA_TUSERDATA || (type == LUA_TNUMBER && numbers_are_special(m, shape))) {
-		if (encode_special(L, m, shape, idx, out) || encode_index(L, m, shape, idx, out))
+		if (encode_special(L, m, shape, idx, out, path) ||
+		    encode_index(L, m, shape, idx, out))
 			return;
 	}
-	lb_encode(L, idx, shape, out, path);
+	if (prefix && type == LUA_TSTRING && encode_prefix(L, shape, idx, out, path))
+		return;
+	lb_encode(L, idx, shape, out, raw, path);
+	if (prefix)
+		lb_prefix_clear(out, shape->size);
 }
 
 /* ---- one entry -------------------------------------------------------- */
@@ -81,19 +117,27 @@ static uint64_t lock_flag(const struct lb_map *m)
 	return m->k.lock ? BPF_F_LOCK : 0;
 }
 
-/* The option raw of the options at idx, if there are any. */
+static bool to_flag(lua_State *L, int idx, const char *name)
+{
+	if (!lua_isboolean(L, idx))
+		luaL_error(L, "option '%s': boolean expected, got %s", name, luaL_typename(L, idx));
+	return lua_toboolean(L, idx);
+}
+
+/* The option raw of the options at idx, if there are any. What is behind them is dropped. */
 static bool opt_raw(lua_State *L, const struct lb_map *m, int idx)
 {
 	static const char *const names[] = { "raw", NULL };
 	bool raw = false;
 
-	if (lua_gettop(L) < idx || lua_isnil(L, idx))
+	lua_settop(L, idx);
+	if (lua_isnil(L, idx))
 		return false;
 	luaL_checktype(L, idx, LUA_TTABLE);
 	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
 		if (lua_topointer(L, -2) != m->raw)
 			lb_check_options(L, idx, names);	/* says what is wrong */
-		raw = lua_toboolean(L, -1);
+		raw = to_flag(L, -1, "raw");
 	}
 	return raw;
 }
@@ -107,15 +151,17 @@ static bool can(lua_State *L, const struct lb_map *m, uint32_t what, const char 
 	return false;
 }
 
-/* Encodes the key at arg 2, then leaves room for a value. Returns the key. */
+/*
+ * Encodes the key at arg 2, then leaves room for a value. Returns the key. The arguments have
+ * been looked at: memory from Lua takes the place of those that are missing.
+ */
 static uint8_t *key_and_value(lua_State *L, const struct lb_map *m, uint8_t *local,
-			      uint8_t **value)
+			      uint8_t **value, bool raw)
 {
 	size_t keys = ((size_t)m->key.size + 7) & ~(size_t)7;
 	uint8_t *key = lb_scratch(L, keys + m->value.stride, local, LOCAL);
 
-	luaL_checkany(L, 2);
-	lb_map_encode(L, m, &m->key, 2, key, &key_path);
+	lb_map_encode(L, m, &m->key, 2, key, raw, &key_path);
 	*value = key + keys;
 	return key;
 }
@@ -124,7 +170,8 @@ static uint8_t *key_and_value(lua_State *L, const struct lb_map *m, uint8_t *loc
  * The value of a key, or nil where it is absent.
  * @function map:lookup
  * @tparam data key the key, as its layout says
- * @tparam[opt=false] boolean options.raw the value comes as a binary string
+ * @tparam[opt=false] boolean options.raw the value comes as a binary string, and a string is the
+ *   bytes of the key
  * @treturn data|nil the value, a list of one for each CPU in per-CPU maps; nil where the key is
  *   absent
  * @error the kernel refuses the lookup
@@ -136,12 +183,14 @@ static uint8_t *key_and_value(lua_State *L, const struct lb_map *m, uint8_t *loc
 static int map_lookup(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, m, 3);
 	uint8_t local[LOCAL], *key, *value;
+	bool raw;
 
+	luaL_checkany(L, 2);
+	raw = opt_raw(L, m, 3);
 	if (!can(L, m, LB_CAN_LOOKUP, "lookup"))
 		return 3;
-	key = key_and_value(L, m, local, &value);
+	key = key_and_value(L, m, local, &value, raw);
 	if (bpf_map_lookup_elem_flags(m->k.fd, key, value, lock_flag(m)) == 0)
 		lb_push(L, &m->value, value, raw);
 	else if (errno == ENOENT)
@@ -151,17 +200,22 @@ static int map_lookup(lua_State *L)
 	return 1;
 }
 
-/* The mode at idx: a string, or the field of an options table. */
-static uint64_t check_mode(lua_State *L, int idx)
+/* The mode at idx: a string, or the field of an options table, which may also have raw. */
+static uint64_t check_mode(lua_State *L, int idx, bool *raw)
 {
 	static const char *const modes[] = { "any", "noexist", "exist", NULL };
-	static const char *const names[] = { "mode", NULL };
+	static const char *const names[] = { "mode", "raw", NULL };
 	static const uint64_t flags[] = { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
 
+	*raw = false;
+	lua_settop(L, idx);
 	if (lua_istable(L, idx)) {
 		lb_check_options(L, idx, names);
+		if (lua_getfield(L, idx, "raw") != LUA_TNIL)
+			*raw = to_flag(L, -1, "raw");
 		lua_getfield(L, idx, "mode");
 		lua_replace(L, idx);
+		lua_settop(L, idx);
 	}
 	return flags[luaL_checkoption(L, idx, "any", modes)];
 }
@@ -174,6 +228,7 @@ static uint64_t check_mode(lua_State *L, int idx)
  * @tparam[opt="any"] "any"|"noexist"|"exist"|table mode the condition, or a table of options
  * @tparam[opt="any"] "any"|"noexist"|"exist" mode.mode "noexist" stores only where the key is
  *   absent, "exist" only where it is there
+ * @tparam[opt=false] boolean mode.raw strings are the bytes of key and value
  * @treturn boolean true; false where the condition does not hold
  * @error the map is full, or the kernel refuses
  * @raise a key or value that the layout does not take, a closed map
@@ -184,14 +239,16 @@ static uint64_t check_mode(lua_State *L, int idx)
 static int map_update(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	uint64_t flags = check_mode(L, 4);
 	uint8_t local[LOCAL], *key, *value;
+	uint64_t flags;
+	bool raw;
 
+	luaL_checkany(L, 3);
+	flags = check_mode(L, 4, &raw);
 	if (!can(L, m, LB_CAN_UPDATE, "update"))
 		return 3;
-	key = key_and_value(L, m, local, &value);
-	luaL_checkany(L, 3);
-	lb_map_encode(L, m, &m->value, 3, value, &value_path);
+	key = key_and_value(L, m, local, &value, raw);
+	lb_map_encode(L, m, &m->value, 3, value, raw, &value_path);
 	if (bpf_map_update_elem(m->k.fd, key, value, flags | lock_flag(m)) == 0)
 		lua_pushboolean(L, true);
 	else if ((flags == BPF_NOEXIST && errno == EEXIST) ||
@@ -206,6 +263,7 @@ static int map_update(lua_State *L)
  * Deletes the entry of a key.
  * @function map:delete
  * @tparam data key the key, as its layout says
+ * @tparam[opt=false] boolean options.raw a string is the bytes of the key
  * @treturn boolean whether it was there
  * @error the kernel refuses: arrays have no entries to delete
  * @raise a key that the layout does not take, a closed map
@@ -216,10 +274,13 @@ static int map_delete(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
 	uint8_t local[LOCAL], *key, *value;
+	bool raw;
 
+	luaL_checkany(L, 2);
+	raw = opt_raw(L, m, 3);
 	if (!can(L, m, LB_CAN_DELETE, "delete"))
 		return 3;
-	key = key_and_value(L, m, local, &value);
+	key = key_and_value(L, m, local, &value, raw);
 	if (bpf_map_delete_elem(m->k.fd, key) == 0)
 		lua_pushboolean(L, true);
 	else if (errno == ENOENT)
@@ -233,7 +294,8 @@ static int map_delete(lua_State *L)
  * Looks up and deletes in one step: what is given is gone, and nobody else gets it.
  * @function map:take
  * @tparam data key the key, as its layout says
- * @tparam[opt=false] boolean options.raw the value comes as a binary string
+ * @tparam[opt=false] boolean options.raw the value comes as a binary string, and a string is the
+ *   bytes of the key
  * @treturn data|nil the value; nil where the key is absent
  * @error the type of map cannot do it
  * @kernel 5.14, hash types
@@ -244,12 +306,14 @@ static int map_delete(lua_State *L)
 static int map_take(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, m, 3);
 	uint8_t local[LOCAL], *key, *value;
+	bool raw;
 
+	luaL_checkany(L, 2);
+	raw = opt_raw(L, m, 3);
 	if (!can(L, m, LB_CAN_TAKE, "take"))
 		return 3;
-	key = key_and_value(L, m, local, &value);
+	key = key_and_value(L, m, local, &value, raw);
 	if (bpf_map_lookup_and_delete_elem_flags(m->k.fd, key, value, lock_flag(m)) == 0)
 		lb_push(L, &m->value, value, raw);
 	else if (errno == ENOENT)
@@ -264,7 +328,7 @@ static int map_take(lua_State *L)
  * order may begin anew: `map:entries` is the sure way to see all.
  * @function map:next
  * @tparam[opt] data key the key before it; the first key without one
- * @tparam[opt=false] boolean options.raw the key comes as a binary string
+ * @tparam[opt=false] boolean options.raw the key comes as a binary string, and may be given as one
  * @treturn data|nil the key; nil at the end
  * @error the type of map has no keys to walk
  * @usage
@@ -283,7 +347,7 @@ static int map_next(lua_State *L)
 	if (m->k.type->position == LB_POS_NONE || m->k.type->position == LB_POS_POP)
 		return lb_map_fail(L, m, "next", LB_ENOTSUPP);
 	if (!first)
-		lb_map_encode(L, m, &m->key, 2, key, &key_path);
+		lb_map_encode(L, m, &m->key, 2, key, raw, &key_path);
 	if (bpf_map_get_next_key(m->k.fd, first ? NULL : key, key + room) == 0)
 		lb_push(L, &m->key, key + room, raw);
 	else if (errno == ENOENT)
@@ -303,6 +367,7 @@ static int map_next(lua_State *L)
  *   full; or a table of options
  * @tparam[opt="any"] "any"|"exist" mode.mode "exist" drops the oldest value when the queue is
  *   full
+ * @tparam[opt=false] boolean mode.raw a string is the bytes of the value
  * @treturn boolean true
  * @error the queue is full, or the map is of another type
  * @kernel 5.16 for bloom filters
@@ -314,14 +379,16 @@ static int map_next(lua_State *L)
 static int map_push(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	uint64_t flags = check_mode(L, 3);
 	uint8_t local[LOCAL], *value;
+	uint64_t flags;
+	bool raw;
 
+	luaL_checkany(L, 2);
+	flags = check_mode(L, 3, &raw);
 	if (!can(L, m, LB_PUSH, "push"))
 		return 3;
-	luaL_checkany(L, 2);
 	value = lb_scratch(L, m->value.stride, local, LOCAL);
-	lb_map_encode(L, m, &m->value, 2, value, &value_path);
+	lb_map_encode(L, m, &m->value, 2, value, raw, &value_path);
 	if (bpf_map_update_elem(m->k.fd, NULL, value, flags) < 0)
 		return lb_map_fail(L, m, "push", errno);
 	lua_pushboolean(L, true);
@@ -368,11 +435,13 @@ static int map_pop(lua_State *L)
 /* Bloom filters answer for a value. */
 static int contains(lua_State *L, struct lb_map *m)
 {
-	uint8_t local[LOCAL], *value = lb_scratch(L, m->value.stride, local, LOCAL);
-	bool found;
+	uint8_t local[LOCAL], *value;
+	bool raw, found;
 
 	luaL_checkany(L, 2);
-	lb_map_encode(L, m, &m->value, 2, value, &value_path);
+	raw = opt_raw(L, m, 3);
+	value = lb_scratch(L, m->value.stride, local, LOCAL);
+	lb_map_encode(L, m, &m->value, 2, value, raw, &value_path);
 	found = bpf_map_lookup_elem(m->k.fd, NULL, value) == 0;
 	if (!found && errno != ENOENT)
 		return lb_map_fail(L, m, "peek", errno);

@@ -9,9 +9,10 @@
 /*
  * Encodes the value at idx as key or value of a map: what lb_encode takes, a
  * view of the same size, a map or program handle where values are
- * descriptors, an index where keys are indexes.
+ * descriptors, an index where keys are indexes, the text of a prefix where keys
+ * are prefixes. The bits of a prefix behind its length are cleared.
  */
 void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *shape, int idx,
-		   void *out, const struct lb_path *path);
+		   void *out, bool raw, const struct lb_path *path);
 
 #endif

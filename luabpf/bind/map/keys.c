@@ -44,7 +44,7 @@ static lua_Integer list_length(lua_State *L, int arg)
 
 /* Replaces the list at arg by a userdata of its n encoded records. */
 static uint32_t encode_list(lua_State *L, const struct lb_map *m, int arg,
-			    const struct lb_shape *shape, const char *name)
+			    const struct lb_shape *shape, const char *name, bool raw)
 {
 	const struct lb_path list = { NULL, name, 0 };
 	lua_Integer n = list_length(L, arg);
@@ -55,7 +55,7 @@ static uint32_t encode_list(lua_State *L, const struct lb_map *m, int arg,
 
 		lua_rawgeti(L, arg, i);
 		lb_map_encode(L, m, shape, lua_gettop(L), out + (size_t)(i - 1) * shape->stride,
-			      &item);
+			      raw, &item);
 		lua_pop(L, 1);
 	}
 	lua_replace(L, arg);
@@ -78,12 +78,12 @@ static uint32_t packed_length(lua_State *L, int arg, const struct lb_shape *shap
 
 /* Puts records into a form whose bytes can be pointed at, and says how many there are. */
 static uint32_t prepare(lua_State *L, const struct lb_map *m, int arg,
-			const struct lb_shape *shape, const char *name)
+			const struct lb_shape *shape, const char *name, bool raw)
 {
 	struct lb_batch *b = lb_test_batch(L, arg);
 
 	if (lua_istable(L, arg))
-		return encode_list(L, m, arg, shape, name);
+		return encode_list(L, m, arg, shape, name, raw);
 	if (lua_type(L, arg) == LUA_TSTRING)
 		return packed_length(L, arg, shape, name);
 	if (!b)
@@ -112,7 +112,8 @@ static bool option_is(lua_State *L, const struct call *c, const char *name)
 
 	if (!c->options)
 		return false;
-	lua_getfield(L, c->options, name);
+	if (lua_getfield(L, c->options, name) != LUA_TNIL && !lua_isboolean(L, -1))
+		luaL_error(L, "option '%s': boolean expected, got %s", name, luaL_typename(L, -1));
 	on = lua_toboolean(L, -1);
 	lua_pop(L, 1);
 	return on;
@@ -127,18 +128,27 @@ static void check_whole(lua_State *L, int arg)
 		luaL_argerror(L, arg, "the batch has entries without a value");
 }
 
+/* What a batch has in the place of descriptors are ids, which the kernel would take for such. */
+static void check_storable(lua_State *L, const struct call *c)
+{
+	if (lb_can(&c->m->k, LB_FD_VALUES) && lb_test_batch(L, c->values))
+		luaL_argerror(L, c->values, "its values are ids, and this map is written with maps, "
+					    "programs or descriptors");
+}
+
 /*
  * Reads map and keys at 1 and 2, values at c->values. Leaves a userdata for
  * the status on the stack if one is wanted.
  */
 static void begin(lua_State *L, struct call *c, bool status)
 {
+	bool raw = option_is(L, c, "raw");
 	uint32_t n, nvalues;
 
-	n = prepare(L, c->m, 2, &c->m->key, "keys");
+	n = prepare(L, c->m, 2, &c->m->key, "keys", raw);
 	c->in.n = n;
 	if (c->values) {
-		nvalues = prepare(L, c->m, c->values, &c->m->value, "values");
+		nvalues = prepare(L, c->m, c->values, &c->m->value, "values", raw);
 		if (nvalues != n)
 			luaL_error(L, "%s: %d keys but %d values", c->name, (int)n, (int)nvalues);
 		check_whole(L, c->values);
@@ -261,7 +271,8 @@ static void check_call_options(lua_State *L, struct call *c, int idx, const char
  * The values of many keys, thousands with each system call.
  * @function map:lookup_batch
  * @tparam records keys a list of keys, a packed string of them, or a batch
- * @tparam[opt=false] boolean options.raw values come as binary strings
+ * @tparam[opt=false] boolean options.raw values come as binary strings, and strings in the list are
+ *   the bytes of keys
  * @tparam[opt=false] boolean options.status a word for each key as one more result: "found",
  *   "missing", "not done"
  * @tparam[opt=false] boolean options.touch in LRU maps: entries are marked as used, which is
@@ -333,6 +344,7 @@ static enum lb_mode option_mode(lua_State *L, const struct call *c)
  * @tparam[opt] records values as many values, in the same order; not with a batch
  * @tparam[opt="any"] "any"|"noexist"|"exist" options.mode "noexist" stores only what is absent,
  *   "exist" only what is there
+ * @tparam[opt=false] boolean options.raw strings in lists are the bytes of keys and values
  * @tparam[opt=false] boolean options.status a word for each key as one more result: "stored",
  *   "exists", "missing", "not done"
  * @treturn integer how many were stored
@@ -350,7 +362,7 @@ static enum lb_mode option_mode(lua_State *L, const struct call *c)
  */
 static int map_update_batch(lua_State *L)
 {
-	static const char *const names[] = { "mode", "status", NULL };
+	static const char *const names[] = { "mode", "raw", "status", NULL };
 	struct call c = { .m = lb_check_map(L, 1), .name = "update_batch", .values = 3 };
 	struct lb_many_map m;
 	enum lb_mode mode;
@@ -361,6 +373,7 @@ static int map_update_batch(lua_State *L)
 	mode = option_mode(L, &c);
 	if (!can(L, &c, LB_CAN_UPDATE))
 		return 3;
+	check_storable(L, &c);
 	begin(L, &c, false);
 	m = map_of(L);
 	err = lb_many_update(&m, &c.in, mode, &c.tally);
@@ -382,6 +395,7 @@ static int map_update_batch(lua_State *L)
  * @tparam records keys a list of keys, a packed string of them, or a batch, which has the values
  *   too
  * @tparam[opt] records values as many values, in the same order; not with a batch
+ * @tparam[opt=false] boolean options.raw strings in lists are the bytes of keys and values
  * @tparam[opt=false] boolean options.status a word for each key as one more result: "inserted",
  *   "updated", "not done"
  * @treturn upsert_counts how many were inserted and updated
@@ -396,7 +410,7 @@ static int map_update_batch(lua_State *L)
  */
 static int map_upsert_batch(lua_State *L)
 {
-	static const char *const names[] = { "status", NULL };
+	static const char *const names[] = { "raw", "status", NULL };
 	struct call c = { .m = lb_check_map(L, 1), .name = "upsert_batch", .values = 3 };
 	struct lb_many_map m;
 	int err;
@@ -405,6 +419,7 @@ static int map_upsert_batch(lua_State *L)
 	check_call_options(L, &c, 4, names);
 	if (!can(L, &c, LB_CAN_UPDATE))
 		return 3;
+	check_storable(L, &c);
 	begin(L, &c, false);
 	m = map_of(L);
 	err = lb_many_upsert(&m, &c.in, &c.tally);
@@ -435,6 +450,7 @@ static void find_if_equal(lua_State *L, struct call *c)
  * @function map:delete_batch
  * @tparam records keys a list of keys, a packed string of them, or a batch
  * @tparam[opt] records options.if_equal values: only entries that still have theirs are deleted
+ * @tparam[opt=false] boolean options.raw strings in lists are the bytes of keys, and of values in if_equal
  * @tparam[opt=false] boolean options.status a word for each key as one more result: "deleted",
  *   "missing", "changed", "not done"
  * @treturn integer how many were deleted
@@ -449,7 +465,7 @@ static void find_if_equal(lua_State *L, struct call *c)
  */
 static int map_delete_batch(lua_State *L)
 {
-	static const char *const names[] = { "if_equal", "status", NULL };
+	static const char *const names[] = { "if_equal", "raw", "status", NULL };
 	struct call c = { .m = lb_check_map(L, 1), .name = "delete_batch" };
 	struct lb_many_map m;
 	int err;

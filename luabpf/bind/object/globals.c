@@ -94,7 +94,7 @@ void lb_global_init(lua_State *L, const struct bpf_object *obj, const char *name
 		lb_path_error(L, &path, "the section %s has no initial values", v.section);
 	copy = lua_newuserdatauv(L, size, 0);
 	memcpy(copy, initial, size);
-	lb_encode(L, idx, &shape, copy + v.offset, &path);
+	lb_encode(L, idx, &shape, copy + v.offset, false, &path);
 	if (bpf_map__set_initial_value(v.map, copy, size) < 0)
 		lb_path_error(L, &path, "%s", strerrordesc_np(errno));
 	lua_pop(L, 2);
@@ -273,7 +273,7 @@ static int globals_newindex(lua_State *L)
 	if (v->kind == LB_SEC_KCONFIG)
 		lb_path_error(L, &path, "the variable is the kernel's configuration");
 	copy = lb_scratch(L, v->shape.size, local, sizeof(local));
-	lb_encode(L, 3, &v->shape, copy, &path);
+	lb_encode(L, 3, &v->shape, copy, false, &path);
 	copy_whole(address(g, v), copy, v->shape.size);
 	return 0;
 }

@@ -41,6 +41,16 @@ static uint32_t count(const struct lb_type *t)
 	return n;
 }
 
+/* How many gaps the structs have that become tables. */
+static size_t count_gaps(const struct lb_type *t)
+{
+	size_t n = is_struct(t) ? t->ngaps : 0;
+
+	for (uint32_t i = 0; is_struct(t) && i < t->nmembers; i++)
+		n += count_gaps(t->members[i].type);
+	return n;
+}
+
 static enum load load_of(const struct lb_member *m)
 {
 	const struct lb_type *t = m->type;
@@ -66,6 +76,10 @@ static void add_field(struct lb_builder *b, const struct lb_member *m, uint32_t 
 
 static void flatten(struct lb_builder *b, const struct lb_type *t, uint32_t offset)
 {
+	for (uint32_t i = 0; i < t->ngaps; i++) {
+		b->gaps[b->ngaps] = t->gaps[i];
+		b->gaps[b->ngaps++].offset += offset;
+	}
 	for (uint32_t i = 0; i < t->nmembers; i++) {
 		const struct lb_member *m = &t->members[i];
 
@@ -153,11 +167,14 @@ static bool find_fields(struct lb_builder *b, const struct lb_type *first,
 	if (n == 0 || n > MAX_FIELDS || !(is_struct(first) || (second && is_struct(second))))
 		return false;
 	b->fields = malloc(n * sizeof(*b->fields));
-	if (!b->fields)
+	b->gaps = malloc((count_gaps(first) + (second ? count_gaps(second) : 0) + 1) *
+			 sizeof(*b->gaps));
+	if (!b->fields || !b->gaps)
 		return false;
-	b->n = 0;
+	b->n = b->ngaps = 0;
 	add_fields(b, first);
 	b->first = b->n;
+	b->first_gaps = b->ngaps;
 	if (second)
 		add_fields(b, second);
 	return true;
@@ -218,15 +235,29 @@ static void push_fields(lua_State *L, const struct lb_made_field *f,
 	}
 }
 
-void lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p, const void *q)
+static bool clear(const struct lb_gap *g, const struct lb_gap *end, const uint8_t *p)
+{
+	uint8_t any = 0;
+
+	for (; g < end; g++)
+		for (uint32_t i = 0; i < g->n; i++)
+			any |= p[g->offset + i] & g->mask;
+	return any == 0;
+}
+
+bool lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p, const void *q)
 {
 	const struct lb_made_field *second = b->fields + b->first;
+	const struct lb_gap *gaps = b->gaps + b->first_gaps;
 
+	if (!clear(b->gaps, gaps, p) || !clear(gaps, b->gaps + b->ngaps, q))
+		return false;
 	luaL_checkstack(L, (int)b->n + LUA_MINSTACK, "types have too many fields");
 	lua_rawgeti(L, LUA_REGISTRYINDEX, b->function);
 	push_fields(L, b->fields, second, p);
 	push_fields(L, second, b->fields + b->n, q);
 	lua_call(L, (int)b->n, q ? 2 : 1);
+	return true;
 }
 
 /* Nothing that fails here is lost or seen: the plain way remains. */
@@ -274,6 +305,7 @@ static void forget(lua_State *L, struct lb_builder *b)
 		luaL_unref(L, LUA_REGISTRYINDEX, b->strings);
 	free(b->names);
 	free(b->fields);
+	free(b->gaps);
 	*b = (struct lb_builder){ .uses = USES, .reads = USES };
 }
 

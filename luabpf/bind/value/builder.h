@@ -28,6 +28,8 @@ struct lb_builder {
 	uint32_t uses;			/* until it is made */
 	uint32_t n, first;		/* fields; those of the first type */
 	struct lb_made_field *fields;	/* n, malloc'd */
+	uint32_t ngaps, first_gaps;	/* padding; that of the first type */
+	struct lb_gap *gaps;		/* ngaps, malloc'd */
 	int strings;			/* reference of a list that keeps the names; 0: none yet */
 	uint32_t reads;			/* until it is made */
 	const void **names;		/* of the members, as lua_topointer gives them; malloc'd */
@@ -36,8 +38,11 @@ struct lb_builder {
 /* Whether it has a function, which the 32nd use makes if the types allow one. The second: or NULL. */
 bool lb_builder_ready(lua_State *L, struct lb_builder *b, const struct lb_type *first,
 		      const struct lb_type *second);
-/* Pushes what is at p, of the first type, and what is at q, of the second if there is one. */
-void lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p, const void *q);
+/*
+ * Pushes what is at p, of the first type, and what is at q, of the second if there is one. False,
+ * with nothing pushed, where padding is not zero: its fields are not among those of the function.
+ */
+bool lb_builder_push(lua_State *L, const struct lb_builder *b, const void *p, const void *q);
 /*
  * The names of the members of a struct, in their order, which the 32nd use finds; NULL before,
  * and for types that are no struct or have unions.

@@ -4,10 +4,10 @@
  * types of a layout.
  *
  * Both ways are exact: what decoding gives, encoding takes and makes the same
- * bytes of it (padding, special fields and the bits behind a prefix excepted,
- * which are zeros). So a bool that is neither 0 nor 1 decodes as integer, an
- * enum without a name for its number too, and text that goes on after its NUL
- * at full length.
+ * bytes of it (special fields and the bits behind a prefix excepted, which are
+ * zeros). So a bool that is neither 0 nor 1 decodes as integer, an enum without
+ * a name for its number too, text that goes on after its NUL at full length, and
+ * padding that is not zero as a field of its own.
  *
  * Unions: decoding gives every member, so encoding may be given several that
  * lie on the same bytes. Where a type has a union, a second buffer marks the
@@ -23,6 +23,7 @@
 #include "bind/value/path.h"
 #include "lib/layout/address.h"
 #include "lib/layout/merge.h"
+#include "lib/layout/record.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -39,9 +40,8 @@ static void push_one(lua_State *L, const struct lb_shape *shape, const void *p, 
 		lua_pushlstring(L, p, shape->size);
 	else if (shape->type->kind == LB_INT)
 		lua_pushinteger(L, (lua_Integer)lb_load_int(p, shape->type));
-	else if (shape->builder && lb_builder_ready(L, shape->builder, shape->type, NULL))
-		lb_builder_push(L, shape->builder, p, NULL);
-	else
+	else if (!shape->builder || !lb_builder_ready(L, shape->builder, shape->type, NULL) ||
+		 !lb_builder_push(L, shape->builder, p, NULL))
 		lb_push_type(L, shape->type, p);
 }
 
@@ -306,6 +306,8 @@ static void encode_type(const struct encoder *e, int idx, const struct lb_type *
 
 static bool has_member(const struct lb_type *type, const char *name)
 {
+	if (type->ngaps && strcmp(type->padding_name, name) == 0)
+		return true;
 	for (uint32_t i = 0; i < type->nmembers; i++)
 		if (strcmp(type->members[i].name, name) == 0)
 			return true;
@@ -369,6 +371,26 @@ static void encode_member(const struct encoder *e, int idx, const struct lb_memb
 		encode_type(e, idx, m->type, p + m->offset, path);
 }
 
+/* The padding at the top of the stack: all its bytes, the bits of members zero. */
+static void encode_padding(const struct encoder *e, const struct lb_type *type, uint8_t *p,
+			   const struct lb_path *path)
+{
+	const char *s = to_binary(e->L, lua_gettop(e->L), type->padding, path);
+	uint32_t gap = 0, at = 0;
+
+	for (uint32_t i = 0; i < type->padding; i++) {
+		uint8_t mask, byte = (uint8_t)s[i];
+		uint32_t offset = lb_gaps_next(type, &gap, &at, &mask);
+
+		if (byte & ~mask)
+			lb_path_error(e->L, path, "byte %u has bits of fields", i + 1);
+		if (e->written)
+			merge(e, p + offset, &byte, &mask, 1, path);
+		else
+			p[offset] = (uint8_t)((p[offset] & ~mask) | byte);
+	}
+}
+
 static void encode_record(const struct encoder *e, int idx, const struct lb_type *type, uint8_t *p,
 			  const struct lb_path *path)
 {
@@ -382,6 +404,16 @@ static void encode_record(const struct encoder *e, int idx, const struct lb_type
 		lua_pushstring(L, m->name);
 		if (lua_rawget(L, idx) != LUA_TNIL) {
 			encode_member(e, lua_gettop(L), m, p, &here);
+			found++;
+		}
+		lua_pop(L, 1);
+	}
+	if (type->ngaps) {
+		const struct lb_path here = { path, type->padding_name, 0 };
+
+		lua_pushstring(L, type->padding_name);
+		if (lua_rawget(L, idx) != LUA_TNIL) {
+			encode_padding(e, type, p, &here);
 			found++;
 		}
 		lua_pop(L, 1);
@@ -410,16 +442,15 @@ static void encode_list(const struct encoder *e, int idx, const struct lb_type *
 		check_indexes(L, idx, type->n, path);
 }
 
-/* Structs, unions and arrays: a table, or a binary string of the whole. */
+/* Structs, unions and arrays. */
 static void encode_table(const struct encoder *e, int idx, const struct lb_type *type, uint8_t *p,
 			 const struct lb_path *path)
 {
-	if (lua_type(e->L, idx) == LUA_TSTRING) {
-		put(e, p, to_binary(e->L, idx, type->size, path), type->size, path);
-		return;
-	}
+	if (lua_type(e->L, idx) == LUA_TSTRING)
+		lb_path_error(e->L, path, "table expected, got string (binary strings are taken "
+					  "with raw = true only)");
 	if (!lua_istable(e->L, idx))
-		wrong_type(e->L, idx, path, "table or binary string");
+		wrong_type(e->L, idx, path, "table");
 	luaL_checkstack(e->L, LUA_MINSTACK, "types nest too deep");
 	if (type->kind == LB_ARRAY)
 		encode_list(e, idx, type, p, path);
@@ -522,7 +553,7 @@ static bool encode_fast(const struct encoder *e, int idx, const struct lb_shape 
 	return names && encode_known(e, idx, shape->type, names, out, path);
 }
 
-static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out,
+static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out, bool raw,
 		       const struct lb_path *path)
 {
 	const struct lb_type *type = shape->type;
@@ -530,7 +561,7 @@ static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint
 	uint8_t local[LOCAL];
 	int top = lua_gettop(L);
 
-	if (!type) {
+	if (!type || (raw && lua_type(L, idx) == LUA_TSTRING)) {
 		memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
 		return;
 	}
@@ -554,10 +585,16 @@ static void encode_packed(lua_State *L, int idx, const struct lb_shape *shape, u
 		memcpy(out + cpu * stride, s + cpu * stride, shape->size);
 }
 
-static void encode_cpus(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out,
+/* Whether strings are the bytes themselves: where that is asked for, and where no type says more. */
+static bool takes_bytes(const struct lb_shape *shape, bool raw)
+{
+	return raw || !shape->type || shape->type->kind == LB_BYTES;
+}
+
+static void encode_cpus(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out, bool raw,
 			const struct lb_path *path)
 {
-	if (lua_type(L, idx) == LUA_TSTRING) {
+	if (lua_type(L, idx) == LUA_TSTRING && takes_bytes(shape, raw)) {
 		encode_packed(L, idx, shape, out, path);
 		return;
 	}
@@ -572,37 +609,38 @@ static void encode_cpus(lua_State *L, int idx, const struct lb_shape *shape, uin
 		const struct lb_path here = { path, NULL, (lua_Integer)cpu + 1 };
 
 		lua_rawgeti(L, idx, here.index);
-		encode_one(L, lua_gettop(L), shape, out + cpu * lb_cpu_stride(shape->size), &here);
+		encode_one(L, lua_gettop(L), shape, out + cpu * lb_cpu_stride(shape->size), raw,
+			   &here);
 		lua_pop(L, 1);
 	}
 }
 
 /* What most keys and values are: integers, and binary strings. */
 static bool encode_simple(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out,
-			  const struct lb_path *path)
+			  bool raw, const struct lb_path *path)
 {
 	const struct lb_type *type = shape->type;
 
 	if (shape->ncpu || shape->stride != shape->size)
 		return false;
-	if (type && type->kind != LB_STRUCT && type->kind != LB_BYTES)
-		return encode_plain(L, idx, type, out);
 	if (lua_type(L, idx) != LUA_TSTRING)
+		return type && encode_plain(L, idx, type, out);
+	if (!takes_bytes(shape, raw))
 		return false;
 	memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
 	return true;
 }
 
-void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out,
+void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out, bool raw,
 	       const struct lb_path *path)
 {
-	if (encode_simple(L, idx, shape, out, path))
+	if (encode_simple(L, idx, shape, out, raw, path))
 		return;
 	idx = lua_absindex(L, idx);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	memset(out, 0, shape->stride);
 	if (shape->ncpu)
-		encode_cpus(L, idx, shape, out, path);
+		encode_cpus(L, idx, shape, out, raw, path);
 	else
-		encode_one(L, idx, shape, out, path);
+		encode_one(L, idx, shape, out, raw, path);
 }

@@ -18,10 +18,11 @@ void lb_push(lua_State *L, const struct lb_shape *shape, const void *p, bool raw
 
 /*
  * Encodes the Lua value at index idx into the shape->stride bytes at out,
- * padding zeroed. A per-CPU value is a list or a binary string of the stride.
+ * padding zeroed unless it is given. A per-CPU value is a list. raw: strings are
+ * the bytes themselves, of a per-CPU value also those of all CPUs.
  * No metamethod runs. Raises an error that begins with the path.
  */
-void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out,
+void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out, bool raw,
 	       const struct lb_path *path);
 
 #endif

@@ -6,6 +6,7 @@
 #include "bind/value/decode.h"
 
 #include "lib/layout/address.h"
+#include "lib/layout/record.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -100,6 +101,18 @@ static void push_array(lua_State *L, const struct lb_type *type, const uint8_t *
 	}
 }
 
+void lb_push_padding(lua_State *L, const struct lb_type *type, const void *p)
+{
+	luaL_Buffer b;
+
+	if (!type->ngaps || lb_gaps_clear(type, p)) {
+		lua_pushnil(L);
+		return;
+	}
+	lb_gaps_read(type, p, (uint8_t *)luaL_buffinitsize(L, &b, type->padding));
+	luaL_pushresultsize(&b, type->padding);
+}
+
 static void push_record(lua_State *L, const struct lb_type *type, const uint8_t *p)
 {
 	const struct lb_member *end = type->members + type->nmembers;
@@ -109,6 +122,10 @@ static void push_record(lua_State *L, const struct lb_type *type, const uint8_t 
 	for (const struct lb_member *m = type->members; m < end; m++) {
 		lb_push_member(L, m, p);
 		lua_setfield(L, -2, m->name);
+	}
+	if (type->ngaps) {
+		lb_push_padding(L, type, p);
+		lua_setfield(L, -2, type->padding_name);
 	}
 }
 

@@ -11,6 +11,8 @@
 void lb_push_type(lua_State *L, const struct lb_type *type, const void *p);
 /* The same for a member of the struct at base, with its bit offset and width. */
 void lb_push_member(lua_State *L, const struct lb_member *m, const void *base);
+/* The padding of the struct or union at p: a string, or nil where all its bits are zero. */
+void lb_push_padding(lua_State *L, const struct lb_type *type, const void *p);
 /*
  * What has no size of its own, text, bytes or an array without a length at the
  * end of a record: size bytes at p.

@@ -15,17 +15,17 @@
 struct lb_csv_column {
 	const char *name;
 	uint32_t name_len;
-	bool of_value, used;
+	bool of_value, used, padding;
 	uint32_t cpu;		/* byte offset of one CPU's value, plus the leaf's own */
 	uint32_t size;
-	struct lb_member leaf;	/* offset: within the key or the CPU's value */
+	struct lb_member leaf;	/* offset: within the key or the CPU's value; of padding, its record */
 };
 
 /* ---- leaves and columns --------------------------------------------------------------- */
 
 struct path {
-	char text[1024];
-	size_t n;
+	char *text;	/* malloc'd */
+	size_t n, room;
 };
 
 static void add_leaf(struct lb_csv *c, const struct path *path, const struct lb_csv_column *like)
@@ -56,20 +56,31 @@ static void add_leaf(struct lb_csv *c, const struct path *path, const struct lb_
 	leaf->name_len = (uint32_t)path->n;
 }
 
-static void append(struct path *path, const char *dot, const char *name)
+static void append(struct lb_csv *c, struct path *path, const char *dot, const char *name)
 {
-	size_t room = sizeof(path->text) - path->n;
-	int n = snprintf(path->text + path->n, room, "%s%s", dot, name);
+	size_t dots = strlen(dot), n = strlen(name);
 
-	path->n += (size_t)n < room ? (size_t)n : room - 1;
+	if (path->n + dots + n > path->room) {
+		size_t room = 2 * (path->n + dots + n);
+		char *text = realloc(path->text, room);
+
+		c->failed = c->failed || !text;
+		if (!text)
+			return;
+		path->text = text;
+		path->room = room;
+	}
+	memcpy(path->text + path->n, dot, dots);
+	memcpy(path->text + path->n + dots, name, n);
+	path->n += dots + n;
 }
 
-static void append_index(struct path *path, uint32_t i)
+static void append_index(struct lb_csv *c, struct path *path, uint32_t i)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "[%u]", i + 1);
-	append(path, "", text);
+	append(c, path, "", text);
 }
 
 /* Adds the leaves of a type, which lies at like->leaf.offset. */
@@ -83,7 +94,7 @@ static void add_leaves(struct lb_csv *c, struct path *path, const struct lb_csv_
 		return;
 	if (type && type->kind == LB_ARRAY) {
 		for (uint32_t i = 0; i < type->n && c->nleaves <= LB_CSV_COLUMNS; i++) {
-			append_index(path, i);
+			append_index(c, path, i);
 			inner.leaf = (struct lb_member){ .type = type->elem,
 				.offset = like->leaf.offset + i * type->elem->size };
 			inner.size = type->elem->size;
@@ -97,11 +108,18 @@ static void add_leaves(struct lb_csv *c, struct path *path, const struct lb_csv_
 		return;
 	}
 	for (uint32_t i = 0; i < type->nmembers; i++) {
-		append(path, ".", type->members[i].name);
+		append(c, path, ".", type->members[i].name);
 		inner.leaf = type->members[i];
 		inner.leaf.offset += like->leaf.offset;
 		inner.size = inner.leaf.type->size;
 		add_leaves(c, path, &inner);
+		path->n = n;
+	}
+	if (type->ngaps) {
+		inner = *like;
+		inner.padding = true;
+		append(c, path, ".", type->padding_name);
+		add_leaf(c, path, &inner);
 		path->n = n;
 	}
 }
@@ -113,17 +131,18 @@ static void add_shape(struct lb_csv *c, const struct lb_shape *shape, const char
 			       .leaf = { .type = shape->type } };
 	struct path path = { .n = 0 };
 
-	append(&path, "", name);
+	append(c, &path, "", name);
 	if (!shape->ncpu)
 		add_leaves(c, &path, &like);
 	for (uint32_t cpu = 0; cpu < shape->ncpu; cpu++) {
 		size_t n = path.n;
 
-		append_index(&path, cpu);
+		append_index(c, &path, cpu);
 		like.cpu = cpu * lb_cpu_stride(shape->size);
 		add_leaves(c, &path, &like);
 		path.n = n;
 	}
+	free(path.text);
 }
 
 static int compare_text(const char *a, size_t an, const char *b, size_t bn)
@@ -241,6 +260,14 @@ bool lb_csv_header(struct lb_csv *c, struct lb_row_target *t, char *text, size_t
 	return has_key || lb_row_problem(&t->f, NULL, "there is no column of the key");
 }
 
+static bool read_field(struct lb_row_target *t, const struct lb_csv_column *column, uint8_t *p,
+		       struct lb_token *text, const struct lb_spot *spot)
+{
+	if (column->padding)
+		return lb_padding_read(&t->f, column->leaf.type, p, text, spot);
+	return lb_leaf_read(&t->f, &column->leaf, column->size, p, text, spot);
+}
+
 bool lb_csv_row(const struct lb_csv *c, struct lb_row_target *target, char *text, size_t n,
 		uint8_t *key, uint8_t *value_bytes)
 {
@@ -262,8 +289,7 @@ bool lb_csv_row(const struct lb_csv *c, struct lb_row_target *target, char *text
 			return lb_row_problem(&target->f, &spot, "a field that is not UTF-8");
 		lb_target_begin(target, column->of_value ? &target->value : &target->key, base,
 		      (column->of_value ? target->key.stride : 0) + column->cpu);
-		if (!lb_leaf_read(&target->f, &column->leaf, column->size,
-				  base + column->leaf.offset, &t, &spot))
+		if (!read_field(target, column, base + column->leaf.offset, &t, &spot))
 			return false;
 	}
 	return p > end || lb_row_problem(&target->f, NULL, "more than %u fields", c->ncolumns);

@@ -220,11 +220,23 @@ static bool member_name(struct json *j, bool *first, struct lb_token *name,
 	return true;
 }
 
+/* The padding of a record, given once. */
+static bool padding(struct json *j, const struct lb_type *type, uint8_t *p, bool *given,
+		    const struct lb_spot *spot)
+{
+	struct lb_token t;
+
+	if (*given)
+		return fail(j, spot, "given twice");
+	*given = true;
+	return token(j, &t, spot) && lb_padding_read(&j->t->f, type, p, &t, spot);
+}
+
 static bool object(struct json *j, const struct lb_type *type, uint8_t *p,
 		   const struct lb_spot *spot)
 {
 	uint64_t seen[MOST_NOTICED / 64] = { 0 };
-	bool first = true, bad;
+	bool first = true, bad, padded = false;
 	struct lb_token name;
 	uint32_t guess = 0;
 
@@ -234,6 +246,11 @@ static bool object(struct json *j, const struct lb_type *type, uint8_t *p,
 		const struct lb_spot here = { spot, name.at, name.n, 0 };
 		const struct lb_member *m = find_member(type, &name, guess);
 
+		if (!m && type->ngaps && is_name(&name, type->padding_name)) {
+			if (!padding(j, type, p, &padded, &here))
+				return false;
+			continue;
+		}
 		if (!m)
 			return fail(j, &here, "unknown field");
 		guess = (uint32_t)(m - type->members);

@@ -12,6 +12,7 @@
 #include "lib/layout/address.h"
 #include "lib/layout/hex.h"
 #include "lib/layout/merge.h"
+#include "lib/layout/record.h"
 #include "lib/file/rowtext.h"
 
 #include <stdarg.h>
@@ -21,34 +22,38 @@
 
 /* ---- what is wrong, and where ------------------------------------------------ */
 
-static size_t put_spot(char *s, size_t room, const struct lb_spot *spot)
+/* "value.slots[2].x", malloc'd; NULL: out of memory. */
+static char *spot_text(const struct lb_spot *spot)
 {
-	size_t n = spot->up ? put_spot(s, room, spot->up) : 0;
-	int more;
+	char *up = spot->up ? spot_text(spot->up) : NULL, *text = NULL;
+	const char *before = up ? up : "";
+	int n = -1;
 
-	if (n >= room)
-		return room;
 	if (spot->name)
-		more = snprintf(s + n, room - n, "%s%.*s", spot->up ? "." : "",
-				(int)spot->name_len, spot->name);
+		n = asprintf(&text, "%s%s%.*s", before, up ? "." : "", (int)spot->name_len,
+			     spot->name);
 	else
-		more = snprintf(s + n, room - n, "[%u]", spot->index);
-	n += (size_t)more;
-	return n < room ? n : room;
+		n = asprintf(&text, "%s[%u]", before, spot->index);
+	free(up);
+	return n < 0 ? NULL : text;
 }
 
 bool lb_row_problem(struct lb_filling *f, const struct lb_spot *spot, const char *format, ...)
 {
-	size_t room = sizeof(f->problem), n = 0;
+	char *where = spot ? spot_text(spot) : NULL, *what = NULL, *text = NULL;
 	va_list ap;
 
-	if (spot) {
-		n = put_spot(f->problem, room / 2, spot);
-		n += (size_t)snprintf(f->problem + n, room - n, ": ");
-	}
 	va_start(ap, format);
-	vsnprintf(f->problem + n, room - n, format, ap);
+	if (vasprintf(&what, format, ap) < 0)
+		what = NULL;
 	va_end(ap);
+	if (asprintf(&text, "%s%s%s", where ? where : "", where ? ": " : "",
+		     what ? what : "out of memory") < 0)
+		text = NULL;
+	free(where);
+	free(what);
+	free(f->problem);
+	f->problem = text;
 	return false;
 }
 
@@ -174,10 +179,12 @@ static bool read_enum(struct lb_filling *f, const struct lb_member *m, const str
 {
 	const struct lb_type *type = m->type;
 
+	size_t n = t->quoted ? lb_unescape_text(t->at, t->n) : 0;
+
 	for (uint32_t i = 0; t->quoted && i < type->nvalues; i++) {
 		const char *name = type->values[i].name;
 
-		if (strlen(name) == t->n && memcmp(name, t->at, t->n) == 0) {
+		if (strlen(name) == n && memcmp(name, t->at, n) == 0) {
 			*v = (uint64_t)type->values[i].value;
 			return true;
 		}
@@ -308,6 +315,28 @@ bool lb_leaf_read(struct lb_filling *f, const struct lb_member *m, uint32_t size
 	}
 }
 
+bool lb_padding_read(struct lb_filling *f, const struct lb_type *type, uint8_t *p,
+		     const struct lb_token *t, const struct lb_spot *spot)
+{
+	uint8_t *bytes = (uint8_t *)t->at;
+
+	if (t->n == 0)
+		return true;
+	if (!t->quoted || !lb_read_hex(t->at, t->n, bytes, type->padding))
+		return lb_row_problem(f, spot, "%llu hexadecimal digits expected",
+				      2ULL * type->padding);
+	for (uint32_t i = 0, gap = 0, at = 0; i < type->padding; i++) {
+		uint8_t mask, *to = p + lb_gaps_next(type, &gap, &at, &mask);
+
+		if (bytes[i] & ~mask)
+			return lb_row_problem(f, spot, "byte %u has bits of fields", i + 1);
+		if (f->written && !merge(f, to, &bytes[i], &mask, 1, spot))
+			return false;
+		*to = (uint8_t)((*to & ~mask) | bytes[i]);
+	}
+	return true;
+}
+
 /* ---- what rows are read into ------------------------------------------------------------ */
 
 static bool has_union(const struct lb_shape *shape)
@@ -327,6 +356,7 @@ bool lb_target_open(struct lb_row_target *t, const struct lb_shape *key,
 void lb_target_close(struct lb_row_target *t)
 {
 	free(t->written);
+	free(t->f.problem);
 }
 
 void lb_target_clear(struct lb_row_target *t, uint8_t *key, uint8_t *value)

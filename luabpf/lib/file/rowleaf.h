@@ -27,7 +27,7 @@ struct lb_token {
 struct lb_filling {
 	uint8_t *base;		/* the first byte of a key, or of a value of one CPU */
 	uint8_t *written;	/* its bits written so far; NULL: its type has no union */
-	char problem[512];	/* what is wrong: "value.bytes: integer expected" */
+	char *problem;		/* what is wrong: "value.bytes: integer expected"; malloc'd */
 };
 
 /* What rows are read into. */
@@ -57,5 +57,9 @@ bool lb_row_problem(struct lb_filling *f, const struct lb_spot *spot, const char
  */
 bool lb_leaf_read(struct lb_filling *f, const struct lb_member *m, uint32_t size, uint8_t *p,
 		  struct lb_token *t, const struct lb_spot *spot);
+
+/* The padding of the record at p, of that type: hexadecimal digits; no text means zeros. */
+bool lb_padding_read(struct lb_filling *f, const struct lb_type *type, uint8_t *p,
+		     const struct lb_token *t, const struct lb_spot *spot);
 
 #endif

@@ -53,7 +53,7 @@ bool lb_reader_row(struct lb_reader *r, char *text, size_t n, uint8_t *key, uint
 
 const char *lb_reader_problem(const struct lb_reader *r)
 {
-	return r->target.f.problem;
+	return r->target.f.problem ? r->target.f.problem : "out of memory";
 }
 
 struct lb_reader *lb_reader_new(enum lb_row_format format, const struct lb_shape *key,

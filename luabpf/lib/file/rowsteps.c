@@ -111,14 +111,19 @@ static int compare_names(const void *a, const void *b)
 static struct lb_step_name make_name(struct compiler *c, const struct lb_enumerator *e,
 				     uint32_t order)
 {
-	const char *quote = c->w->format == LB_ROWS_JSON ? "\"" : "";
-	size_t room = strlen(e->name) + 3;
-	char *text = lb_layout_alloc(c->w->memory, room);
+	bool json = c->w->format == LB_ROWS_JSON;
+	size_t n = strlen(e->name);
+	char *text = lb_layout_alloc(c->w->memory, n * LB_JSON_BYTE + 2), *end = text;
 
 	c->failed |= !text;
-	return (struct lb_step_name){ (uint64_t)e->value, order,
-			      text ? (uint32_t)snprintf(text, room, "%s%s%s", quote, e->name, quote)
-				   : 0, text };
+	if (text && json) {
+		*end++ = '"';
+		end = lb_put_json_text(end, e->name, n);
+		*end++ = '"';
+	} else if (text) {
+		end = lb_put_csv_text(text, e->name, n);
+	}
+	return (struct lb_step_name){ (uint64_t)e->value, order, (uint32_t)(end - text), text };
 }
 
 /* The first name of each value, sorted; adds the longest to *longest. */
@@ -265,7 +270,7 @@ static bool has_leaves(const struct lb_type *type)
 	for (uint32_t i = 0; i < type->nmembers; i++)
 		if (has_leaves(type->members[i].type))
 			return true;
-	return false;
+	return type->ngaps > 0;
 }
 
 static void loop(struct compiler *c, struct lb_step_list *l, const struct lb_type *elem,
@@ -320,6 +325,24 @@ static void json_name(struct compiler *c, const char *name, size_t n)
 	free(text);
 }
 
+/* In JSON a member that is mostly absent, in CSV a field that is mostly empty. */
+static void padding(struct compiler *c, struct lb_step_list *l, const struct lb_type *type,
+		    struct place at)
+{
+	uint64_t name = strlen(type->padding_name) + sizeof(",\"\":\"\"");
+	struct lb_step *s;
+
+	if (c->w->format == LB_ROWS_CSV && !c->first)
+		literal(c, ",");
+	c->first = false;
+	s = add_step(c, l, LB_OP_PADDING, name + 2ULL * type->padding);
+	if (s) {
+		s->base = at.base;
+		s->offset = at.offset;
+		s->type = type;
+	}
+}
+
 static void record(struct compiler *c, struct lb_step_list *l, const struct lb_type *type,
 		   struct place at)
 {
@@ -337,6 +360,8 @@ static void record(struct compiler *c, struct lb_step_list *l, const struct lb_t
 		compile_type(c, l, m->type, m->type->size,
 			     (struct place){ at.base, at.offset + m->offset, m->bit, m->bits });
 	}
+	if (type->ngaps)
+		padding(c, l, type, at);
 	if (json)
 		literal(c, "}");
 }
@@ -418,9 +443,23 @@ static void header_list(struct compiler *c, const struct lb_type *elem, uint32_t
 	}
 }
 
-static void header_type(struct compiler *c, const struct lb_type *type, struct growing *path)
+/* type NULL: a leaf. */
+static void header_member(struct compiler *c, const char *name, const struct lb_type *type,
+			  struct growing *path)
 {
 	size_t len = path->len;
+
+	add(c, path, ".", 1);
+	add(c, path, name, strlen(name));
+	if (type)
+		header_type(c, type, path);
+	else
+		header_name(c, path);
+	path->len = len;
+}
+
+static void header_type(struct compiler *c, const struct lb_type *type, struct growing *path)
+{
 
 	if (c->failed || c->leaves > LB_CSV_COLUMNS)
 		return;
@@ -432,12 +471,10 @@ static void header_type(struct compiler *c, const struct lb_type *type, struct g
 		header_name(c, path);
 		return;
 	}
-	for (uint32_t i = 0; i < type->nmembers; i++) {
-		add(c, path, ".", 1);
-		add(c, path, type->members[i].name, strlen(type->members[i].name));
-		header_type(c, type->members[i].type, path);
-		path->len = len;
-	}
+	for (uint32_t i = 0; i < type->nmembers; i++)
+		header_member(c, type->members[i].name, type->members[i].type, path);
+	if (type->ngaps)
+		header_member(c, type->padding_name, NULL, path);
 }
 
 /* The names of all leaves, as expressions write them. */

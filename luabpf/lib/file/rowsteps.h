@@ -17,6 +17,7 @@ enum lb_step_op {
 	LB_OP_U8, LB_OP_U16, LB_OP_U32, LB_OP_U64, LB_OP_BE16,
 	LB_OP_INTEGER,				/* integers, bools, bitfields */
 	LB_OP_ENUM, LB_OP_FLOAT, LB_OP_TEXT, LB_OP_BYTES, LB_OP_IPV4, LB_OP_ADDRESS,
+	LB_OP_PADDING,				/* of a struct, where it is not zero */
 	LB_OP_LOOP,				/* an array, or the values of all CPUs */
 };
 

@@ -11,7 +11,9 @@
 #include "lib/file/rowtext.h"
 #include "lib/layout/address.h"
 #include "lib/layout/hex.h"
+#include "lib/layout/record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct lb_writer {
@@ -153,6 +155,29 @@ static char *put_loop(const struct lb_writer *w, char *out, const struct lb_step
 	return out;
 }
 
+static char *put_padding(const struct lb_writer *w, char *out, const struct lb_step *s,
+			 const uint8_t *p)
+{
+	const struct lb_type *type = s->type;
+	bool json = w->s.format == LB_ROWS_JSON;
+
+	if (lb_gaps_clear(type, p))
+		return out;
+	if (json && type->nmembers)
+		*out++ = ',';
+	if (json)
+		out += sprintf(out, "\"%s\":\"", type->padding_name);
+	for (uint32_t i = 0, gap = 0, at = 0; i < type->padding; i++) {
+		uint8_t mask, byte = p[lb_gaps_next(type, &gap, &at, &mask)];
+
+		byte &= mask;
+		out = lb_put_hex(out, &byte, 1);
+	}
+	if (json)
+		*out++ = '"';
+	return out;
+}
+
 static char *put_value(const struct lb_writer *w, char *out, const struct lb_step *s,
 		       const uint8_t *p)
 {
@@ -189,6 +214,8 @@ static char *put_value(const struct lb_writer *w, char *out, const struct lb_ste
 		return put_ipv4(out, p);
 	case LB_OP_ADDRESS:
 		return out + lb_address_format(s->type->kind, p, out);
+	case LB_OP_PADDING:
+		return put_padding(w, out, s, p);
 	case LB_OP_LOOP:
 		return put_loop(w, out, s, p);
 	}

@@ -147,6 +147,15 @@ static void clear_bits_after(uint8_t *p, uint32_t length, uint32_t bytes)
 		p[i] &= (uint8_t)(i == length / 8 ? 0xff00 >> length % 8 : 0);
 }
 
+void lb_prefix_clear(void *key, uint32_t size)
+{
+	uint32_t length;
+
+	memcpy(&length, key, sizeof(length));
+	if (size > sizeof(length) && length < (size - sizeof(length)) * 8)
+		clear_bits_after((uint8_t *)key + sizeof(length), length, size - sizeof(length));
+}
+
 static bool parse_prefix(const char *text, uint8_t *p, int family, uint32_t bytes)
 {
 	const char *slash = strchrnul(text, '/');

@@ -27,6 +27,12 @@ size_t lb_address_format(enum lb_kind kind, const void *p, char buf[LB_ADDRESS_T
  */
 bool lb_address_parse(enum lb_kind kind, const char *text, void *p);
 
+/*
+ * Zeroes the bits of an LPM trie's key of that size that are behind its prefix length.
+ * One that is too long stays as it is, for the kernel to refuse.
+ */
+void lb_prefix_clear(void *key, uint32_t size);
+
 /* What to call the kind in messages: "IPv4 address". */
 const char *lb_address_name(enum lb_kind kind);
 
