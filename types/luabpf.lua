@@ -597,15 +597,20 @@ function map:close() end
 ---@return integer? # errno
 function map:count(where, options) end
 
+---@class luabpf.map_delete_options
+---@field raw? boolean a string is the bytes of the key (default false)
+
 ---Deletes the entry of a key.
 ---@param key luabpf.data the key, as its layout says
+---@param options? luabpf.map_delete_options named options
 ---@return boolean? # whether it was there
 ---@return string? # message
 ---@return integer? # errno
-function map:delete(key) end
+function map:delete(key, options) end
 
 ---@class luabpf.map_delete_batch_options
 ---@field if_equal? luabpf.records values: only entries that still have theirs are deleted
+---@field raw? boolean strings in lists are the bytes of keys, and of values in if_equal (default false)
 ---@field status? boolean a word for each key as one more result: "deleted", "missing", "changed", "not done" (default false)
 
 ---Deletes many entries, going on past keys that are absent.
@@ -742,7 +747,7 @@ function map:import(source, options) end
 function map:info() end
 
 ---@class luabpf.map_lookup_options
----@field raw? boolean the value comes as a binary string (default false)
+---@field raw? boolean the value comes as a binary string, and a string is the bytes of the key (default false)
 
 ---The value of a key, or nil where it is absent.
 ---@param key luabpf.data the key, as its layout says
@@ -753,7 +758,7 @@ function map:info() end
 function map:lookup(key, options) end
 
 ---@class luabpf.map_lookup_batch_options
----@field raw? boolean values come as binary strings (default false)
+---@field raw? boolean values come as binary strings, and strings in the list are the bytes of keys (default false)
 ---@field status? boolean a word for each key as one more result: "found", "missing", "not done" (default false)
 ---@field touch? boolean in LRU maps: entries are marked as used, which is faster (default false)
 
@@ -769,7 +774,7 @@ function map:lookup(key, options) end
 function map:lookup_batch(keys, options) end
 
 ---@class luabpf.map_next_options
----@field raw? boolean the key comes as a binary string (default false)
+---@field raw? boolean the key comes as a binary string, and may be given as one (default false)
 
 ---The key after a key, in the order in which the kernel keeps them. While others delete, the order
 ---may begin anew: `map:entries` is the sure way to see all.
@@ -799,7 +804,7 @@ function map:next(key, options) end
 function map:parallel(options) end
 
 ---@class luabpf.map_peek_options
----@field raw? boolean the value comes as a binary string; queues and stacks (default false)
+---@field raw? boolean the value comes as a binary string; of a bloom filter it is given as one (default false)
 
 ---The next value of a queue or a stack, left where it is; of a bloom filter, whether a value may be
 ---in it.
@@ -829,6 +834,7 @@ function map:pop(options) end
 
 ---@class luabpf.map_push_options
 ---@field mode? "any"|"exist" "exist" drops the oldest value when the queue is full (default "any")
+---@field raw? boolean a string is the bytes of the value (default false)
 
 ---Adds a value to a queue, a stack or a bloom filter.
 ---
@@ -867,7 +873,7 @@ function map:select(options) end
 function map:snapshot(options) end
 
 ---@class luabpf.map_take_options
----@field raw? boolean the value comes as a binary string (default false)
+---@field raw? boolean the value comes as a binary string, and a string is the bytes of the key (default false)
 
 ---Looks up and deletes in one step: what is given is gone, and nobody else gets it.
 ---
@@ -887,6 +893,7 @@ function map:unpin() end
 
 ---@class luabpf.map_update_options
 ---@field mode? "any"|"noexist"|"exist" "noexist" stores only where the key is absent, "exist" only where it is there (default "any")
+---@field raw? boolean strings are the bytes of key and value (default false)
 
 ---Stores a value under a key.
 ---@param key luabpf.data the key, as its layout says
@@ -899,6 +906,7 @@ function map:update(key, value, mode) end
 
 ---@class luabpf.map_update_batch_options
 ---@field mode? "any"|"noexist"|"exist" "noexist" stores only what is absent, "exist" only what is there (default "any")
+---@field raw? boolean strings in lists are the bytes of keys and values (default false)
 ---@field status? boolean a word for each key as one more result: "stored", "exists", "missing", "not done" (default false)
 
 ---Stores many entries; all are encoded before the first reaches the kernel.
@@ -914,6 +922,7 @@ function map:update(key, value, mode) end
 function map:update_batch(keys, values, options) end
 
 ---@class luabpf.map_upsert_batch_options
+---@field raw? boolean strings in lists are the bytes of keys and values (default false)
 ---@field status? boolean a word for each key as one more result: "inserted", "updated", "not done" (default false)
 
 ---Stores many entries and tells apart what was there: replaces what exists and inserts what does

@@ -307,14 +307,14 @@ describe("a row that is wrong", function()
 
   it("is named by its whole path, however long [fault 14]", function()
     local one, two = ("x"):rep(900), ("y"):rep(900)
-    local map = helper.map { value = { { name = one, "u32 " .. two, "u32 " .. two .. "z" } } }
+    local long = helper.map { value = { { name = one, "u32 " .. two, "u32 " .. two .. "z" } } }
     local row = ('{"key":1,"value":{"%s":{"%s":1,"%sz":"no"}}}'):format(one, two, two)
-    local _, message = map:import(write("bad.jsonl", row))
+    local _, message = long:import(write("bad.jsonl", row))
     assert.truthy(message:find(("value.%s.%sz: integer expected"):format(one, two), 1, true))
-    map:update(1, { [one] = { [two] = 5, [two .. "z"] = 6 } })
-    there_and_back(map)
+    long:update(1, { [one] = { [two] = 5, [two .. "z"] = 6 } })
+    there_and_back(long)
     local csv = folder.content("x.csv"):gsub("5,6", "5,no")
-    _, message = map:import(write("bad.csv", csv))
+    _, message = long:import(write("bad.csv", csv))
     assert.truthy(message:find(("value.%s.%sz: integer expected"):format(one, two), 1, true))
   end)
 

@@ -669,11 +669,12 @@ Linux 6.6 for the kernel's own count.
 
     print(map:count(), (map:count "value.packets > 50"))]=],
 ["map:delete"] = [=[
-map:delete(key)
+map:delete(key [, options])
 
 Deletes the entry of a key.
 
 * key (data): the key, as its layout says.
+* options.raw (boolean): a string is the bytes of the key. Default: false.
 
 Gives boolean: whether it was there.
 
@@ -689,6 +690,8 @@ Deletes many entries, going on past keys that are absent.
 
 * keys (records): a list of keys, a packed string of them, or a batch.
 * options.if_equal (records): values: only entries that still have theirs are deleted.
+* options.raw (boolean): strings in lists are the bytes of keys, and of values in if_equal.
+  Default: false.
 * options.status (boolean): a word for each key as one more result: "deleted", "missing",
   "changed", "not done". Default: false.
 
@@ -908,7 +911,8 @@ map:lookup(key [, options])
 The value of a key, or nil where it is absent.
 
 * key (data): the key, as its layout says.
-* options.raw (boolean): the value comes as a binary string. Default: false.
+* options.raw (boolean): the value comes as a binary string, and a string is the bytes of the
+  key. Default: false.
 
 Gives data or nil: the value, a list of one for each CPU in per-CPU maps; nil where the key is
 absent.
@@ -925,7 +929,8 @@ map:lookup_batch(keys [, options])
 The values of many keys, thousands with each system call.
 
 * keys (records): a list of keys, a packed string of them, or a batch.
-* options.raw (boolean): values come as binary strings. Default: false.
+* options.raw (boolean): values come as binary strings, and strings in the list are the bytes of
+  keys. Default: false.
 * options.status (boolean): a word for each key as one more result: "found", "missing", "not
   done". Default: false.
 * options.touch (boolean): in LRU maps: entries are marked as used, which is faster. Default:
@@ -951,7 +956,8 @@ The key after a key, in the order in which the kernel keeps them. While others d
 may begin anew: map:entries is the sure way to see all.
 
 * key (data): the key before it; the first key without one.
-* options.raw (boolean): the key comes as a binary string. Default: false.
+* options.raw (boolean): the key comes as a binary string, and may be given as one. Default:
+  false.
 
 Gives data or nil: the key; nil at the end.
 
@@ -997,7 +1003,8 @@ The next value of a queue or a stack, left where it is; of a bloom filter, wheth
 in it.
 
 * value (data): what a bloom filter is asked for; of queues and stacks the options come here.
-* options.raw (boolean): the value comes as a binary string; queues and stacks. Default: false.
+* options.raw (boolean): the value comes as a binary string; of a bloom filter it is given as
+  one. Default: false.
 
 Gives data or boolean or nil: the value, nil where there is none; of a bloom filter true or false.
 
@@ -1045,6 +1052,7 @@ Adds a value to a queue, a stack or a bloom filter.
   table of options. Default: "any".
 * mode.mode ("any" or "exist"): "exist" drops the oldest value when the queue is full. Default:
   "any".
+* mode.raw (boolean): a string is the bytes of the value. Default: false.
 
 Gives boolean: true.
 
@@ -1107,7 +1115,8 @@ map:take(key [, options])
 Looks up and deletes in one step: what is given is gone, and nobody else gets it.
 
 * key (data): the key, as its layout says.
-* options.raw (boolean): the value comes as a binary string. Default: false.
+* options.raw (boolean): the value comes as a binary string, and a string is the bytes of the
+  key. Default: false.
 
 Gives data or nil: the value; nil where the key is absent.
 
@@ -1139,6 +1148,7 @@ Stores a value under a key.
   "any".
 * mode.mode ("any" or "noexist" or "exist"): "noexist" stores only where the key is absent,
   "exist" only where it is there. Default: "any".
+* mode.raw (boolean): strings are the bytes of key and value. Default: false.
 
 Gives boolean: true; false where the condition does not hold.
 
@@ -1157,6 +1167,7 @@ Stores many entries; all are encoded before the first reaches the kernel.
 * values (records): as many values, in the same order; not with a batch.
 * options.mode ("any" or "noexist" or "exist"): "noexist" stores only what is absent, "exist"
   only what is there. Default: "any".
+* options.raw (boolean): strings in lists are the bytes of keys and values. Default: false.
 * options.status (boolean): a word for each key as one more result: "stored", "exists",
   "missing", "not done". Default: false.
 
@@ -1182,6 +1193,7 @@ not. A key given twice is inserted, then updated.
 
 * keys (records): a list of keys, a packed string of them, or a batch, which has the values too.
 * values (records): as many values, in the same order; not with a batch.
+* options.raw (boolean): strings in lists are the bytes of keys and values. Default: false.
 * options.status (boolean): a word for each key as one more result: "inserted", "updated", "not
   done". Default: false.
 

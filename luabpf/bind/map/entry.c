@@ -32,7 +32,7 @@ static bool numbers_are_special(const struct lb_map *m, const struct lb_shape *s
 static bool encode_fd(lua_State *L, const struct lb_shape *shape, int idx, void *out,
 		      const struct lb_path *path)
 {
-	lua_Integer fd = lua_isinteger(L, idx) ? lua_tointeger(L, idx) : handle_fd(L, idx);
+	lua_Integer fd = lua_isinteger(L, idx) ? lua_tointeger(L, idx) : lb_handle_fd(L, idx);
 	int value = (int)fd;
 
 	if (lua_isinteger(L, idx) && (fd < 0 || fd > INT_MAX))
@@ -455,7 +455,8 @@ static int contains(lua_State *L, struct lb_map *m)
  * @function map:peek
  * @tparam[opt] data value what a bloom filter is asked for; of queues and stacks the options come
  *   here
- * @tparam[opt=false] boolean options.raw the value comes as a binary string; queues and stacks
+ * @tparam[opt=false] boolean options.raw the value comes as a binary string; of a bloom filter it is
+ *   given as one
  * @treturn data|boolean|nil the value, nil where there is none; of a bloom filter true or false
  * @error the map is of another type
  * @usage

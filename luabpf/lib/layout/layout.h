@@ -20,7 +20,7 @@ enum lb_kind {
 	LB_INT,		/* 1, 2, 4 or 8 bytes; is_signed, big */
 	LB_BOOL,	/* 1 byte */
 	LB_FLOAT,	/* 4 or 8 bytes */
-	LB_TEXT,	/* char or char[N]: a string up to its NUL */
+	LB_TEXT,	/* char or char[N]: a string up to its NUL, whole where more than zeros follows */
 	LB_BYTES,	/* any number of bytes: a binary string */
 	LB_IPV4,	/* 4 bytes, network order: "10.0.0.1" */
 	LB_IPV6,	/* 16 bytes */
