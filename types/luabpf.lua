@@ -44,6 +44,7 @@
 ---@field batch_size? integer entries of a batch (default 4096)
 ---@field memory? integer bytes for the rows and groups of a query (default 67108864)
 ---@field budget? integer how long one run inside the kernel may take, in ns (default 250000000)
+---@field compile? boolean whether functions as where are compiled (default true)
 ---@field checkpoint_interval? integer how often an export writes its checkpoint, in ns (default 1000000000)
 
 ---What a filtered delete did; `matched` is `deleted`, `missing`, `kept` and what `limit` cut off.
@@ -66,6 +67,8 @@
 ---@field bytes integer how long the file is
 ---@field seconds number how long it took
 ---@field resumed boolean whether it went on where another had stopped
+---@field compiled? boolean|"partly" of a function as where, what of it runs without Lua
+---@field asked? integer of a function as where, how many entries Lua judged
 ---@field workers? integer how many threads there were, where that was asked for
 ---@field deleted? integer how many a drain deleted
 ---@field missing? integer how many somebody else had deleted before a drain did
@@ -147,6 +150,8 @@
 ---@field groups string how the groups of an aggregation are found, "by index" or "by hash"
 ---@field size table what the estimates are made of
 ---@field fragments table[] the compiled parts: `name` and `listing` of each
+---@field compiled? boolean|"partly" of a function as where, what of it runs without Lua
+---@field reasons? string[] of a function as where, what is left to Lua: "file:line: why"
 
 ---How work reports while it goes on: true prints a line on standard error if that is a terminal, a
 ---function is called a few times a second with entries done, about how many there are (or nil) and
@@ -162,6 +167,7 @@
 ---@field budget? luabpf.time how long one run inside the kernel may take; it holds its CPU for so long (default "250ms")
 ---@field batch_size? integer a hint, of the batch engine: a batch is whole buckets (default 4096)
 ---@field report? luabpf.report a table that is filled with the report
+---@field compile? boolean of a function as where: true raises unless all of it is compiled, false has Lua judge all entries; without it what can be is compiled
 
 ---Many keys or values: a list, a packed string of records, or a batch, which serves as both.
 ---@alias luabpf.records luabpf.data[]|string|luabpf.batch
@@ -172,6 +178,8 @@
 ---@field why string why it was
 ---@field visited integer how many entries were looked at
 ---@field matched integer how many the condition held for
+---@field compiled? boolean|"partly" of a function as where, what of it runs without Lua
+---@field asked? integer of a function as where, how many entries Lua judged
 ---@field complete boolean whether the whole map was looked at
 ---@field exact boolean whether entries that were there throughout were seen exactly once
 ---@field seconds number how long it took
@@ -346,11 +354,12 @@ function bpf.bench(map, options) end
 ---@return integer # nanoseconds
 function bpf.boottime() end
 
----Compiles an expression, to be used as a condition again and again; prints as its instructions.
----@param text string the expression
----@param map luabpf.map|luabpf.snapshot whose entries it is about
+---Compiles an expression or a function for a map, once: reusable as `where`. `tostring` lists the
+---instructions beside the parts of the expression, or under the lines of the source.
+---@param what string|function the text of an expression, or a function of key and value
+---@param map luabpf.map|luabpf.snapshot whose fields it reads
 ---@return luabpf.expression # the compiled expression
-function bpf.compile(text, map) end
+function bpf.compile(what, map) end
 
 ---What stays of a batch or a view when the iterator goes on.
 ---@param of luabpf.batch|luabpf.view a batch, or a view of a key or value; any other value comes back as it is
@@ -458,6 +467,17 @@ function bpf.sleep(time) end
 ---@return string? # message
 ---@return integer? # errno
 function bpf.snapshot(path, options) end
+
+---Text up to its first NUL, as expressions compare it; views show all of it.
+---@param text string what a view shows
+---@return string # what is before the NUL
+function bpf.text(text) end
+
+---Whether an address lies in a prefix, as `in` has it in expressions.
+---@param address string as a view shows it: "10.0.0.1", "2001:db8::1", or a prefix
+---@param prefix string "10.0.0.0/8", "2001:db8::/32", or an address
+---@return boolean # whether it does; false for what is no address
+function bpf.within(address, prefix) end
 
 ---@class luabpf.bpf.iter
 bpf.iter = {}
@@ -686,6 +706,7 @@ function map:explain(options) end
 ---@field progress? luabpf.progress true: a line on a terminal; or what is called now and then
 ---@field workers? integer threads that read and format; without a checkpoint or drain (default 1)
 ---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
+---@field compile? boolean as of `map:count`
 ---@field report? luabpf.scan_report a table that is filled with what the scan did
 
 ---Writes each entry as a line of JSON or CSV, or a snapshot file, with memory for one batch. Of a
@@ -793,6 +814,7 @@ function map:next(key, options) end
 ---@field where? luabpf.where the condition
 ---@field params? table<string,any> the values of `$name` in the condition
 ---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
+---@field compile? boolean as of `map:count`
 
 ---Works on the map with several threads, each in a Lua state of its own. Functions are copied with
 ---what their local variables from outside hold: nil, booleans, numbers, strings, tables, Lua
@@ -862,6 +884,7 @@ function map:select(options) end
 ---@field params? table<string,any> the values of `$name` in texts
 ---@field columns? luabpf.columns they become the value of each key; those of per-CPU maps are sums over the CPUs
 ---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
+---@field compile? boolean as of `map:count`
 ---@field report? luabpf.scan_report a table that is filled with what the scan did
 
 ---The entries as they are now, in memory. Of a hash map every key that is present throughout is in
@@ -1093,6 +1116,7 @@ function snapshot:entries(options) end
 ---@field columns? luabpf.columns what of each entry, in place of key and value
 ---@field progress? luabpf.progress true: a line on a terminal; or what is called now and then
 ---@field batch_size? integer entries at a time (default 4096)
+---@field compile? boolean as of `map:count`
 
 ---Writes the entries of the snapshot as lines of JSON or CSV, as `map:export` does.
 ---@param target string|file*|fun(text:string):any a path, under which the file appears whole; an open file; "-"; or what is called with text of whole rows

@@ -17,6 +17,7 @@ local later = require "luabpf.base.later"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local strict = require "luabpf.base.strict"
+local words = require "luabpf.function.words"
 require "luabpf.map.methods"
 
 later.methods("luabpf.map", {
@@ -58,10 +59,12 @@ local bpf = {
   open_link = core.open_link,
   iter = iter,
   copy = core.copy,
-  compile = later.call("luabpf.query.prepare", "compile"),
+  compile = later.call("luabpf.query.judge", "compile"),
   snapshot = later.call("luabpf.file.snapshot", "open"),
   features = later.call "luabpf.show.features",
   bench = later.call "luabpf.bench",
+  within = words.within,
+  text = words.text,
   help = later.call("luabpf.show.help", "print"),
   now = core.now,
   boottime = core.boottime,

@@ -101,8 +101,8 @@ describe("the reference", function()
   it("has the defaults that there are", function()
     local section = text:match "\n### defaults\n(.-)\n### "
     local defaults = {}
-    for name, value in section:gmatch "\n%* `([%w_]+)` .-Default:%s+(%d+)%." do
-      defaults[name] = math.tointeger(value)
+    for name, value in section:gmatch "\n%* `([%w_]+)` .-Default:%s+(%w+)%." do
+      defaults[name] = value == "true" or math.tointeger(value)
     end
     assert.same(bpf.defaults, defaults)
   end)

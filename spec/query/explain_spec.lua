@@ -107,14 +107,31 @@ describe("explain", function()
     assert.equal(1000, map:count())
   end)
 
-  it("of a Lua function says what its source costs", function()
+  it("of a Lua function that is not compiled says what its source costs", function()
     local map = filled { max_entries = 60000 }
-    local plan = map:explain { where = function() return true end }
+    local plan = map:explain { where = function() return true end, compile = false }
+    assert.is_false(plan.compiled)
+    assert.same({ "compile = false" }, plan.reasons)
     assert.equal(60000, plan.size.rows)
     assert.equal(12, plan.size.row_bytes)
     assert.same({}, plan.fragments)
-    local _, report = map:count(function() return true end)
+    local _, report = map:count(function() return true end, { compile = false })
     assert.equal(plan.engine, report.engine)
+  end)
+
+  it("of a Lua function shows its lines, and which are Lua's", function()
+    local map = filled { max_entries = 2000 }
+    local plan = map:explain { where = function(key, value)
+      if key > 5 then return value / 2 > 7 end
+      return value == 3
+    end }
+    assert.equal("partly", plan.compiled)
+    assert.equal(1, #plan.reasons)
+    assert.matches("explain_spec%.lua:%d+: '/' gives a float; '//' divides integers$",
+      plan.reasons[1])
+    assert.matches("explain_spec%.lua:%d+: if key > 5 then return value / 2 > 7 end\n *0  r1 = ",
+      plan.fragments[1].listing)
+    assert.matches("Lua judges entries that come to\n  [^\n]*explain_spec", tostring(plan))
   end)
 
   it("of what the kernel cannot do names the reason, and gives no price for it", function()

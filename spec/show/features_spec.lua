@@ -20,8 +20,8 @@ describe("bpf.features", function()
     assert(#features.list >= 5)
     for _, feature in ipairs(features.list) do
       local major, minor = feature.since:match "^(%d+)%.(%d+)$"
-      assert.equal(helper.kernel_has(tonumber(major), tonumber(minor)), feature.present,
-        feature.name)
+      local has = feature.since == "Lua 5.4" or helper.kernel_has(tonumber(major), tonumber(minor))
+      assert.equal(has, feature.present, feature.name)
       assert.equal(feature.present, features[feature.name])
     end
   end)

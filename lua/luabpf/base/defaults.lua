@@ -9,6 +9,7 @@
 -- @tfield[opt=4096] integer batch_size entries of a batch
 -- @tfield[opt=67108864] integer memory bytes for the rows and groups of a query
 -- @tfield[opt=250000000] integer budget how long one run inside the kernel may take, in ns
+-- @tfield[opt=true] boolean compile whether functions as where are compiled
 -- @tfield[opt=1000000000] integer checkpoint_interval how often an export writes its checkpoint,
 --   in ns
 
@@ -21,4 +22,6 @@ return {
   budget = 250000000,
   -- Between two checkpoints of an export or import; ns.
   checkpoint_interval = 1000000000,
+  -- Whether Lua functions given as where are compiled.
+  compile = true,
 }

@@ -46,7 +46,7 @@ end
 
 -- fields: code, dst, src, off, imm, text, label, high (second half of a long immediate).
 local function append(self, fields)
-  fields.at, fields.part = self.n, self.part
+  fields.at, fields.part, fields.line = self.n, self.part, self.line
   self.n = self.n + (fields.high and 2 or 1)
   self.list[#self.list + 1] = fields
 end
@@ -61,7 +61,8 @@ local function append_operand(self, fields, operand)
   append(self, fields)
 end
 
--- What the following instructions are for: the text beside them in the listing.
+-- What the following instructions are for: the text beside them in the listing. The field `line`
+-- stands in the listing too.
 function asm:note(part)
   self.part = part
 end
@@ -143,7 +144,7 @@ end
 
 -- Ends the program, which is shorter than 32768 instructions, as far as a jump reaches.
 -- @treturn string 8 bytes per instruction (a long immediate is two)
--- @treturn table the listing: { index, text, part } each
+-- @treturn table the listing: { index, text, part, line } each
 function asm:assemble()
   local code, listing = {}, {}
   for i, fields in ipairs(self.list) do
@@ -151,7 +152,7 @@ function asm:assemble()
     if fields.label then
       fields.off, text = fields.label.at - fields.at - 1, text .. fields.label.at
     end
-    code[i], listing[i] = encode(fields), { fields.at, text, fields.part }
+    code[i], listing[i] = encode(fields), { fields.at, text, fields.part, fields.line }
   end
   return table.concat(code), listing
 end

@@ -36,7 +36,8 @@ function params.has_length(param)
   return param.within and param.kind:find("^prefix") ~= nil or false
 end
 
--- The parameter of that name and what it is (param of a node); made when there is none.
+-- The parameter of that name and what it is (param of a node); made when there is none. One with
+-- `read` takes so many slots, and is no name of the caller's: read() gives what they hold in a run.
 function params.entry(context, name, param)
   for _, known in ipairs(context.params) do
     if known.name == name and known.kind == param.kind and known.desc == param.desc
@@ -44,9 +45,10 @@ function params.entry(context, name, param)
       return known
     end
   end
-  local made = { name = name, kind = param.kind, desc = param.desc, within = param.within }
+  local made = { name = name, kind = param.kind, desc = param.desc, within = param.within,
+    read = param.read }
   made.slot = params.slots(context.params)
-  made.slots = literal.has_pattern(param) and pattern_slots(param)
+  made.slots = param.slots or literal.has_pattern(param) and pattern_slots(param)
     or param.kind == "length" and 1 + param.desc.size // 4 or 1
   context.params[#context.params + 1] = made
   return made
@@ -165,7 +167,7 @@ end
 local function check_names(list, values)
   local known, names = {}, {}
   for _, param in ipairs(list) do
-    if param.kind ~= "clock" then
+    if param.kind ~= "clock" and not param.read then
       known[param.name], names[#names + 1] = true, param.name
     end
   end
@@ -189,7 +191,8 @@ function params.pack(list, values, now, boottime)
   values = values or {}
   check_names(list, values)
   for i, param in ipairs(list) do
-    packed[i] = param.kind == "clock" and string.pack("<i8", clock[param.name])
+    packed[i] = param.read and param.read()
+      or param.kind == "clock" and string.pack("<i8", clock[param.name])
       or pack_param(param, values[param.name])
   end
   return table.concat(packed)

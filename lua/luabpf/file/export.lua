@@ -16,8 +16,10 @@
 
 local checkpoint = require "luabpf.file.checkpoint"
 local core = require "luabpf.core"
+local defaults = require "luabpf.base.defaults"
 local errors = require "luabpf.base.errors"
 local json = require "luabpf.file.json"
+local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local outlet = require "luabpf.file.outlet"
 local prepare = require "luabpf.query.prepare"
@@ -42,8 +44,9 @@ local function identity_of(self, run)
   local facts, given = prepare.facts(self), run.given
   local function sum(desc) return desc and core.crc32c(json.encode(desc)) end
   local packed = run.packed .. (run.query ~= run.columns and run.packed_columns or "")
+  if run.fn then packed = prepare.canonical(given.params or {}) end
   return { map_id = facts.info.id, format = run.format, drain = given.drain or false,
-    where = run.filter and sum_of(run.filter) or run.where,
+    where = run.fn and sum_of(run.fn) or run.where,
     params = packed ~= "" and checkpoint.hex(packed) or nil,
     columns = given.columns and prepare.canonical(given.columns),
     key = sum(facts.env.key), value = sum(facts.env.value) }
@@ -162,7 +165,8 @@ end
 
 local function write_by_threads(run, sink, report, shown)
   local crew, workers = core.crew { query = run.query.core, params = run.packed,
-    workers = run.workers, batch_size = run.batch_size, writer = sink.writer }
+    workers = run.workers, batch_size = run.batch_size, writer = sink.writer,
+    most_asked = defaults.memory }
   local _ <close> = scan.closing(crew, run.given.report)
   report.workers = workers
   local rows
@@ -172,7 +176,15 @@ local function write_by_threads(run, sink, report, shown)
     run.visited = crew:visited()
     shown:step(run.visited)
   until not rows
-  crew:finish()
+  local visited, _, asked = crew:finish()
+  if not visited then
+    errors.throw("export: workers: the function leaves more entries to Lua than there is room for",
+      core.errno.ENOSPC)
+  end
+  if not asked then return end
+  rows = run.query.core:rows(asked, run.packed, nil, judge.asked(asked, run, report))
+  report.entries = report.entries + #rows
+  sink:add(run.columns and rows or rows:batch())
 end
 
 local function finish(run, sink, mark, place, report)
@@ -227,8 +239,8 @@ local function give_up(run, sink, place, report)
   place:abandon(run.checkpoint and core.file_status(run.checkpoint) ~= nil)
 end
 
-local REPORT_ORDER <const> = { "entries", "bytes", "deleted", "missing", "changed", "kept",
-  "workers", "resumed", "seconds" }
+local REPORT_ORDER <const> = { "entries", "bytes", "compiled", "asked", "deleted", "missing",
+  "changed", "kept", "workers", "resumed", "seconds" }
 
 local function report_text(report)
   return show.fields(REPORT_ORDER, report)
@@ -264,6 +276,8 @@ end
 -- @tfield integer bytes how long the file is
 -- @tfield number seconds how long it took
 -- @tfield boolean resumed whether it went on where another had stopped
+-- @tfield[opt] boolean|"partly" compiled of a function as where, what of it runs without Lua
+-- @tfield[opt] integer asked of a function as where, how many entries Lua judged
 -- @tfield[opt] integer workers how many threads there were, where that was asked for
 -- @tfield[opt] integer deleted how many a drain deleted
 -- @tfield[opt] integer missing how many somebody else had deleted before a drain did
@@ -290,6 +304,7 @@ end
 -- @tparam[opt=1] integer options.workers threads that read and format; without a checkpoint or
 --   drain
 -- @tparam[opt=4096] integer options.batch_size a hint: a batch is whole buckets
+-- @tparam[opt] boolean options.compile as of `map:count`
 -- @tparam[opt] scan_report options.report a table that is filled with what the scan did
 -- @treturn export_report what was written, which prints as a table
 -- @error the file cannot be written, the kernel refuses, or the checkpoint does not fit
@@ -306,6 +321,7 @@ function map:export(target, given)
   end
   request.prepare(self, run)
   local report = new_report()
+  judge.begin_report(run, report)
   if run.given.drain then report.deleted, report.missing, report.changed = 0, 0, 0 end
   if run.given.workers then report.workers = 1 end
   return errors.caught(report, pcall(export, self, run, report))
@@ -322,6 +338,7 @@ end
 -- @tparam[opt] progress options.progress true: a line on a terminal; or what is called now and
 --   then
 -- @tparam[opt=4096] integer options.batch_size entries at a time
+-- @tparam[opt] boolean options.compile as of `map:count`
 -- @treturn export_report what was written, which prints as a table
 -- @error the file cannot be written, or a part of the snapshot is damaged
 -- @partial export_report what was written until then
@@ -336,5 +353,6 @@ function snapshots:export(target, given)
   end
   request.prepare(self, run)
   local report = new_report()
+  judge.begin_report(run, report)
   return errors.caught(report, pcall(export, self, run, report))
 end

@@ -6,11 +6,11 @@
 local checkpoint = require "luabpf.file.checkpoint"
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
+local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local outlet = require "luabpf.file.outlet"
 local prepare = require "luabpf.query.prepare"
 local progress = require "luabpf.file.progress"
-local runs = require "luabpf.query.run"
 
 local request = {}
 
@@ -65,7 +65,6 @@ end
 local function check_workers(run, given)
   if run.workers == 1 then return end
   local odd = given.checkpoint and "a checkpoint" or given.drain and "a drain"
-    or type(given.where) == "function" and "a function as where"
   if odd then misuse("workers do not go with %s", odd) end
 end
 
@@ -75,7 +74,8 @@ end
 function request.new(target, given, known)
   check_target(target)
   given = options.check("export", given, known, 4)
-  local run = { target = target, given = given, start = core.now(), packed = "", visited = 0 }
+  local run = { what = "export", target = target, given = given, start = core.now(), packed = "",
+    visited = 0 }
   run.format = given.format or format_of(target)
   run.batch_size = options.integer("export", "batch_size", given.batch_size, 1, 0xffffffff,
     given.drain and math.max(DRAIN_BATCH, defaults.batch_size) or defaults.batch_size, 4)
@@ -98,7 +98,7 @@ end
 -- Whether a query has a parameter of that name.
 local function has_param(query, name)
   for _, param in ipairs(query.shared.params) do
-    if param.name == name and param.kind ~= "clock" then return true end
+    if param.name == name and param.kind ~= "clock" and not param.read then return true end
   end
   return false
 end
@@ -117,10 +117,13 @@ end
 -- The queries that choose entries and make columns of them. A drain has both apart: it needs the
 -- entries that it wrote columns of.
 function request.prepare(self, run)
-  local given, where = run.given, run.given.where
+  local given, where = run.given, judge.function_of(run.given.where)
   if type(where) == "function" then
-    run.filter, where = where, nil
     if given.params and not given.columns then error("export: params go with text", 3) end
+    where = judge.take(self, run, where, 3)
+    if run.filter and run.workers > 1 then
+      error(("export: workers do not run this function: %s"):format(run.lua_why), 3)
+    end
   end
   where = prepare.text(where, "export", 4)
   run.where = where
@@ -146,9 +149,10 @@ end
 
 -- What is written of a batch, a batch or rows with columns; and the entries of it.
 function request.chosen(run, batch, report)
-  if run.filter then batch = runs.filtered(batch, run.filter, report) end
+  if run.filter then batch = judge.filtered(batch, run.filter, report) end
   if run.query then
-    run.block = run.query.core:rows(batch, run.packed, run.block)
+    local also = run.ask and select(2, judge.match(run.query, batch, run, report)) or nil
+    run.block = run.query.core:rows(batch, run.packed, run.block, also)
     if run.query == run.columns then return run.block end
     batch = run.block:batch()
   end

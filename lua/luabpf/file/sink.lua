@@ -66,7 +66,7 @@ end
 local function open_snapshot(self, resume)
   local run = self.run
   self.writer = self.place:must(snapshot.writer { map = self.map, fd = self.place.out:fd(),
-    where = run.filter and "a function" or run.where, query = run.columns,
+    where = run.fn and "a function" or run.where, query = run.columns,
     columns = run.columns and true, resume = resume })
 end
 

@@ -11,9 +11,9 @@
 
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
-local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
 local json = require "luabpf.file.json"
+local judge = require "luabpf.query.judge"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
@@ -117,13 +117,15 @@ end
 -- Writes what matches of all batches.
 local function copy(self, run, query)
   local report = { visited = 0, matched = 0 }
+  judge.begin_report(run, report)
   local writer <close> = must(self, snapshot.writer { map = self, memory = true,
-    where = run.filter and "a function" or run.where, query = query, columns = run.columns })
+    where = run.fn and "a function" or run.where, query = query, columns = run.columns })
   for batch in map.batches(self, { batch_size = run.batch_size, report = run.report }) do
     report.visited = report.visited + #batch
     local block = batch
-    if run.filter then block = runs.filtered(batch, run.filter, report) end
-    if query then block = query.core:rows(block, run.packed, run.block) end
+    local also = run.ask and select(2, judge.match(query, batch, run, report)) or nil
+    if run.filter then block = judge.filtered(batch, run.filter, report) end
+    if query then block = query.core:rows(block, run.packed, run.block, also) end
     run.block = query and block
     report.matched = report.matched + #block
     must(self, writer:add(block))
@@ -138,6 +140,7 @@ end
 -- @tparam[opt] columns options.columns they become the value of each key; those of per-CPU maps
 --   are sums over the CPUs
 -- @tparam[opt=4096] integer options.batch_size a hint: a batch is whole buckets
+-- @tparam[opt] boolean options.compile as of `map:count`
 -- @tparam[opt] scan_report options.report a table that is filled with what the scan did
 -- @treturn snapshot the snapshot
 -- @error the kernel refuses
@@ -150,20 +153,21 @@ end
 function map:snapshot(given)
   core.check_map(self)
   given = options.check("snapshot", given, options.of "map:snapshot")
-  local run = { report = given.report, columns = given.columns, packed = "" }
+  local run = { what = "snapshot", report = given.report, columns = given.columns, packed = "",
+    given = given, params = given.params }
   run.batch_size = options.integer("snapshot", "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size)
-  local where, query = given.where, nil
+  local where, query = judge.function_of(given.where), nil
   if type(where) == "function" then
-    run.filter, where = where, nil
     if given.params and not given.columns then error("snapshot: params go with text", 2) end
+    where = judge.take(self, run, where, 2)
   end
   where = prepare.text(where, "snapshot", 3)
   run.where = where
   if where or given.columns or given.params then
     query = prepare.query(self, "keyed", { where = where, columns = given.columns,
       params = given.params })
-    run.packed = prepare.params(query, given.params)
+    run.packed = judge.params(query, run)
   end
   return errors.caught(nil, pcall(copy, self, run, query))
 end

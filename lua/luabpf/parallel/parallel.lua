@@ -8,6 +8,7 @@
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
 local later = require "luabpf.base.later"
+local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
 local scan = require "luabpf.base.scan"
@@ -29,6 +30,9 @@ local function new_job(self, given)
   end
   if type(given.where) == "function" then
     job.where = given.where
+    -- What cannot be compiled is refused here, not by a worker.
+    if given.compile then judge.take(self, { what = "parallel", given = given }, given.where, 3) end
+    job.by_lua = given.compile == false or given.compile == nil and not defaults.compile
   elseif given.where ~= nil then
     job.where = prepare.text(given.where, "parallel", 4)
     job.given = given.params
@@ -111,6 +115,7 @@ end
 -- @tparam[opt] where options.where the condition
 -- @tparam[opt] table<string,any> options.params the values of `$name` in the condition
 -- @tparam[opt=4096] integer options.batch_size a hint: a batch is whole buckets
+-- @tparam[opt] boolean options.compile as of `map:count`
 -- @treturn any the result
 -- @treturn parallel_report what was done
 -- @error the kernel refuses, or threads cannot be started

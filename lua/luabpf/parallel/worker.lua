@@ -36,13 +36,19 @@ end
 -- The function that takes from a batch what where says yes to.
 local function filter_of(job, map)
   if not job.where then return function(batch) return batch end end
-  local runs = require "luabpf.query.run" -- which knows maps as what queries are over
-  if type(job.where) == "function" then
-    return function(batch) return runs.filtered(batch, job.where) end
-  end
-  local query = require("luabpf.query.prepare").query(map, "entries", { where = job.where,
+  local judge = require "luabpf.query.judge"
+  local run = { what = "parallel", given = {} }
+  if job.by_lua then run.given.compile = false end
+  local where, report = job.where, { asked = 0 }
+  if type(where) == "function" then where = judge.take(map, run, where, 1) end
+  if run.filter then return function(batch) return judge.filtered(batch, run.filter) end end
+  local query = require("luabpf.query.prepare").query(map, "entries", { where = where,
     params = job.given })
-  return function(batch) return query.core:pick(batch, job.params) end
+  run.packed = job.params or judge.params(query, run)
+  return function(batch)
+    local also = run.ask and select(2, judge.match(query, batch, run, report)) or nil
+    return query.core:pick(batch, run.packed, also)
+  end
 end
 
 -- Adds what map returned for one batch.

@@ -7,8 +7,9 @@
 -- A run in an engine is made of terms, each so many times something that has a
 -- price: calls; entries and their bytes, in the kernel those of arrays (index)
 -- apart; on top, entries that caches do not hold (far); empty buckets passed;
--- values of CPUs read for sums; rows copied out, their bytes, rows handed to Lua
--- as tables; entries deleted. Prices lie between what quiet and busy runs took.
+-- values of CPUs read for sums; instructions of functions; rows copied out, their
+-- bytes, rows handed to Lua as tables; entries deleted. Prices lie between what quiet
+-- and busy runs took.
 
 local core = require "luabpf.core"
 
@@ -17,16 +18,19 @@ local cost = {}
 -- The prices by engine; ns. bench/fit.lua prints what they are on a machine.
 cost.prices = {
   kernel = { call = 4000, entry = 88, far = 83, index = 14, byte = 0.045, bucket = 20, cpu = 64,
-    delete = 165, delete_unallocated = 580, row = 16, row_byte = 0.1, table = 90 },
+    delete = 165, delete_unallocated = 580, row = 16, row_byte = 0.1, table = 90,
+    instruction = 0.3 },
   batch = { call = 8000, entry = 275, far = 210, byte = 0.18, bucket = 2.7, cpu = 62, delete = 600,
-    row = 10, row_byte = 0.1, table = 370 },
+    row = 10, row_byte = 0.1, table = 370, instruction = 1.5 },
   walk = { call = 0, entry = 2950, far = 0, byte = 0, bucket = 4, cpu = 62, delete = 3500, row = 10,
-    row_byte = 0.1, table = 350 },
+    row_byte = 0.1, table = 350, instruction = 1.5 },
 }
 
 -- What loading a program takes; ns.
 cost.load = 400000
 
+-- Instructions of a condition that the price of an entry has in it; of longer ones half are run.
+local USUAL <const> = 16
 -- Entries of a batch.
 local BATCH <const> = 4096
 -- What a hash table keeps for an entry beside key and value (kernel/bpf/hashtab.c, struct
@@ -52,7 +56,8 @@ local function common_terms(size)
   return { entry = size.entries, byte = size.entries * size.entry_bytes,
     far = far_entries(size),
     bucket = empty_buckets(size), row = size.rows, row_byte = size.rows * size.row_bytes,
-    table = size.tables, delete = size.deletes and size.matches or 0 }
+    table = size.tables, delete = size.deletes and size.matches or 0,
+    instruction = size.entries * math.max((size.instructions or 0) - USUAL, 0) // 2 }
 end
 
 local terms = {}
@@ -83,7 +88,8 @@ end
 -- @tparam table size
 --   entries (expected), entry_bytes, max_entries, hashed, ncpu (per-CPU maps), rows (so many are
 --   copied out), row_bytes, tables (rows that Lua gets as tables), matches (expected), deletes
---   (whether they are deleted), unallocated, sums (fields over CPUs), workers
+--   (whether they are deleted), unallocated, sums (fields over CPUs), workers, instructions (of a
+--   function as where)
 function cost.terms(engine, size)
   return terms[engine](size)
 end

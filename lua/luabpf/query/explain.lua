@@ -5,6 +5,7 @@
 -- @module luabpf.query.explain
 
 local compile = require "luabpf.expr.compile"
+local by_line = require "luabpf.function.listing"
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local options = require "luabpf.base.options"
@@ -25,6 +26,11 @@ local function plan_text(plan)
   end
   lines[#lines + 1] = ("%d entries expected, %d bytes a row"):format(plan.entries, plan.row_bytes)
   if plan.groups then lines[#lines + 1] = "groups are found " .. plan.groups end
+  if plan.reasons and #plan.reasons > 0 then
+    lines[#lines + 1] = plan.compiled and "Lua judges entries that come to"
+      or "Lua judges all entries"
+    for _, reason in ipairs(plan.reasons) do lines[#lines + 1] = "  " .. reason end
+  end
   for _, part in ipairs(plan.fragments) do
     lines[#lines + 1] = ("\n%s\n%s"):format(part.name, part.listing)
   end
@@ -35,6 +41,12 @@ end
 local function groups_of(query)
   if not query.group_words or query.group_words == 0 then return nil end
   return query.index and "by index" or "by hash"
+end
+
+-- Why entries are left to Lua, or all of them are.
+local function reasons_of(run)
+  if not run.fn then return nil end
+  return run.filter and { run.lua_why } or run.made.reasons
 end
 
 -- What kind of query the options are for.
@@ -54,6 +66,8 @@ end
 -- @tfield string groups how the groups of an aggregation are found, "by index" or "by hash"
 -- @tfield table size what the estimates are made of
 -- @tfield table[] fragments the compiled parts: `name` and `listing` of each
+-- @tfield[opt] boolean|"partly" compiled of a function as where, what of it runs without Lua
+-- @tfield[opt] string[] reasons of a function as where, what is left to Lua: "file:line: why"
 
 --- What a query would do: its engine and why, the cost, the instructions. Runs nothing.
 -- @tparam[opt] query_options options what all queries take
@@ -76,13 +90,14 @@ function map:explain(given)
   run.deletes = kind == "delete"
   local query, plan = runs.prepare(self, kind, run, { where = given.where,
     columns = given.columns, group = given.group, select = given.select, sort = given.sort,
-    plain = kind == "aggregate" and type(given.where) ~= "function" }, 3)
+    plain = kind == "aggregate" }, 3)
   local fragments, size = {}, {}
   for name, value in pairs(plan.size) do size[name] = value end
   for i, part in ipairs(query.listings) do
-    fragments[i] = { name = part[1], listing = compile.listing(part[2]) }
+    local list = part[2].by_line and by_line.text or compile.listing
+    fragments[i] = { name = part[1], listing = list(part[2]) }
   end
   return show.printable({ engine = plan.engine, why = plan.why, estimates = plan.estimates,
     entries = size.entries, row_bytes = query.row_bytes, size = size, groups = groups_of(query),
-    fragments = fragments }, plan_text)
+    fragments = fragments, compiled = run.compiled, reasons = reasons_of(run) }, plan_text)
 end

@@ -68,6 +68,11 @@ local function known(subject)
   return type(meta) == "table" and sources[meta.__name]
 end
 
+-- Whether that can be queried: a map or a snapshot.
+function prepare.is_subject(subject)
+  return known(subject) and true or false
+end
+
 -- The source of a subject, which is open; raises for anything else.
 function prepare.source(subject)
   local source = known(subject)
@@ -115,15 +120,7 @@ end
 -- @table columns
 -- @is string|string[]|table<string,string>
 
---- Compiles an expression, to be used as a condition again and again; prints as its instructions.
--- @function bpf.compile
--- @tparam string text the expression
--- @tparam map|snapshot map whose entries it is about
--- @treturn expression the compiled expression
--- @raise a text that does not compile, naming line and column
--- @usage
--- local busy = bpf.compile("value.packets > 50", map)
--- print((map:count(busy)))
+-- An expression compiled for a map, as bpf.compile gives it.
 function prepare.compile(text, map)
   if type(text) ~= "string" then
     error(("compile: text expected, got %s"):format(type(text)), 2)
@@ -141,6 +138,7 @@ end
 -- @tparam integer level whom the error for anything else blames, as in error() here
 function prepare.text(where, what, level)
   if where == nil or type(where) == "string" then return where end
+  if type(where) == "table" and where.build then return where end
   local meta = getmetatable(where)
   if type(meta) == "table" and meta.__name == compiled.__name then return where.text end
   error(("%s: where: text, compiled expression or function expected, got %s"):format(what,
@@ -162,8 +160,25 @@ local function note(parts, title, fragment)
   return fragment
 end
 
+-- Room for what a function leaves to Lua, in a walk inside the kernel: a sixteenth of the map, in
+-- some megabytes. One that asks more is cheaper judged by Lua.
+local FEWEST_ASKED <const>, ASKED_BYTES <const> = 4096, 8 << 20
+
+local function most_asked(facts)
+  local most = math.max(FEWEST_ASKED, facts.info.max_entries // 16)
+  most = math.min(most, facts.info.max_entries, ASKED_BYTES // facts.entry_bytes)
+  return math.max(most, 1)
+end
+
+local function add_function(parts, made)
+  local fragment = note(parts, "where", made:build(parts.shared))
+  parts.where, parts.instructions = fragment, fragment.n
+  if made.asks then parts.most_asked = most_asked(parts.facts) end
+end
+
 local function add_where(parts, text)
   if not text then return end
+  if type(text) == "table" then return add_function(parts, text) end
   local ast = expr.condition(text, parts.env)
   parts.where = note(parts, "where", compile.fragment(ast, parts.env, parts.shared))
 end
@@ -328,7 +343,7 @@ local function new_query(facts, kind, given, sets)
   add_where(parts, given.where)
   local spec = {}
   build[kind](parts, given, spec)
-  spec.where = parts.where and parts.where.code
+  spec.where, spec.asked = parts.where and parts.where.code, parts.most_asked
   spec.columns, spec.reductions = parts.columns, parts.shared.percpu
   spec.nparams, spec.zeros = slots(parts.shared.params), facts.zeros
   if #parts.outputs > 0 or parts.order then parts.decoder = core.decoder(parts.outputs) end
@@ -342,13 +357,14 @@ end
 
 -- A query ready to run, kept with the handle.
 -- @tparam string kind "entries", "keyed", "delete", "select", "aggregate"
--- @tparam table given where (text or nil), columns, group, select, sort; rows: whole entries are
---   handed over; plain: programs may sum up what has no groups
+-- @tparam table given where (text, of function/compile.lua, or nil), columns, group, select, sort;
+--   rows: whole entries are handed over; plain: programs may sum up what has no groups
 -- @treturn table core (luabpf.query), shared (params), decoder, row_bytes, ...
 function prepare.query(subject, kind, given)
-  local facts = prepare.facts(subject)
+  local facts, where = prepare.facts(subject), given.where
   local sets, contents = parameters.sets(given.params)
-  local key = table.concat({ kind, given.where or "\0", given.rows and "r" or "",
+  local key = table.concat({ kind, type(where) == "table" and where.key or where or "\0",
+    given.rows and "r" or "",
     given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
     given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
     given.plain and "p" or "", contents }, "\2")

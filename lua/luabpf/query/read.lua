@@ -8,6 +8,7 @@
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
+local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
 local scan = require "luabpf.base.scan"
@@ -22,20 +23,25 @@ local function count_blocks(self, query, plan, run, report)
   if run.filter then
     for batch in runs.sources(self, query, plan, run, report) do
       report.visited = report.visited + #batch
-      report.matched = report.matched + #runs.filtered(batch, run.filter, report)
+      report.matched = report.matched + #judge.hits(batch, run.filter, report)
     end
   else
     for batch in runs.batches(self, run, report) do
       report.visited = report.visited + #batch
-      report.matched = report.matched + query.core:match(batch, run.packed)
+      report.matched = report.matched + judge.match(query, batch, run, report)
     end
   end
   report.complete = true
 end
 
 local function count_where(self, query, plan, run, report)
-  if run.filter or not runs.try_kernel(query, plan, run, report) then
+  local result, rows
+  if not run.filter then result, rows = runs.try_kernel(query, plan, run, report) end
+  local _ <close> = rows
+  if not result then
     count_blocks(self, query, plan, run, report)
+  elseif result.asked > 0 then
+    report.matched = report.matched + #judge.asked(rows:asked(), run, report)
   end
   return report.matched, runs.finish(query, run, report)
 end
@@ -82,12 +88,40 @@ local function batches_of(self, query, plan, run, report)
   return runs.batches(self, run, report)
 end
 
+-- What a walk inside the kernel gave: its rows, and those of what it left to Lua.
+local function kernel_blocks(query, run, report, result, rows)
+  local given, judged = false, result.asked == 0
+  return function()
+    if not given then
+      given = true
+      return rows
+    elseif judged then
+      return nil
+    end
+    judged = true
+    local asked = rows:asked()
+    local hits = judge.asked(asked, run, report)
+    report.matched = report.matched + #hits
+    return query.core:rows(asked, run.packed, nil, hits)
+  end
+end
+
+-- The rows of a batch that match.
+local function matching_rows(query, batch, run, report, block)
+  local also
+  if run.filter then batch = judge.filtered(batch, run.filter, report) end
+  if run.ask then also = select(2, judge.match(query, batch, run, report)) end
+  block = query.core:rows(batch, run.packed, block, also)
+  report.matched = report.matched + #block
+  return block
+end
+
 -- The blocks of rows that match, one at a time, each valid until the next; the second result closes
 -- what they are read from.
 local function blocks_of(self, query, plan, run, report)
   if not run.filter then
     local result, rows = runs.try_kernel(query, plan, run, report)
-    if result then return once(rows), rows end
+    if result then return kernel_blocks(query, run, report, result, rows), rows end
   end
   local step, state, control, closing = batches_of(self, query, plan, run, report)
   local block
@@ -98,9 +132,7 @@ local function blocks_of(self, query, plan, run, report)
       return nil
     end
     report.visited = report.visited + #batch
-    if run.filter then batch = runs.filtered(batch, run.filter, report) end
-    block = query.core:rows(batch, run.packed, block)
-    report.matched = report.matched + #block
+    block = matching_rows(query, batch, run, report, block)
     return block
   end, closing
 end
@@ -199,16 +231,24 @@ local function plain_row(query, result)
   return { row }
 end
 
+local function new_agg(query, run)
+  return core.agg { items = query.items, groups = query.group_words, as = query.as,
+    bits = query.index, memory = run.memory }
+end
+
+local function result_of(query, run, agg)
+  return agg:result { decoder = query.decoder, names = query.item_names, order = query.order,
+    limit = run.given.group and run.given.limit or nil }
+end
+
 local function grouped(self, query, plan, run, report)
-  local agg <close> = core.agg { items = query.items, groups = query.group_words,
-    as = query.as, bits = query.index, memory = run.memory }
+  local agg <close> = new_agg(query, run)
   if not runs.by_threads(query, run, report, agg) then
     local next_block, closing = blocks_of(self, query, plan, run, report)
     local _ <close> = closing
     for block in next_block do agg:add(block) end
   end
-  return agg:result { decoder = query.decoder, names = query.item_names, order = query.order,
-    limit = run.given.group and run.given.limit or nil }
+  return result_of(query, run, agg)
 end
 
 -- A histogram in one line; of integers that format is for.
@@ -250,14 +290,50 @@ local function finished(query, run, report, list)
     runs.finish(query, run, report)
 end
 
+-- Rows instead of sums.
+local function by_rows(self, run, parts)
+  parts.plain = nil
+  local query = prepare.query(self, "aggregate", parts)
+  run.packed = judge.params(query, run)
+  return query
+end
+
+-- What two sums of one kind come to.
+local function joined(sum, signed, a, b)
+  if a == nil or b == nil then return a or b end
+  if sum.fn == "count" or sum.fn == "sum" then return a + b end
+  local less = signed and a < b or not signed and math.ult(a, b)
+  return (sum.fn == "min") == less and a or b
+end
+
+-- Adds to the sums of a program those of the entries that it left to Lua.
+local function add_asked(self, query, run, report, asked, row, parts)
+  local hits = judge.asked(asked, run, report)
+  report.matched = report.matched + #hits
+  if #hits == 0 then return end
+  local other = by_rows(self, run, parts)
+  local agg <close> = new_agg(other, run)
+  agg:add(other.core:rows(asked, run.packed, nil, hits))
+  local more = result_of(other, run, agg)[1]
+  for i, sum in ipairs(query.sums) do
+    local arg = query.items[i].arg
+    row[sum.name] = joined(sum, arg and arg.kind == "signed", row[sum.name], more[sum.name])
+  end
+end
+
 -- Sums in the kernel, else rows to aggregate here.
 local function aggregate(self, query, plan, run, report, parts)
   if query.sums then
-    local result = runs.try_kernel(query, plan, run, report)
-    if result then return finished(query, run, report, plain_row(query, result)) end
-    parts.plain = nil
-    query = prepare.query(self, "aggregate", parts)
-    run.packed = prepare.params(query, run.params)
+    local result, rows = runs.try_kernel(query, plan, run, report)
+    local _ <close> = rows
+    if result then
+      local list = plain_row(query, result)
+      if result.asked > 0 then
+        add_asked(self, query, run, report, rows:asked(), list[1], parts)
+      end
+      return finished(query, run, report, list)
+    end
+    query = by_rows(self, run, parts)
   end
   local list = grouped(self, query, plan, run, report)
   return finished(query, run, report, list)
@@ -285,7 +361,7 @@ function map:aggregate(given)
   given = run.given
   options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
   local parts = { where = given.where, group = given.group, select = given.select,
-    sort = given.sort, plain = type(given.where) ~= "function" }
+    sort = given.sort, plain = true }
   local query, plan, report = runs.begin(self, "aggregate", run, parts)
   return errors.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
 end

@@ -15,13 +15,13 @@ local core = require "luabpf.core"
 local cost = require "luabpf.query.cost"
 local defaults = require "luabpf.base.defaults"
 local errors = require "luabpf.base.errors"
+local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
 local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 
 local runs = {}
-
 
 -- Below this the bound of the entries is as good as their number, which takes a program to learn.
 local SMALL <const> = 65536
@@ -41,6 +41,8 @@ local MATCHING <const> = 0.1
 --   for so long
 -- @tfield[opt=4096] integer batch_size a hint, of the batch engine: a batch is whole buckets
 -- @tfield[opt] report report a table that is filled with the report
+-- @tfield[opt] boolean compile of a function as where: true raises unless all of it is compiled,
+--   false has Lua judge all entries; without it what can be is compiled
 
 --- What a query did.
 -- @table report
@@ -48,6 +50,8 @@ local MATCHING <const> = 0.1
 -- @tfield string why why it was
 -- @tfield integer visited how many entries were looked at
 -- @tfield integer matched how many the condition held for
+-- @tfield[opt] boolean|"partly" compiled of a function as where, what of it runs without Lua
+-- @tfield[opt] integer asked of a function as where, how many entries Lua judged
 -- @tfield boolean complete whether the whole map was looked at
 -- @tfield boolean exact whether entries that were there throughout were seen exactly once
 -- @tfield number seconds how long it took
@@ -94,7 +98,7 @@ local function new_size(query, run, entries, deletes)
     hashed = facts.kind.position == "bucket", ncpu = facts.env.ncpu,
     matches = matches, rows = 0, row_bytes = 0, tables = 0,
     deletes = deletes, unallocated = facts.info.map_flags & 1 ~= 0,
-    sums = #query.shared.percpu, workers = run.workers,
+    sums = #query.shared.percpu, workers = run.workers, instructions = query.instructions or 0,
   }
   if run.filter then -- a Lua function: whole entries, all of them
     size.rows, size.row_bytes = entries, facts.entry_bytes
@@ -165,8 +169,8 @@ function runs.choose(self, query, run)
   return plan
 end
 
-local REPORT_ORDER <const> = { "engine", "why", "visited", "matched", "deleted", "missing", "kept",
-  "workers", "complete", "exact", "seconds" }
+local REPORT_ORDER <const> = { "engine", "why", "compiled", "visited", "asked", "matched",
+  "deleted", "missing", "kept", "workers", "complete", "exact", "seconds" }
 
 local report_meta = { __name = "luabpf.report" }
 
@@ -175,9 +179,11 @@ function report_meta:__tostring()
 end
 
 -- The report of a run that is about to begin; it prints as a table.
-function runs.report(plan)
-  return setmetatable({ engine = plan.engine, why = plan.why, visited = 0, matched = 0,
+function runs.report(plan, run)
+  local report = setmetatable({ engine = plan.engine, why = plan.why, visited = 0, matched = 0,
     complete = false, exact = false }, report_meta)
+  judge.begin_report(run, report)
+  return report
 end
 
 -- Fills in what is known at the end, and the table that the caller gave for it.
@@ -186,6 +192,7 @@ function runs.finish(query, run, report)
   report.exact = kind.fixed or (report.engine == "batch" and report.complete
     and (kind.position == "bucket" or kind.position == "index"))
   report.seconds = (core.now() - run.start) / 1e9
+  judge.notice(run, report)
   if run.given.report then
     for name, value in pairs(report) do run.given.report[name] = value end
   end
@@ -227,6 +234,7 @@ local STOPPED = {
   deadline = "the walk inside the kernel was stopped at its time limit",
   visits = "the walk inside the kernel did not come to an end",
   full = "entries that match come faster than they are handed over",
+  asked = "the function leaves more entries to Lua than there is room for",
 }
 
 runs.STOPPED = STOPPED
@@ -243,6 +251,7 @@ function runs.scan_rows(query, plan, run)
       return result, rows
     end
     rows:close()
+    if result.stop == "asked" then judge.notice_stop(run) end
     if STOPPED[result.stop] then return nil, STOPPED[result.stop], nil, true end
     if wanted > most_rows(query, run) then
       return nil, ("%d rows of %d bytes do not fit in the memory allowed"):format(wanted,
@@ -254,26 +263,6 @@ function runs.scan_rows(query, plan, run)
 end
 
 -- ---- the cursor engines -----------------------------------------------------------
-
--- The indices of the entries in batch that filter says yes to.
-local function hits_of(batch, filter)
-  local hits, i = {}, 0
-  for key, value in batch:views() do
-    i = i + 1
-    if filter(key, value) then hits[#hits + 1] = i end
-  end
-  return hits
-end
-
--- Those entries of a batch that a Lua function says yes to, as a batch; errors in it carry the
--- report.
-function runs.filtered(batch, filter, report)
-  local ok, hits = pcall(hits_of, batch, filter)
-  if not ok then
-    errors.throw(("where: %s"):format(tostring(hits)), nil, { partial = report, cause = hits })
-  end
-  return #hits == #batch and batch or batch:pick(hits)
-end
 
 -- The batches of all entries, by the cursor engine of the report.
 function runs.batches(self, run, report)
@@ -334,21 +323,47 @@ function runs.sources(self, query, plan, run, report)
   end, nil, nil, rows
 end
 
+-- What threads left to Lua, as matches of the run and rows of agg.
+local function judge_rest(query, run, report, asked, agg)
+  local hits = judge.asked(asked, run, report)
+  report.matched = report.matched + #hits
+  if agg then agg:add(query.core:rows(asked, run.packed, nil, hits)) end
+end
+
 -- The query by as many threads as the run asks for, in the batch engine; sums go into agg.
 -- @treturn boolean false where nothing was done: one thread, another engine, no map
 function runs.by_threads(query, run, report, agg)
   local possible = query.facts.threads and report.engine == "batch" and not run.filter
   if run.workers == 1 or not possible then return false end
   local crew <close>, workers = core.crew { query = query.core, params = run.packed, agg = agg,
-    workers = run.workers, batch_size = run.batch_size }
-  report.workers = workers
+    workers = run.workers, batch_size = run.batch_size, most_asked = run.memory }
   while not crew:wait(scan.PATIENCE) do end
-  report.visited, report.matched = crew:finish()
-  report.complete = true
+  local visited, matched, asked = crew:finish()
+  if not visited then
+    report.why = "the function leaves more entries to Lua than the memory allowed has room for"
+    return false
+  end
+  report.workers, report.visited, report.matched, report.complete = workers, visited, matched, true
+  if asked then judge_rest(query, run, report, asked, agg) end
   return true
 end
 
 -- ---- running ----------------------------------------------------------------------
+
+-- A function as where: nil where Lua judges all entries.
+local function take_function(self, run, parts, level)
+  if run.params and not (parts.columns or parts.group or parts.select or parts.sort) then
+    error(("%s: params go with text"):format(run.what), level)
+  end
+  local made = judge.take(self, run, parts.where, level)
+  if run.filter and run.workers > 1 then
+    error(("%s: workers do not run this function: %s; map:parallel does"):format(run.what,
+      run.lua_why), level)
+  end
+  -- What a program sums up it has judged.
+  if run.filter then parts.plain = nil end
+  return made
+end
 
 -- The query of a run, and its plan; nothing is run.
 -- @tparam string kind of prepare.query
@@ -356,14 +371,9 @@ end
 -- @tparam integer level whom errors blame, as in error() here
 function runs.prepare(self, kind, run, parts, level)
   prepare.source(self)
+  parts.where = judge.function_of(parts.where)
   if type(parts.where) == "function" then
-    run.filter, parts.where = parts.where, nil
-    if run.params and not (parts.columns or parts.group or parts.select or parts.sort) then
-      error(("%s: params go with text"):format(run.what), level)
-    end
-    if run.workers > 1 then
-      error(("%s: workers go with text; map:parallel takes functions"):format(run.what), level)
-    end
+    parts.where = take_function(self, run, parts, level + 1)
   else
     parts.where = prepare.text(parts.where, run.what, level + 1)
   end
@@ -379,8 +389,8 @@ end
 -- the method that calls this.
 function runs.begin(self, kind, run, parts)
   local query, plan = runs.prepare(self, kind, run, parts, 4)
-  run.packed = prepare.params(query, run.params)
-  return query, plan, runs.report(plan)
+  run.packed = judge.params(query, run)
+  return query, plan, runs.report(plan, run)
 end
 
 return runs

@@ -8,6 +8,7 @@
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
+local judge = require "luabpf.query.judge"
 local iter = require "luabpf.base.iter"
 local options = require "luabpf.base.options"
 local scan = require "luabpf.base.scan"
@@ -68,10 +69,10 @@ local function delete_matching(query, run, some, report)
 end
 
 -- Deletes of the candidates what is still meant: a batch of what is gone, if it is wanted, also
--- where the system then refused to go on, and its message and errno.
-local function delete_some(self, query, run, some, report)
+-- where the system then refused to go on, and its message and errno. by_lua: Lua judged them.
+local function delete_some(self, query, run, some, report, by_lua)
   local gone, message, errno
-  if run.filter then
+  if by_lua then
     gone, message, errno = delete_unchanged(self, some, report)
   else
     gone, message, errno = delete_matching(query, run, some, report)
@@ -95,7 +96,7 @@ end
 
 -- Candidates in pieces that do not go past the limit. What the limit cuts off is not counted as
 -- matched, as in the kernel engine, which stops there.
-local function delete_up_to(self, query, run, candidates, report)
+local function delete_up_to(self, query, run, candidates, report, by_lua)
   local at = 1
   while at <= #candidates do
     local left = room(run, report)
@@ -103,17 +104,20 @@ local function delete_up_to(self, query, run, candidates, report)
     local last = math.min(#candidates, at + left - 1) // 1
     report.matched = report.matched + last - at + 1
     if not run.dry_run then
-      local _, message, errno = delete_some(self, query, run, part_of(candidates, at, last), report)
+      local some = part_of(candidates, at, last)
+      local _, message, errno = delete_some(self, query, run, some, report, by_lua)
       if message then errors.throw(message, errno) end
     end
     at = last + 1
   end
 end
 
+-- What of a batch matches, and whether Lua judged that; what Lua judged of it beside, or nil.
 local function candidates_of(query, run, batch, report)
   report.visited = report.visited + #batch
-  if run.filter then return runs.filtered(batch, run.filter, report) end
-  return query.core:pick(batch, run.packed)
+  if run.filter then return judge.filtered(batch, run.filter, report), true end
+  local also = run.ask and select(2, judge.match(query, batch, run, report))
+  return query.core:pick(batch, run.packed), false, also and batch:pick(also)
 end
 
 local function sweep(self, query, plan, run, report)
@@ -124,7 +128,9 @@ local function sweep(self, query, plan, run, report)
     step, state, control, closing = runs.batches(self, run, report)
   end
   for batch in step, state, control, closing do
-    delete_up_to(self, query, run, candidates_of(query, run, batch, report), report)
+    local some, by_lua, also = candidates_of(query, run, batch, report)
+    delete_up_to(self, query, run, some, report, by_lua)
+    if also then delete_up_to(self, query, run, also, report, true) end
     if room(run, report) <= 0 then return end
   end
   report.complete = true
@@ -132,8 +138,17 @@ end
 
 -- ---- the kernel engine ------------------------------------------------------------------
 
+-- Deletes what Lua says yes to of the entries that the program left to it. Where the walk begins
+-- again, they come once more.
+local function delete_asked(self, query, run, result, rows, report)
+  if result.asked == 0 or result.stop ~= "none" or room(run, report) <= 0 then return end
+  local asked = rows:asked()
+  local hits = judge.asked(asked, run, report)
+  if #hits > 0 then delete_up_to(self, query, run, asked:pick(hits), report, true) end
+end
+
 -- One run inside the kernel: how it stopped; nil, why there was none and errno.
-local function kernel_step(query, run, report, rows_room)
+local function kernel_step(self, query, run, report, rows_room)
   local result, rows, errno = runs.scan(query, run, { rows = rows_room, dry = run.dry_run,
     limit = run.limit and run.limit - report.deleted })
   if not result then return nil, rows, errno end
@@ -146,6 +161,7 @@ local function kernel_step(query, run, report, rows_room)
     errors.throw(("%s: delete_where: %s"):format(errors.label(query.facts.info),
       result.error), result.errno)
   end
+  delete_asked(self, query, run, result, handed_over, report)
   return result.stop
 end
 
@@ -153,17 +169,18 @@ end
 local MOST_STEPS <const> = 16
 
 -- True when it is done: else the cursor must go on.
-local function in_kernel(query, plan, run, report)
+local function in_kernel(self, query, plan, run, report)
   if plan.obstacle then
     return runs.give_up(query, run, report, plan.obstacle, plan.errno)
   end
   local rows_room = run.on_delete and runs.first_room(query, plan, run) or 0
   local stop, reason, errno
   for _ = 1, MOST_STEPS do
-    stop, reason, errno = kernel_step(query, run, report, rows_room)
+    stop, reason, errno = kernel_step(self, query, run, report, rows_room)
     if stop ~= "full" then break end
   end
   report.complete = stop == "none"
+  if stop == "asked" then judge.notice_stop(run) end
   if stop == "none" or stop == "limit" then return true end
   runs.give_up(query, run, report, reason or runs.STOPPED[stop], errno, stop)
 end
@@ -171,7 +188,7 @@ end
 -- ---- delete_where -------------------------------------------------------------------------
 
 local function delete_where(self, query, plan, run, report)
-  if run.filter or report.engine ~= "kernel" or not in_kernel(query, plan, run, report) then
+  if run.filter or report.engine ~= "kernel" or not in_kernel(self, query, plan, run, report) then
     sweep(self, query, plan, run, report)
   end
 end
@@ -225,17 +242,22 @@ end
 
 -- ---- drain{ where = ... } -------------------------------------------------------------------
 
+-- Deletes candidates, within the limit, and hands over what is gone.
+local function drain_some(self, query, run, some, report, by_lua)
+  local left = room(run, report)
+  if #some > left then some = part_of(some, 1, left) end
+  report.matched = report.matched + #some
+  if #some == 0 then return end
+  local gone, message, errno = delete_some(self, query, run, some, report, by_lua)
+  if #gone > 0 then coroutine.yield(gone) end
+  if message then errors.throw(message, errno) end
+end
+
 local function drain_where(self, query, run, report)
   for batch in runs.batches(self, run, report) do
-    local some = candidates_of(query, run, batch, report)
-    local left = room(run, report)
-    if #some > left then some = part_of(some, 1, left) end
-    report.matched = report.matched + #some
-    if #some > 0 then
-      local gone, message, errno = delete_some(self, query, run, some, report)
-      if #gone > 0 then coroutine.yield(gone) end
-      if message then errors.throw(message, errno) end
-    end
+    local some, by_lua, also = candidates_of(query, run, batch, report)
+    drain_some(self, query, run, some, report, by_lua)
+    if also then drain_some(self, query, run, also, report, true) end
     if room(run, report) <= 0 then return end
   end
   report.complete = true

@@ -4,6 +4,7 @@
 --
 -- @module luabpf.show.features
 
+local canary = require "luabpf.function.canary"
 local core = require "luabpf.core"
 local show = require "luabpf.show.show"
 
@@ -57,6 +58,8 @@ return function()
     local name, number, since, use = table.unpack(helper)
     add(features, name, core.probe_helper(SYSCALL_PROGRAM, number), since, use)
   end
+  add(features, "functions", canary.obstacle() == nil, "Lua 5.4",
+    "Lua functions run inside the kernel")
   for _, kind in ipairs(core.maptypes) do
     features.map_types[kind.name] = core.probe_map_type(kind.id)
   end

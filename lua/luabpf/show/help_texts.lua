@@ -165,19 +165,21 @@ Gives integer: nanoseconds.
 
     print(bpf.boottime() >= bpf.now()) -- true]=],
 ["bpf.compile"] = [=[
-bpf.compile(text, map)
+bpf.compile(what, map)
 
-Compiles an expression, to be used as a condition again and again; prints as its instructions.
+Compiles an expression or a function for a map, once: reusable as where. tostring lists the
+instructions beside the parts of the expression, or under the lines of the source.
 
-* text (string): the expression.
-* map (map or snapshot): whose entries it is about.
+* what (string or function): the text of an expression, or a function of key and value.
+* map (map or snapshot): whose fields it reads.
 
 Gives expression: the compiled expression.
 
-Raises: a text that does not compile, naming line and column.
+Raises: a text that does not compile, naming line and column; of a function of which Lua would
+have to judge entries, "file:line: reason".
 
     local busy = bpf.compile("value.packets > 50", map)
-    print((map:count(busy)))]=],
+    print(bpf.compile(function(key, value) return value.packets > 50 end, map))]=],
 ["bpf.copy"] = [=[
 bpf.copy(of)
 
@@ -453,6 +455,31 @@ nil, message, errno: the file is none, or is damaged.
     assert(map:export "flows.snapshot")
     local snapshot <close> = assert(bpf.snapshot "flows.snapshot")
     print(#snapshot, snapshot:header().name)]=],
+["bpf.text"] = [=[
+bpf.text(text)
+
+Text up to its first NUL, as expressions compare it; views show all of it.
+
+* text (string): what a view shows.
+
+Gives string: what is before the NUL.
+
+Raises: for what is no string.
+
+    print((bpf.text("nginx\\0\\1")))]=],
+["bpf.within"] = [=[
+bpf.within(address, prefix)
+
+Whether an address lies in a prefix, as in has it in expressions.
+
+* address (string): as a view shows it: "10.0.0.1", "2001:db8::1", or a prefix.
+* prefix (string): "10.0.0.0/8", "2001:db8::/32", or an address.
+
+Gives boolean: whether it does; false for what is no address.
+
+Raises: if prefix is no address or prefix.
+
+    print((map:count(function(key) return bpf.within(key.addr, "10.0.0.0/8") end)))]=],
 ["conntrack.cgroup_root"] = [=[
 conntrack.cgroup_root()
 
@@ -810,6 +837,7 @@ hash map every key that is present throughout is written once.
 * options.workers (integer): threads that read and format; without a checkpoint or drain.
   Default: 1.
 * options.batch_size (integer): a hint: a batch is whole buckets. Default: 4096.
+* options.compile (boolean): as of map:count.
 * options.report (scan_report): a table that is filled with what the scan did.
 
 Gives export_report: what was written, which prints as a table.
@@ -981,6 +1009,7 @@ functions; modules go by name. Of globals there are Lua's own and bpf.
 * options.where (where): the condition.
 * options.params (table<string,any>): the values of $name in the condition.
 * options.batch_size (integer): a hint: a batch is whole buckets. Default: 4096.
+* options.compile (boolean): as of map:count.
 
 Gives any: the result; and parallel_report: what was done.
 
@@ -1097,6 +1126,7 @@ it once.
 * options.columns (columns): they become the value of each key; those of per-CPU maps are sums
   over the CPUs.
 * options.batch_size (integer): a hint: a batch is whole buckets. Default: 4096.
+* options.compile (boolean): as of map:count.
 * options.report (scan_report): a table that is filled with what the scan did.
 
 Gives snapshot: the snapshot.
@@ -1469,6 +1499,7 @@ Writes the entries of the snapshot as lines of JSON or CSV, as map:export does.
 * options.columns (columns): what of each entry, in place of key and value.
 * options.progress (progress): true: a line on a terminal; or what is called now and then.
 * options.batch_size (integer): entries at a time. Default: 4096.
+* options.compile (boolean): as of map:count.
 
 Gives export_report: what was written, which prints as a table.
 
@@ -1782,6 +1813,7 @@ What functions take where an option is left out: bpf.defaults, which may be chan
 * batch_size (integer): entries of a batch. Default: 4096.
 * memory (integer): bytes for the rows and groups of a query. Default: 67108864.
 * budget (integer): how long one run inside the kernel may take, in ns. Default: 250000000.
+* compile (boolean): whether functions as where are compiled. Default: true.
 * checkpoint_interval (integer): how often an export writes its checkpoint, in ns. Default:
   1000000000.]=],
 ["delete_report"] = [=[
@@ -1813,6 +1845,8 @@ What an export wrote.
 * bytes (integer): how long the file is.
 * seconds (number): how long it took.
 * resumed (boolean): whether it went on where another had stopped.
+* compiled (boolean or "partly"): of a function as where, what of it runs without Lua.
+* asked (integer): of a function as where, how many entries Lua judged.
 * workers (integer): how many threads there were, where that was asked for.
 * deleted (integer): how many a drain deleted.
 * missing (integer): how many somebody else had deleted before a drain did.
@@ -1939,7 +1973,9 @@ The plan of a query.
 * row_bytes (integer): the size of a row.
 * groups (string): how the groups of an aggregation are found, "by index" or "by hash".
 * size (table): what the estimates are made of.
-* fragments (table[]): the compiled parts: name and listing of each.]=],
+* fragments (table[]): the compiled parts: name and listing of each.
+* compiled (boolean or "partly"): of a function as where, what of it runs without Lua.
+* reasons (string[]): of a function as where, what is left to Lua: "file:line: why".]=],
 ["port"] = [=[
 port
 
@@ -1982,7 +2018,9 @@ The options that all queries take.
 * budget (time): how long one run inside the kernel may take; it holds its CPU for so long.
   Default: "250ms".
 * batch_size (integer): a hint, of the batch engine: a batch is whole buckets. Default: 4096.
-* report (report): a table that is filled with the report.]=],
+* report (report): a table that is filled with the report.
+* compile (boolean): of a function as where: true raises unless all of it is compiled, false has
+  Lua judge all entries; without it what can be is compiled.]=],
 ["records"] = [=[
 records
 
@@ -1998,6 +2036,8 @@ What a query did.
 * why (string): why it was.
 * visited (integer): how many entries were looked at.
 * matched (integer): how many the condition held for.
+* compiled (boolean or "partly"): of a function as where, what of it runs without Lua.
+* asked (integer): of a function as where, how many entries Lua judged.
 * complete (boolean): whether the whole map was looked at.
 * exact (boolean): whether entries that were there throughout were seen exactly once.
 * seconds (number): how long it took.]=],

@@ -191,6 +191,8 @@ static void push_asked(lua_State *L, struct crew *c, uint32_t n)
 	lb_batch_new(L, -1, n, false, &keys, &values, &present);
 	check_crew(L);
 	lb_crew_asked(&c->c, keys, values);
+	lua_insert(L, -3);
+	lua_pop(L, 2);
 }
 
 static int crew_finish(lua_State *L)

@@ -238,12 +238,13 @@ int lb_crew_end(struct lb_crew *c, struct lb_agg *agg, struct lb_crew_result *ou
 		/* Those that were cancelled have none of their own. */
 		if (m->err && (!err || err == -ECANCELED))
 			err = m->err;
-		if (!err && agg)
-			err = lb_agg_merge(agg, &m->agg);
 		out->visited += m->visited;
 		out->matched += m->matched;
 		out->asked += m->asked.n;
 	}
+	/* All or nothing, as the caller may do it in another way. */
+	for (uint32_t i = 0; i < c->n && agg && !err; i++)
+		err = lb_agg_merge(agg, &c->members[i].agg);
 	out->full = err == -ENOBUFS;
 	out->often = err == -EDQUOT;
 	return err;

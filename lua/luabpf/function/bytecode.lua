@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: MIT
+
+--- The bytecode of a Lua function, read from string.dump: lundump.c, ldump.c and
+-- lopcodes.h of Lua 5.4 (5.4.0 to 5.4.8 have one format). Nothing is ever loaded
+-- back. Chunks of another format are refused by their header.
+--
+-- @module luabpf.function.bytecode
+
+local opcodes = require "luabpf.function.opcodes"
+
+local bytecode = {}
+
+local NAMES <const> = opcodes.names
+
+-- Signature, version, format, LUAC_DATA; sizes of Instruction, lua_Integer, lua_Number; LUAC_INT,
+-- LUAC_NUM.
+local HEADER <const> = "\x1bLua\x54\0\x19\x93\r\n\x1a\n\4\8\8" .. string.pack("<i8d", 0x5678, 370.5)
+
+local reader = {}
+reader.__index = reader
+
+function reader:byte()
+  local b = self.s:byte(self.at)
+  self.at = self.at + 1
+  return b
+end
+
+function reader:unpack(format)
+  local v
+  v, self.at = string.unpack(format, self.s, self.at)
+  return v
+end
+
+-- Seven bits a byte, the highest first; the last byte has the top bit.
+function reader:size()
+  local n = 0
+  while true do
+    local b = self:byte()
+    n = n << 7 | b & 0x7f
+    if b & 0x80 ~= 0 then return n end
+  end
+end
+
+function reader:string()
+  local n = self:size()
+  if n == 0 then return nil end
+  local s = self.s:sub(self.at, self.at + n - 2)
+  self.at = self.at + n - 1
+  return s
+end
+
+function reader:list(read)
+  local list = {}
+  for i = 1, self:size() do list[i] = read(self) end
+  return list
+end
+
+local constants = {
+  [0x00] = function() return { nil } end,
+  [0x01] = function() return { false } end,
+  [0x11] = function() return { true } end,
+  [0x13] = function(self) return { self:unpack "<d" } end,
+  [0x03] = function(self) return { self:unpack "<i8" } end,
+  [0x04] = function(self) return { self:string() } end,
+  [0x14] = function(self) return { self:string() } end,
+}
+
+local function constant(self)
+  return constants[self:byte()](self)
+end
+
+-- All arguments that some format of instruction has.
+local function instruction(self)
+  local i = self:unpack "<I4"
+  return { op = NAMES[i & 0x7f], a = i >> 7 & 0xff, k = i >> 15 & 1, b = i >> 16 & 0xff,
+    c = i >> 24, bx = i >> 15, sbx = (i >> 15) - 0xffff, sj = (i >> 7) - 0xffffff, ax = i >> 7,
+    sb = (i >> 16 & 0xff) - 127, sc = (i >> 24) - 127 }
+end
+
+local ABSOLUTE <const> = -0x80
+
+-- The line of each instruction; none in what was stripped.
+local function lines_of(self, first)
+  local deltas = self:list(function() return self:unpack "<i1" end)
+  local absolute = {}
+  for _ = 1, self:size() do
+    local pc = self:size()
+    absolute[pc + 1] = self:size()
+  end
+  local lines, line = {}, first
+  for pc, delta in ipairs(deltas) do
+    line = delta == ABSOLUTE and absolute[pc] or line + delta
+    lines[pc] = line
+  end
+  return lines
+end
+
+local function proto(self, source)
+  local p = { source = self:string() or source, first = self:size(), last = self:size(),
+    params = self:byte(), vararg = self:byte() ~= 0, stack = self:byte() }
+  p.code, p.k = self:list(instruction), self:list(constant)
+  p.upvalues = self:list(function()
+    return { instack = self:byte(), index = self:byte(), kind = self:byte() }
+  end)
+  p.protos = self:list(function() return proto(self, p.source) end)
+  p.lines = lines_of(self, p.first)
+  p.locals = self:list(function()
+    return { name = self:string(), from = self:size(), to = self:size() }
+  end)
+  for i = 1, self:size() do p.upvalues[i].name = self:string() end
+  return p
+end
+
+-- The prototype of a chunk that string.dump made: code, k ({ value } each), upvalues, protos,
+-- lines, params, vararg, source, first, last. nil and why: another version of Lua, damaged.
+function bytecode.read(chunk)
+  if chunk:sub(1, #HEADER) ~= HEADER then return nil, "bytecode of another Lua than 5.4" end
+  local self = setmetatable({ s = chunk, at = #HEADER + 2 }, reader)
+  local ok, p = pcall(proto, self)
+  if not ok or self.at ~= #chunk + 1 then return nil, "the bytecode is not as Lua 5.4 writes it" end
+  return p
+end
+
+return bytecode

@@ -1,0 +1,145 @@
+-- SPDX-License-Identifier: MIT
+
+--- What a function reads from outside: upvalues, globals, fields of tables. It is read
+-- once at the start of each run. Integers and strings become parameters; everything
+-- else is a constant of the program, guarded: what was compiled is used again while
+-- all guards hold. A table is guarded by being one, what is read from it apart.
+--
+-- @module luabpf.function.outside
+
+local run = require "luabpf.function.run"
+
+local outside = {}
+
+-- Tables that a metatable leads to, one after the other.
+local MOST_TABLES <const> = 8
+
+-- A field of a table, or of the tables that its metatables have as __index; false as the second
+-- result where a function would be asked.
+function outside.field(t, key)
+  for _ = 1, MOST_TABLES do
+    local v = rawget(t, key)
+    if v ~= nil then return v, true end
+    local meta = debug.getmetatable(t)
+    local index = meta and rawget(meta, "__index")
+    if index == nil then return nil, true end
+    if type(index) ~= "table" then return nil, false end
+    t = index
+  end
+  return nil, false
+end
+
+-- The value of a source, as it is now.
+function outside.resolve(src, root)
+  if src.kind == "root" then return root end
+  local of = outside.resolve(src.of, root)
+  if src.kind == "upvalue" then
+    if type(of) ~= "function" then return nil end
+    local _, v = debug.getupvalue(of, src.key)
+    return v
+  elseif src.kind == "method" then
+    return string[src.key]
+  end
+  if type(of) ~= "table" then return nil end
+  return (outside.field(of, src.key))
+end
+
+local resolve = outside.resolve
+
+-- Where something is read from: kind "root" (the function), "upvalue" of a function, "get": of a
+-- table, or "method": of strings.
+function run:source(kind, of, key, name)
+  return self:unique(("s%s %s %s"):format(kind, of and of.id, type(key) .. tostring(key)),
+    function() return { kind = kind, of = of, key = key, name = name } end)
+end
+
+local function chunk_of(f)
+  local ok, chunk = pcall(string.dump, f)
+  return ok and chunk or nil
+end
+
+local function guarded(v, src)
+  local guard = { src = src, value = v }
+  if type(v) == "table" then
+    guard.value, guard.plain, guard.meta = nil, true, debug.getmetatable(v)
+  end
+  -- A closure that is made anew is the same if its code is: what it reads is guarded apart. It is
+  -- not kept alive.
+  guard.chunk = type(v) == "function" and chunk_of(v) or nil
+  if guard.chunk then guard.value, guard.weak = nil, setmetatable({ v }, { __mode = "v" }) end
+  return guard
+end
+
+-- The value of a source.
+function run:outside(src)
+  local v = resolve(src, self.root)
+  local kind = math.type(v) or type(v)
+  if not self.fixed[src.name] and src.kind ~= "method" then
+    if kind == "integer" then
+      self.params[src.name] = { src = src, kind = kind }
+      return self:int(self:tree("slot", {}, { key = src.name, src = src }, src.name))
+    elseif kind == "string" then
+      self.params[src.name] = { src = src, kind = kind }
+      return self:unique("x" .. src.id, function() return { t = "text", src = src } end)
+    end
+  end
+  local made = self:const(v)
+  if kind == "table" or kind == "function" then made.src = made.src or src end
+  self.guards[src.name] = guarded(v, src)
+  return made
+end
+
+-- All of a table from outside, which is guarded whole; nil where it is too large.
+function run:contents(value, most)
+  local all, n = {}, 0
+  for k, v in next, value.v do
+    all[k], n = v, n + 1
+    if n > most then return nil end
+  end
+  self.snapshots[value.src.name] = { src = value.src, all = all, n = n }
+  return all
+end
+
+-- ---- whether all is as it was ---------------------------------------------------
+
+local function is_still(guard, v)
+  if guard.plain then return type(v) == "table" and rawequal(debug.getmetatable(v), guard.meta) end
+  if guard.chunk then
+    return rawequal(v, guard.weak[1]) or type(v) == "function" and chunk_of(v) == guard.chunk
+  end
+  return rawequal(v, guard.value) and math.type(v) == math.type(guard.value)
+end
+
+-- Whether a table has the same contents; false for what is no plain table.
+function outside.same(snapshot, t)
+  if type(t) ~= "table" or debug.getmetatable(t) then return false end
+  local n = 0
+  for k, v in next, t do
+    local was = snapshot.all[k]
+    if not rawequal(was, v) or math.type(was) ~= math.type(v) then return false end
+    n = n + 1
+  end
+  return n == snapshot.n
+end
+
+-- Whether what f reads from outside is as it was compiled for; parameters may have other values,
+-- and sets that fit in as many slots.
+-- @tparam table made guards, params, snapshots, sets of a run
+function outside.holds(made, f)
+  for _, guard in pairs(made.guards) do
+    if not is_still(guard, resolve(guard.src, f)) then return false end
+  end
+  for _, param in pairs(made.params) do
+    local v = resolve(param.src, f)
+    if (math.type(v) or type(v)) ~= param.kind then return false end
+  end
+  for _, snapshot in pairs(made.snapshots) do
+    if not outside.same(snapshot, resolve(snapshot.src, f)) then return false end
+  end
+  for _, set in pairs(made.sets) do
+    if not set:refill(resolve(set.src, f)) then return false end
+  end
+  return true
+end
+
+return outside

@@ -1,0 +1,180 @@
+-- SPDX-License-Identifier: MIT
+
+--- Lua functions as where. What of one is compiled runs wherever text would; the entries
+-- that it leaves to Lua, and all of them where nothing is compiled, are judged here, on
+-- views of copies, so that the answer is Lua's own and so are its errors.
+--
+-- A run has, of a function: fn (the function), compiled (true, "partly", false), made
+-- (what was compiled), ask (the function, if entries may be left to it), filter (the
+-- function, if Lua judges all of them) and why Lua does.
+--
+-- @module luabpf.query.judge
+
+local canary = require "luabpf.function.canary"
+local defaults = require "luabpf.base.defaults"
+local errors = require "luabpf.base.errors"
+local later = require "luabpf.base.later"
+local listing = require "luabpf.function.listing"
+local prepare = require "luabpf.query.prepare"
+
+local judge = {}
+
+-- Most scripts do without functions, and the compiler is large.
+local compiled = later.call("luabpf.function.compile", "where")
+
+-- A function that asks about every so many is begun in Lua the next times.
+local OFTEN <const>, FEW <const> = 8, 1024
+-- Runs until what asks often is tried again.
+local PATIENCE <const> = 32
+
+-- ---- beginning -----------------------------------------------------------------
+
+-- Why functions are not compiled, whatever they are.
+local function obstacle(run)
+  local wanted = run.given.compile
+  if wanted == nil then wanted = defaults.compile end
+  if not wanted then return "compile = false" end
+  if debug.gethook() then return "a debug hook is set, which has to see the function" end
+  return canary.obstacle()
+end
+
+-- Lua judges all entries.
+local function by_lua(run, why)
+  run.filter, run.lua_why = run.fn, why
+  return nil
+end
+
+-- Takes a function as where. Errors blame the caller of level.
+-- @treturn table|nil what prepare.query takes as where; nil where Lua judges all entries
+function judge.take(self, run, f, level)
+  run.fn, run.compiled = f, false
+  local why = obstacle(run)
+  local made = not why and compiled(f, prepare.facts(self))
+  if made then
+    run.compiled, why = made.compiled, made.why
+    run.reasons = made.reasons
+  end
+  if run.given.compile and run.compiled ~= true then
+    error(("%s: where: %s"):format(run.what, why or made.reasons[1]), level + 1)
+  end
+  if not run.compiled then return by_lua(run, why) end
+  if made.often and made.often > 0 and run.what ~= "explain" then
+    made.often = made.often - 1
+    return by_lua(run, "it left too many entries to Lua: " .. made.reasons[1])
+  end
+  run.made, run.ask = made, made.asks and f or nil
+  return made
+end
+
+-- The parameters of a query: what the function reads from outside is read now.
+function judge.params(query, run, now, boottime)
+  if run.made then run.made:read_outside(run.fn) end
+  return prepare.params(query, run.params, now, boottime)
+end
+
+-- Into a report that is about to be filled: what is compiled.
+function judge.begin_report(run, report)
+  if not run.fn then return end
+  report.compiled, report.asked = run.compiled, 0
+  if run.filter then report.why = run.lua_why end
+end
+
+-- Notices a function that asks often.
+function judge.notice(run, report)
+  if run.made and report.asked > FEW and report.asked * OFTEN > report.visited then
+    run.made.often = PATIENCE
+  end
+end
+
+-- A walk inside the kernel had no room for what is left to Lua.
+function judge.notice_stop(run)
+  run.made.often = PATIENCE
+end
+
+-- ---- compiled by hand -----------------------------------------------------------
+
+local by_hand = { __name = "luabpf.function" }
+
+function by_hand:__tostring()
+  return (listing.text(self.fragment):gsub("\n$", ""))
+end
+
+--- Compiles an expression or a function for a map, once: reusable as `where`. `tostring` lists the
+-- instructions beside the parts of the expression, or under the lines of the source.
+-- @function bpf.compile
+-- @tparam string|function what the text of an expression, or a function of key and value
+-- @tparam map|snapshot map whose fields it reads
+-- @treturn expression the compiled expression
+-- @raise a text that does not compile, naming line and column; of a function of which Lua would
+--   have to judge entries, "file:line: reason"
+-- @usage
+-- local busy = bpf.compile("value.packets > 50", map)
+-- print(bpf.compile(function(key, value) return value.packets > 50 end, map))
+function judge.compile(what, map)
+  if type(what) ~= "function" then return prepare.compile(what, map) end
+  local f = what
+  if not prepare.is_subject(map) then
+    error(("compile: map or snapshot expected, got %s"):format(type(map)), 2)
+  end
+  local why = canary.obstacle()
+  local made = not why and compiled(f, prepare.facts(map))
+  if why or made.compiled ~= true then
+    error(("compile: %s"):format(why or made.why or made.reasons[1]), 2)
+  end
+  return setmetatable({ fn = f, kind = "function", n = made.n,
+    fragment = made:build { params = {}, percpu = {} } }, by_hand)
+end
+
+-- The function of what bpf.compile gave, or what was given.
+function judge.function_of(where)
+  local is_ours = getmetatable(where) == by_hand
+  return is_ours and where.fn or where
+end
+
+-- ---- judging -------------------------------------------------------------------
+
+local function judge_batch(batch, f, hits)
+  local i = 0
+  for key, value in batch:views() do
+    i = i + 1
+    if f(key, value) then hits[#hits + 1] = i end
+  end
+  return hits
+end
+
+local function with_traceback(cause)
+  return { cause = cause, traceback = debug.traceback(tostring(cause), 2) }
+end
+
+-- The indices of the entries in a batch that a Lua function says yes to. The report counts those
+-- that were judged, and goes with its errors.
+function judge.hits(batch, f, report)
+  if report and report.asked then report.asked = report.asked + #batch end
+  local ok, hits = xpcall(judge_batch, with_traceback, batch, f, {})
+  if ok then return hits end
+  errors.throw(("where: %s"):format(tostring(hits.cause)), nil,
+    { partial = report, cause = hits.cause, traceback = hits.traceback })
+end
+
+-- Those entries, as a batch.
+function judge.filtered(batch, f, report)
+  local hits = judge.hits(batch, f, report)
+  return #hits == #batch and batch or batch:pick(hits)
+end
+
+-- The same of a batch that was left to Lua: the indices.
+function judge.asked(batch, run, report)
+  return judge.hits(batch, run.ask, report)
+end
+
+-- How many of a batch match; and the indices of those that Lua says yes to, for the query's rows
+-- and pick.
+function judge.match(query, batch, run, report)
+  local n, asked = query.core:match(batch, run.packed)
+  if not asked then return n end
+  local also = judge.asked(batch:pick(asked), run, report)
+  for i, hit in ipairs(also) do also[i] = asked[hit] end
+  return n + #also, also
+end
+
+return judge

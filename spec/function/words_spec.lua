@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: MIT
+--
+-- bpf.within and bpf.text outside of compiled functions; inside, they give the same.
+
+local bpf = require "luabpf"
+local helper = require "spec.support.helper"
+
+describe("bpf.within", function()
+  it("says whether an address lies in a prefix", function()
+    for _, case in ipairs {
+      { "10.1.2.3", "10.0.0.0/8", true }, { "11.1.2.3", "10.0.0.0/8", false },
+      { "10.1.2.3", "10.1.2.3", true }, { "10.1.2.3", "0.0.0.0/0", true },
+      { "2001:db8::1", "2001:db8::/32", true }, { "2001:db9::1", "2001:db8::/32", false },
+      { "10.1.2.3", "::/0", true }, { "2001:db8::1", "10.0.0.0/8", false },
+      { "::ffff:10.0.0.1", "10.0.0.0/8", true }, { "10.0.0.0/9", "10.0.0.0/8", true },
+      { "10.0.0.0/7", "10.0.0.0/8", false }, { "x", "10.0.0.0/8", false },
+    } do
+      assert.equal(case[3], bpf.within(case[1], case[2]), case[1] .. " in " .. case[2])
+    end
+    assert.is_false(bpf.within(7, "10.0.0.0/8"))
+  end)
+
+  it("refuses what is no prefix", function()
+    assert.error_matches(function() bpf.within("10.0.0.1", "10.0.0") end,
+      'within: "10.0.0" is no address or prefix')
+    assert.error_matches(function() bpf.within("10.0.0.1") end, "no address")
+  end)
+end)
+
+describe("bpf.text", function()
+  it("is text up to its first NUL", function()
+    assert.equal("ng", bpf.text "ng\0x")
+    assert.equal("nginx", bpf.text "nginx")
+    assert.error_matches(function() bpf.text(5) end, "text: string expected, got number")
+  end)
+end)
+
+describe("inside functions they", function()
+  it("are compiled", function()
+    local map = helper.map { key = { "ip addr" }, value = { "char comm[8]" } }
+    assert(map:update({ addr = "10.0.0.1" }, { comm = "ng\0\1" }))
+    assert(map:update({ addr = "2001:db8::1" }, { comm = "ng" }))
+    local n, report = map:count(function(key, value)
+      return bpf.within(key.addr, "10.0.0.0/8") and bpf.text(value.comm) == "ng"
+    end, { compile = true })
+    assert.same({ 1, true, 0 }, { n, report.compiled, report.asked })
+  end)
+end)
