@@ -49,6 +49,7 @@ build = {
       ["luabpf.base.iter"] = "lua/luabpf/base/iter.lua",
       ["luabpf.base.later"] = "lua/luabpf/base/later.lua",
       ["luabpf.base.options"] = "lua/luabpf/base/options.lua",
+      ["luabpf.base.preemption"] = "lua/luabpf/base/preemption.lua",
       ["luabpf.base.scan"] = "lua/luabpf/base/scan.lua",
       ["luabpf.base.strict"] = "lua/luabpf/base/strict.lua",
       ["luabpf.base.suggest"] = "lua/luabpf/base/suggest.lua",

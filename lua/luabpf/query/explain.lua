@@ -9,6 +9,7 @@ local by_line = require "luabpf.function.listing"
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local options = require "luabpf.base.options"
+local preemption = require "luabpf.base.preemption"
 local show = require "luabpf.show.show"
 
 local map = core.classes["luabpf.map"]
@@ -25,6 +26,7 @@ local function plan_text(plan)
     end
   end
   lines[#lines + 1] = ("%d entries expected, %d bytes a row"):format(plan.entries, plan.row_bytes)
+  lines[#lines + 1] = ("budget %s: %s"):format(milliseconds(plan.budget), plan.budget_why)
   if plan.groups then lines[#lines + 1] = "groups are found " .. plan.groups end
   if plan.reasons and #plan.reasons > 0 then
     lines[#lines + 1] = plan.compiled and "Lua judges entries that come to"
@@ -49,6 +51,13 @@ local function reasons_of(run)
   return run.filter and { run.lua_why } or run.made.reasons
 end
 
+-- Where the budget of a run comes from.
+local function budget_why(run)
+  local usual, why = preemption.budget()
+  if run.given.budget ~= nil then return "it was asked for" end
+  return run.budget == usual and why or "bpf.defaults.budget was changed"
+end
+
 -- What kind of query the options are for.
 local function kind_of(given)
   if given.delete then return "delete" end
@@ -64,6 +73,9 @@ end
 -- @tfield integer entries how many are expected
 -- @tfield integer row_bytes the size of a row
 -- @tfield string groups how the groups of an aggregation are found, "by index" or "by hash"
+-- @tfield integer budget ns that a run inside the kernel may take
+-- @tfield string budget_why where that comes from: whether the kernel is preemptible, and who says
+--   so
 -- @tfield table size what the estimates are made of
 -- @tfield table[] fragments the compiled parts: `name` and `listing` of each
 -- @tfield[opt] boolean|"partly" compiled of a function as where, what of it runs without Lua
@@ -99,5 +111,6 @@ function map:explain(given)
   end
   return show.printable({ engine = plan.engine, why = plan.why, estimates = plan.estimates,
     entries = size.entries, row_bytes = query.row_bytes, size = size, groups = groups_of(query),
+    budget = run.budget, budget_why = budget_why(run),
     fragments = fragments, compiled = run.compiled, reasons = reasons_of(run) }, plan_text)
 end
