@@ -109,6 +109,8 @@
 ---@field flags? string[] the names of its flags; not in the list of `bpf.maps`
 ---@field memlock? integer bytes of memory that it has; not in the list of `bpf.maps`
 ---@field frozen? boolean whether user space can only read it; not in the list of `bpf.maps`
+---@field mapped? boolean of arrays made with the flag mmapable: whether this handle reads and writes them through memory, without system calls
+---@field unmapped? string why it does not
 ---@field pin? string where this handle knows it to be pinned
 ---@field btf_id integer the id of its BTF; 0 where it has none
 ---@field map_extra integer what some types take besides, as the number of hashes of a bloom filter

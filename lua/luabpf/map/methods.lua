@@ -130,7 +130,7 @@ local function add_fdinfo(info, fd)
 end
 
 local INFO_ORDER = { "id", "name", "type", "key_size", "value_size", "max_entries", "flags",
-  "memlock", "frozen", "pin", "btf_id" }
+  "memlock", "frozen", "mapped", "unmapped", "pin", "btf_id" }
 
 local function info_text(info)
   return show.fields(INFO_ORDER, info)
@@ -149,6 +149,9 @@ end
 -- @tfield[opt] string[] flags the names of its flags; not in the list of `bpf.maps`
 -- @tfield[opt] integer memlock bytes of memory that it has; not in the list of `bpf.maps`
 -- @tfield[opt] boolean frozen whether user space can only read it; not in the list of `bpf.maps`
+-- @tfield[opt] boolean mapped of arrays made with the flag mmapable: whether this handle reads and
+--   writes them through memory, without system calls
+-- @tfield[opt] string unmapped why it does not
 -- @tfield[opt] string pin where this handle knows it to be pinned
 -- @tfield integer btf_id the id of its BTF; 0 where it has none
 -- @tfield integer map_extra what some types take besides, as the number of hashes of a bloom
@@ -164,6 +167,7 @@ function map:info()
   if not info then return nil, message, errno end
   info.flags = maps.flag_names(info.map_flags)
   info.pin = core.pin_path(self)
+  info.mapped, info.unmapped = core.mapped(self)
   add_fdinfo(info, self:fd())
   return show.printable(info, info_text)
 end

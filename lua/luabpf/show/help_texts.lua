@@ -866,7 +866,8 @@ Makes the map read-only for user space, for ever; programs go on writing.
 
 Gives true: the map is frozen.
 
-nil, message, errno: the kernel refuses, as it does for maps that are mapped for writing.
+nil, message, errno: the kernel refuses, as it does for maps that are mapped for writing: an array
+made with the flag mmapable, while another handle that wrote to it is open.
 
     local settings <close> = assert(bpf.create { type = "array", value = "u32", max_entries = 1 })
     settings:update(0, 7)
@@ -1903,6 +1904,9 @@ Prints as a table.
 * flags (string[]): the names of its flags; not in the list of bpf.maps.
 * memlock (integer): bytes of memory that it has; not in the list of bpf.maps.
 * frozen (boolean): whether user space can only read it; not in the list of bpf.maps.
+* mapped (boolean): of arrays made with the flag mmapable: whether this handle reads and writes
+  them through memory, without system calls.
+* unmapped (string): why it does not.
 * pin (string): where this handle knows it to be pinned.
 * btf_id (integer): the id of its BTF; 0 where it has none.
 * map_extra (integer): what some types take besides, as the number of hashes of a bloom filter.]=],

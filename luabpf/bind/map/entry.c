@@ -184,6 +184,7 @@ static int map_lookup(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
 	uint8_t local[LOCAL], *key, *value;
+	const uint8_t *mapped;
 	bool raw;
 
 	luaL_checkany(L, 2);
@@ -191,7 +192,10 @@ static int map_lookup(lua_State *L)
 	if (!can(L, m, LB_CAN_LOOKUP, "lookup"))
 		return 3;
 	key = key_and_value(L, m, local, &value, raw);
-	if (bpf_map_lookup_elem_flags(m->k.fd, key, value, lock_flag(m)) == 0)
+	mapped = lb_kmap_value(&m->k, key, false);
+	if (mapped)
+		lb_mapping_copy(value, mapped, m->k.info.value_size);
+	if (mapped || bpf_map_lookup_elem_flags(m->k.fd, key, value, lock_flag(m)) == 0)
 		lb_push(L, &m->value, value, raw);
 	else if (errno == ENOENT)
 		luaL_pushfail(L);
@@ -239,7 +243,7 @@ static uint64_t check_mode(lua_State *L, int idx, bool *raw)
 static int map_update(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	uint8_t local[LOCAL], *key, *value;
+	uint8_t local[LOCAL], *key, *value, *mapped;
 	uint64_t flags;
 	bool raw;
 
@@ -249,7 +253,10 @@ static int map_update(lua_State *L)
 		return 3;
 	key = key_and_value(L, m, local, &value, raw);
 	lb_map_encode(L, m, &m->value, 3, value, raw, &value_path);
-	if (bpf_map_update_elem(m->k.fd, key, value, flags | lock_flag(m)) == 0)
+	mapped = flags == BPF_NOEXIST ? NULL : lb_kmap_value(&m->k, key, true);
+	if (mapped)
+		lb_mapping_copy(mapped, value, m->k.info.value_size);
+	if (mapped || bpf_map_update_elem(m->k.fd, key, value, flags | lock_flag(m)) == 0)
 		lua_pushboolean(L, true);
 	else if ((flags == BPF_NOEXIST && errno == EEXIST) ||
 		 (flags == BPF_EXIST && errno == ENOENT))

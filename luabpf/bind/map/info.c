@@ -102,6 +102,20 @@ static int map_info(lua_State *L)
 	return 1;
 }
 
+/* core.mapped(map): true; false and why not; nil where it was not made for it. */
+static int map_mapped(lua_State *L)
+{
+	struct lb_map *m = lb_check_map(L, 1);
+
+	if (!lb_can(&m->k, LB_MAPPABLE) || !(m->k.info.map_flags & BPF_F_MMAPABLE)) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_pushboolean(L, lb_kmap_mapped(&m->k, false));
+	lua_pushstring(L, m->k.unmapped);
+	return 2;
+}
+
 /* core.maps(): a list of the infos of all maps, or nil, message, errno. */
 static int map_list(lua_State *L)
 {
@@ -142,6 +156,7 @@ static int value_cpu_stride(lua_State *L)
 
 static const luaL_Reg functions[] = {
 	{ "maps", map_list },
+	{ "mapped", map_mapped },
 	{ "buckets", hash_buckets },
 	{ "cpu_stride", value_cpu_stride },
 	{ NULL, NULL },

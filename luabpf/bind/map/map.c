@@ -280,7 +280,8 @@ static int map_unpin(lua_State *L)
  * Makes the map read-only for user space, for ever; programs go on writing.
  * @function map:freeze
  * @treturn true the map is frozen
- * @error the kernel refuses, as it does for maps that are mapped for writing
+ * @error the kernel refuses, as it does for maps that are mapped for writing: an array made with
+ *   the flag mmapable, while another handle that wrote to it is open
  * @usage
  * local settings <close> = assert(bpf.create { type = "array", value = "u32", max_entries = 1 })
  * settings:update(0, 7)
@@ -291,6 +292,8 @@ static int map_freeze(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
 
+	/* The kernel freezes no map that is mapped for writing. */
+	lb_kmap_unmap(&m->k);
 	if (bpf_map_freeze(m->k.fd) < 0)
 		return lb_map_fail(L, m, "freeze", errno);
 	lua_pushboolean(L, true);

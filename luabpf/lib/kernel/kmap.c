@@ -57,6 +57,15 @@ int lb_kmap_adopt(struct lb_kmap *m, int fd)
 	return 0;
 }
 
+void lb_kmap_share(struct lb_kmap *m, const struct lb_kmap *from, int fd)
+{
+	*m = *from;
+	m->fd = fd;
+	memset(&m->spare, 0, sizeof(m->spare));
+	memset(&m->mapping, 0, sizeof(m->mapping));
+	m->unmapped = NULL;
+}
+
 /*
  * The kernel looks at the permissions before it reads the key and writes the
  * value, which have no address here (kernel/bpf/syscall.c, map_lookup_elem and
@@ -78,6 +87,49 @@ void lb_kmap_detached(struct lb_kmap *m, const struct lb_mapinfo *info, uint32_t
 		m->value_stride = lb_cpu_stride(info->value_size) * ncpu;
 }
 
+/* ---- by mapping -------------------------------------------------------- */
+
+static const char *why_unmapped(const struct lb_kmap *m)
+{
+	if (!lb_can(m, LB_MAPPABLE) || !(m->info.map_flags & BPF_F_MMAPABLE))
+		return "it was not made to be mapped";
+	if (m->lock)
+		return "its values have a spin lock";
+	return lb_kmap_allows(m, true) ? NULL : "it is frozen, or open for reading only";
+}
+
+bool lb_kmap_mapped(struct lb_kmap *m, bool write)
+{
+	if (m->mapping.mem && (m->mapping.writable || !write))
+		return true;
+	if (m->unmapped || m->fd < 0)
+		return false;
+	m->unmapped = why_unmapped(m);
+	if (m->unmapped)
+		return false;
+	lb_mapping_close(&m->mapping);
+	if (lb_mapping_open(&m->mapping, m->fd, m->info.value_size, m->info.max_entries, write))
+		m->unmapped = "the kernel does not map it";
+	return m->mapping.mem != NULL;
+}
+
+uint8_t *lb_kmap_value(struct lb_kmap *m, const void *key, bool write)
+{
+	uint32_t index;
+
+	if (!lb_kmap_mapped(m, write))
+		return NULL;
+	memcpy(&index, key, sizeof(index));
+	return index < m->info.max_entries ? m->mapping.mem + (size_t)index * m->mapping.stride
+					   : NULL;
+}
+
+void lb_kmap_unmap(struct lb_kmap *m)
+{
+	lb_mapping_close(&m->mapping);
+	m->unmapped = NULL;
+}
+
 static void buffer_free(struct lb_buffer *b)
 {
 	free(b->keys);
@@ -89,6 +141,7 @@ void lb_kmap_close(struct lb_kmap *m)
 	int fd = m->fd;
 
 	m->fd = -1;
+	lb_mapping_close(&m->mapping);
 	buffer_free(&m->spare);
 	if (fd >= 0)
 		close(fd);

@@ -9,6 +9,7 @@
 #define LUABPF_LIB_KERNEL_KMAP_H
 
 #include "lib/layout/layout.h"
+#include "lib/kernel/mapping.h"
 #include "lib/kernel/maptype.h"
 
 #include <stddef.h>
@@ -47,6 +48,8 @@ struct lb_kmap {
 	uint32_t value_stride;		/* bytes of one entry's value in a block */
 	bool lock;			/* the value has a bpf_spin_lock: use BPF_F_LOCK */
 	struct lb_buffer spare;		/* one block kept for the next scan */
+	struct lb_mapping mapping;	/* of lb_kmap_value */
+	const char *unmapped;		/* why there is none: static text; NULL: not tried, or there is */
 };
 
 static inline bool lb_can(const struct lb_kmap *m, uint32_t what)
@@ -58,6 +61,8 @@ static inline bool lb_can(const struct lb_kmap *m, uint32_t what)
 int lb_kmap_adopt(struct lb_kmap *m, int fd);
 /* A map of that kind that is not in the kernel; ncpu: values an entry has, 0 for a plain one. */
 void lb_kmap_detached(struct lb_kmap *m, const struct lb_mapinfo *info, uint32_t ncpu);
+/* The same map for another thread: by that descriptor, with buffers and a mapping of its own. */
+void lb_kmap_share(struct lb_kmap *m, const struct lb_kmap *from, int fd);
 /* Closes the descriptor and frees the spare buffer. May be called twice. */
 void lb_kmap_close(struct lb_kmap *m);
 /* Reads struct bpf_map_info again. */
@@ -68,6 +73,17 @@ int lb_kmap_info(int fd, struct lb_mapinfo *info);
  * neither by the kernel; luabpf's keep to both.
  */
 bool lb_kmap_allows(const struct lb_kmap *m, bool write);
+/*
+ * Where the value of an index lies, in an array that can be mapped; NULL where
+ * there is no such index, and where system calls have to do it: the map was not made for it,
+ * is frozen, for reading only, or has a spin lock. write: for writing. Valid
+ * until the map is closed, frozen here, or asked for writing for the first time.
+ */
+uint8_t *lb_kmap_value(struct lb_kmap *m, const void *key, bool write);
+/* Whether lb_kmap_value has values of the map; m->unmapped says why not. */
+bool lb_kmap_mapped(struct lb_kmap *m, bool write);
+/* Ends the mapping; it is tried again when it is asked for. */
+void lb_kmap_unmap(struct lb_kmap *m);
 /* How many entries one call may cover, at most want. */
 uint32_t lb_kmap_call_limit(const struct lb_kmap *m, uint32_t want);
 

@@ -19,7 +19,7 @@
 
 static const struct lb_maptype types[] = {
 	{ 1, "hash", LB_POS_BUCKET, HASH_CAN | LB_LOCKABLE, "3.19", "5.6" },
-	{ 2, "array", LB_POS_INDEX, ARRAY_CAN | LB_LOCKABLE, "3.19", "5.6" },
+	{ 2, "array", LB_POS_INDEX, ARRAY_CAN | LB_LOCKABLE | LB_MAPPABLE, "3.19", "5.6" },
 	{ 3, "prog_array", LB_POS_KEY, FD_ARRAY_CAN | LB_CAN_LOOKUP, "4.2", NULL },
 	{ 4, "perf_event_array", LB_POS_KEY, FD_ARRAY_CAN, "4.3", NULL },
 	{ 5, "percpu_hash", LB_POS_BUCKET, HASH_CAN | LB_PERCPU, "4.6", "5.6" },

@@ -45,6 +45,7 @@ enum {
 	LB_ROUNDS_SIZE = 1 << 21,	/* max_entries is bytes or pages, not entries */
 	LB_LOCKABLE = 1 << 22,		/* BPF_F_LOCK where the value has a bpf_spin_lock */
 	LB_PREFIX_KEY = 1 << 23,	/* key is a prefix length and data; lookup is longest match */
+	LB_MAPPABLE = 1 << 24,		/* with BPF_F_MMAPABLE, Linux 5.5 */
 };
 
 struct lb_maptype {

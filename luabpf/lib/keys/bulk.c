@@ -49,8 +49,12 @@ int lb_bulk_lookup(struct lb_kmap *m, const struct lb_keys *in, uint8_t *values,
 {
 	for (; t->done < in->n; t->done++) {
 		uint8_t *value = values + (size_t)t->done * m->value_stride;
-		bool found = bpf_map_lookup_elem_flags(m->fd, key_at(m, in, t->done), value,
-						       lock_flag(m)) == 0;
+		const uint8_t *key = key_at(m, in, t->done), *mapped = lb_kmap_value(m, key, false);
+		bool found = mapped ||
+			bpf_map_lookup_elem_flags(m->fd, key, value, lock_flag(m)) == 0;
+
+		if (mapped)
+			lb_mapping_copy(value, mapped, m->info.value_size);
 
 		if (!found && errno != ENOENT)
 			return -errno;
@@ -120,9 +124,27 @@ static int update_singly(struct lb_kmap *m, const struct lb_keys *in, enum lb_mo
 	return 0;
 }
 
+/* Up to the first key that there is no value for, which is left to the kernel. */
+static void update_mapped(struct lb_kmap *m, const struct lb_keys *in, struct lb_tally *t)
+{
+	uint32_t first = t->done;
+
+	for (; t->done < in->n; t->done++) {
+		uint8_t *mapped = lb_kmap_value(m, key_at(m, in, t->done), true);
+
+		if (!mapped)
+			break;
+		lb_mapping_copy(mapped, value_at(m, in, t->done), m->info.value_size);
+	}
+	mark(in, first, t->done - first, LB_ST_STORED);
+	t->stored += t->done - first;
+}
+
 int lb_bulk_update(struct lb_kmap *m, const struct lb_keys *in, enum lb_mode mode,
 		   struct lb_tally *t)
 {
+	if (mode != LB_NOEXIST)
+		update_mapped(m, in, t);
 	if (mode == LB_ANY && lb_can(m, LB_BATCH_UPDATE))
 		return update_batches(m, in, t);
 	return update_singly(m, in, mode, t);

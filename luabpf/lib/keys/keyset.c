@@ -91,7 +91,7 @@ static void run_keyed(const struct lb_many_map *m, enum lb_keyed_op op, const st
 int lb_many_lookup(const struct lb_many_map *m, const struct lb_keys *in, uint8_t *values,
 		   bool touch, struct lb_tally *t)
 {
-	if (touch || !lb_can(m->k, LB_EVICTS))
+	if ((touch || !lb_can(m->k, LB_EVICTS)) && !lb_kmap_mapped(m->k, false))
 		run_keyed(m, LB_KEYED_GET, in, values, WORTH_LOADING, t);
 	return lb_bulk_lookup(m->k, in, values, t);
 }

@@ -475,8 +475,34 @@ static int pop_step(struct lb_source *s)
 	return (int)n;
 }
 
+/* ---- mapped arrays ----------------------------------------------------- */
+
+/* The position is the last index read, as the kernel's is. */
+static int mapped_step(struct lb_source *s)
+{
+	struct lb_kmap *m = s->map;
+	uint32_t index = 0, n = 0;
+
+	if (s->started)
+		memcpy(&index, s->pos, sizeof(index));
+	for (index += s->started; index < m->info.max_entries && n < s->want; index++, n++) {
+		memcpy(s->buf.keys + (size_t)n * sizeof(index), &index, sizeof(index));
+		lb_mapping_copy(s->buf.values + (size_t)n * m->value_stride,
+				m->mapping.mem + (size_t)index * m->mapping.stride,
+				m->info.value_size);
+	}
+	s->ended = index >= m->info.max_entries;
+	if (n) {
+		memcpy(s->next, s->buf.keys + (size_t)(n - 1) * sizeof(index), sizeof(index));
+		advance(s);
+	}
+	return (int)n;
+}
+
 static int step(struct lb_source *s, unsigned int *retries)
 {
+	if (position(s) == LB_POS_INDEX && lb_kmap_mapped(s->map, false))
+		return mapped_step(s);
 	switch (position(s)) {
 	case LB_POS_POP:
 		return pop_step(s);

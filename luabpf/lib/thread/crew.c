@@ -175,10 +175,8 @@ static int prepare(struct lb_crew *c, uint32_t i)
 	uint64_t buckets = lb_buckets(s->map->info.max_entries);
 	int err;
 
-	m->map = *s->map;
-	m->map.fd = c->fd;
+	lb_kmap_share(&m->map, s->map, c->fd);
 	m->packer = (struct lb_packer){ .spec = &s->pack, .workers = &c->workers };
-	memset(&m->map.spare, 0, sizeof(m->map.spare));
 	m->columns = calloc(s->ncolumns + 1, sizeof(*m->columns));
 	if (!m->columns)
 		return -ENOMEM;

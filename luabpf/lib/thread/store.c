@@ -106,9 +106,7 @@ static bool can_share(const struct lb_kmap *m)
 static int start_lane(struct lb_store *s, struct lb_lane *l)
 {
 	l->store = s;
-	l->map = *s->spec.map;
-	l->map.fd = s->fd;
-	memset(&l->map.spare, 0, sizeof(l->map.spare));
+	lb_kmap_share(&l->map, s->spec.map, s->fd);
 	return lb_workers_start(&l->thread, 1, work, l);
 }
 
