@@ -34,7 +34,7 @@ describe("the default budget", function()
       { 2000, DYNAMIC, { [LINE] = "quiet preempt=none preempt=full ro\n" }, "command line" },
       { 250, DYNAMIC, { [LINE] = "nopreempt=full preempt=voluntary\n" }, "voluntary" },
       { 2000, DYNAMIC, { [LINE] = "quiet", [CONFIG] = "#\nCONFIG_PREEMPT=y\n" }, CONFIG },
-      { 250, DYNAMIC, { [CONFIG] = "#\nCONFIG_PREEMPT_DYNAMIC=y\nCONFIG_PREEMPT_NONE=y\n" }, "none" },
+      { 250, DYNAMIC, { [CONFIG] = "CONFIG_PREEMPT_DYNAMIC=y\nCONFIG_PREEMPT_NONE=y\n" }, "none" },
     } do
       local ms, why = budget(case[2], case[3])
       assert.equal(case[1], ms, why)
