@@ -318,18 +318,25 @@ static void task_sum(void)
 	answer("count=%" PRIu64 " bytes=%" PRIu64, count, bytes);
 }
 
-static void task_idle(void)
+static uint64_t count_idle(void)
 {
-	struct walk w;
+	struct walk w = walk_open();
 	uint64_t count = 0;
 	uint32_t n;
 
-	start();
-	w = walk_open();
 	while ((n = walk_next(&w)))
 		for (uint32_t i = 0; i < n; i++)
 			count += w.values[i].last_seen < CUT;
 	walk_close(&w);
+	return count;
+}
+
+static void task_idle(void)
+{
+	uint64_t count;
+
+	start();
+	count = count_idle();
 	answer("count=%" PRIu64, count);
 }
 
@@ -807,10 +814,23 @@ static void obey(char *line)
 	die("unknown command '%s'", line);
 }
 
+/* All that a process does: opens the map and counts what is idle. */
+static int count_and_exit(const char *pin)
+{
+	fd = bpf_obj_get(pin);
+	if (fd < 0)
+		die("%s: %s", pin, strerror(errno));
+	argument = "";
+	printf("count=%" PRIu64 "\n", count_idle());
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	char line[256];
 
+	if (argc == 3 && strcmp(argv[2], "count") == 0)
+		return count_and_exit(argv[1]);
 	entries = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
 	if (entries < 10)
 		die("usage: c_baseline PIN N (at least 10 entries)");

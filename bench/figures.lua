@@ -269,10 +269,12 @@ local function lookup_tables(bench)
   return sum_small(bench, function(key) return map:lookup(key) end)
 end
 
-local function ten_numbers(bench)
-  bench.numbers = assert(bpf.create { type = "hash", key = "u32", value = "u64",
-    max_entries = 10 })
-  for i = 0, 9 do assert(bench.numbers:update(i, 7 * i)) end
+local function ten_numbers(given)
+  return function(bench)
+    bench.numbers = assert(bpf.create { type = given.type, key = "u32", value = "u64",
+      max_entries = 10, flags = given.flags })
+    for i = 0, 9 do assert(bench.numbers:update(i, 7 * i)) end
+  end
 end
 
 local function lookup_numbers(bench)
@@ -281,6 +283,39 @@ local function lookup_numbers(bench)
     for i = 0, 9 do all = all + map:lookup(i) end
   end
   return "sum=" .. all
+end
+
+local function numbers(name, limit, given)
+  return { name = name, limit = limit, prepare = ten_numbers(given),
+    per = function() return ROUNDS end,
+    task = function(bench) return ("numbers %d"):format(bench.numbers:info().id) end,
+    run = lookup_numbers, finish = function(bench) bench.numbers:close() end }
+end
+
+-- A count of those whose flags are in a list of so many.
+local function count_in(n)
+  local flags = {}
+  for i = 1, n do flags[i] = i * 327 end
+  local where = ("value.flags in (%s)"):format(table.concat(flags, ", "))
+  return function(bench) assert(bench.map:count(where)) end
+end
+
+-- What a new process prints.
+local function output(command)
+  local pipe <close> = assert(io.popen(command))
+  return pipe:read "l"
+end
+
+local function fresh_c(bench)
+  return output(("'%s/c_baseline' '%s' count"):format(os.getenv "LUABPF_BUILD" or ".build",
+    bench.pin))
+end
+
+local function fresh_lua(bench)
+  local script = ("local map = assert(require 'luabpf'.open(%q)) \z
+    print('count=' .. map:count('value.last_seen < %d'))"):format(bench.pin, CUT)
+  return output(("LUA_PATH='%s' LUA_CPATH='%s' lua5.4 -e \"%s\""):format(package.path,
+    package.cpath, (script:gsub('"', "'"))))
 end
 
 -- Nanoseconds of counting so many times by a condition that has not been used before.
@@ -404,6 +439,10 @@ return {
     run = group_bits(12, {}) },
   { name = "group by 65,536 values", limit = 0.55, task = "group_bits 16",
     run = group_bits(16, {}) },
+  { name = "count in a list of 200 against a list of 4", limit = 1.3, base = count_in(4),
+    run = count_in(200) },
+  { name = "a new process: open, count of a condition", limit = 0.55, threads = true,
+    base = fresh_c, run = fresh_lua },
   { name = "delete 10%, batch engine", limit = 1.25, task = "delete", between = restore,
     run = delete_idle { params = { cut = CUT }, engine = "batch" } },
   { name = "count and sum, batch engine", limit = 1.25, task = "sum",
@@ -444,10 +483,8 @@ return {
   scaling("walk", walk),
   -- The default budget of a run inside the kernel ends at about 1,500,000 entries.
   scaling("count and sum", sum { budget = "10s" }),
-  { name = "10 entries: lookup, numbers", limit = 1.3, prepare = ten_numbers,
-    per = function() return ROUNDS end,
-    task = function(bench) return ("numbers %d"):format(bench.numbers:info().id) end,
-    run = lookup_numbers, finish = function(bench) bench.numbers:close() end },
+  numbers("10 entries: lookup, numbers", 1.3, { type = "hash" }),
+  numbers("array that can be mapped: lookup", 0.15, { type = "array", flags = { "mmapable" } }),
   lookups("binary strings", { prepare = small_bytes, finish = close_bytes },
     function(bench) return bench.small_map end,
     function(value) return (string.unpack("=i8", value, 17)) end),

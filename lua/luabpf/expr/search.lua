@@ -14,7 +14,7 @@ local word = require "luabpf.expr.word"
 
 local search = {}
 
-local LEAF <const> = 3 -- constants that are compared one after the other
+local LEAF <const> = 16 -- constants that are compared one after the other
 local FRAME <const> = "r10"
 -- Comparisons of a tree cost the verifier so many times less than those of a chain.
 local CHEAPER <const> = 16
