@@ -43,7 +43,7 @@
 ---@class luabpf.defaults
 ---@field batch_size? integer entries of a batch (default 4096)
 ---@field memory? integer bytes for the rows and groups of a query (default 67108864)
----@field budget? integer how long one run inside the kernel may take, in ns (default 250000000)
+---@field budget? integer how long one run inside the kernel may take, in ns; 2000000000 where the kernel says that it is preemptible (default 250000000)
 ---@field compile? boolean whether functions as where are compiled (default true)
 ---@field checkpoint_interval? integer how often an export writes its checkpoint, in ns (default 1000000000)
 
@@ -150,6 +150,8 @@
 ---@field entries integer how many are expected
 ---@field row_bytes integer the size of a row
 ---@field groups string how the groups of an aggregation are found, "by index" or "by hash"
+---@field budget integer ns that a run inside the kernel may take
+---@field budget_why string where that comes from: whether the kernel is preemptible, and who says so
 ---@field size table what the estimates are made of
 ---@field fragments table[] the compiled parts: `name` and `listing` of each
 ---@field compiled? boolean|"partly" of a function as where, what of it runs without Lua

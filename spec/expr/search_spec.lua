@@ -163,7 +163,7 @@ describe("in", function()
       end
       return most
     end
-    assert.truthy(most_steps(200) <= 20)
-    assert.truthy(most_steps(2000) <= 25)
+    assert.truthy(most_steps(200) <= 28)
+    assert.truthy(most_steps(2000) <= 32)
   end)
 end)

@@ -1813,7 +1813,8 @@ What functions take where an option is left out: bpf.defaults, which may be chan
 
 * batch_size (integer): entries of a batch. Default: 4096.
 * memory (integer): bytes for the rows and groups of a query. Default: 67108864.
-* budget (integer): how long one run inside the kernel may take, in ns. Default: 250000000.
+* budget (integer): how long one run inside the kernel may take, in ns; 2000000000 where the
+  kernel says that it is preemptible. Default: 250000000.
 * compile (boolean): whether functions as where are compiled. Default: true.
 * checkpoint_interval (integer): how often an export writes its checkpoint, in ns. Default:
   1000000000.]=],
@@ -1976,6 +1977,9 @@ The plan of a query.
 * entries (integer): how many are expected.
 * row_bytes (integer): the size of a row.
 * groups (string): how the groups of an aggregation are found, "by index" or "by hash".
+* budget (integer): ns that a run inside the kernel may take.
+* budget_why (string): where that comes from: whether the kernel is preemptible, and who says
+  so.
 * size (table): what the estimates are made of.
 * fragments (table[]): the compiled parts: name and listing of each.
 * compiled (boolean or "partly"): of a function as where, what of it runs without Lua.
