@@ -912,7 +912,8 @@ function map:snapshot(options) end
 ---@return integer? # errno
 function map:take(key, options) end
 
----Removes the pin that this handle made or was opened from.
+---Removes the pin that this handle made or was opened from: of several the newest, so that a second
+---call removes the one before. What another program has pinned there by now stays.
 ---@return true? # the pin is gone
 ---@return string? # message
 ---@return integer? # errno

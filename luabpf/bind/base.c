@@ -193,6 +193,15 @@ void lb_set_text(lua_State *L, const char *name, const char *text)
 	lua_setfield(L, -2, name);
 }
 
+const char *lb_check_path(lua_State *L, int arg)
+{
+	size_t n;
+	const char *path = luaL_checklstring(L, arg, &n);
+
+	luaL_argcheck(L, strlen(path) == n, arg, "a path with a NUL byte");
+	return path;
+}
+
 lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max)
 {
 	int exact = 0;

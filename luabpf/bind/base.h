@@ -72,6 +72,9 @@ uint32_t lb_opt_upto(lua_State *L, int idx, const char *name, uint32_t max);
 void lb_set_int(lua_State *L, const char *name, lua_Integer v);
 void lb_set_text(lua_State *L, const char *name, const char *text);
 
+/* The path at arg; raises for anything else, and where a NUL byte would cut it. */
+const char *lb_check_path(lua_State *L, int arg);
+
 /* Raises for a value at arg that is not an integer within [min, max]; floats with an exact
  * integer value pass, strings do not. */
 lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max);

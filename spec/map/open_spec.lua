@@ -5,6 +5,7 @@
 local bpf = require "luabpf"
 local core = require "luabpf.core"
 local helper = require "spec.support.helper"
+local objects = require "spec.support.objects"
 
 describe("create", function()
   after_each(helper.close_all)
@@ -187,7 +188,7 @@ describe("open", function()
     fails("/sys/fs/bpf/none_here: No such file", bpf.errno.ENOENT, "/sys/fs/bpf/none_here")
     fails("no_such_map_x: no map of that name", bpf.errno.ENOENT, "no_such_map_x")
     fails("map id 4294967294: No such file", bpf.errno.ENOENT, 4294967294)
-    fails("not a map", bpf.errno.EINVAL, { fd = 0 })
+    fails("not of a map", bpf.errno.EINVAL, { fd = 0 })
     fails("fd 987654: Bad file descriptor", bpf.errno.EBADF, { fd = 987654 })
   end)
 
@@ -240,6 +241,156 @@ describe("open", function()
     assert.error_matches(function()
       bpf.open { id = map:info().id, key = "u64" }
     end, "key: the layout has 8 bytes, the map's key has 4")
+  end)
+end)
+
+-- Calls f with pins, and removes them.
+local function with_pins(n, f)
+  local pins = {}
+  for k = 1, n do pins[k] = helper.pin() end
+  local ok, err = pcall(f, table.unpack(pins))
+  for _, pin in ipairs(pins) do os.remove(pin) end
+  if not ok then error(err, 0) end
+end
+
+describe("open takes maps only [fault 1]:", function()
+  it("not the pin or descriptor of a program or a link", function()
+    local object <close> = assert(bpf.load "bpf/objects.bpf.o")
+    local program = object.programs.count_xdp
+    with_pins(2, function(of_program, of_link)
+      assert(program:pin(of_program))
+      local link <close> = assert(program:attach { xdp = "lo" })
+      assert(link:pin(of_link))
+      for path, what in pairs { [of_program] = "a program", [of_link] = "a link" } do
+        local map, message, errno = bpf.open(path)
+        assert.is_nil(map)
+        local wanted = ("%s is the pin of %s, not of a map"):format(path, what)
+        assert.truthy(message:find(wanted, 1, true))
+        assert.equal(bpf.errno.EINVAL, errno)
+        assert.is_nil(bpf.open(path, { readonly = true }))
+      end
+    end)
+    local map, message = bpf.open { fd = program:fd() }
+    assert.is_nil(map)
+    assert.truthy(message:find("is of a program, not of a map", 1, true))
+  end)
+
+  it("every type of map", function()
+    for _, given in ipairs { { type = "queue", value = "u32" }, { type = "stack", value = "u32" },
+      { type = "bloom_filter", value = "u32" }, { type = "ringbuf", max_entries = 4096 },
+      { type = "user_ringbuf", max_entries = 4096 }, { type = "arena", flags = { "mmapable" } },
+      { type = "sk_storage", flags = { "no_prealloc" }, max_entries = 0, key = "u32",
+        value = "u32" }, { type = "perf_event_array" }, { type = "stack_trace", key = "u32",
+        value_size = 64 }, { type = "lpm_trie", key = "prefix4", value = "u32" } } do
+      local map <close> = assert(bpf.create(given))
+      local again <close> = assert(bpf.open { fd = map:fd() })
+      assert.equal(map, again)
+    end
+  end)
+
+  it("no ordinary file, which is said", function()
+    local path = os.tmpname()
+    local _, message = bpf.open(path)
+    os.remove(path)
+    assert.truthy(message:find("is not a pin of a map, program or link", 1, true))
+  end)
+
+  it("and names readonly where a pin may be read only", function()
+    local text = objects.elsewhere("unshare -m", ([[
+      local folder = os.tmpname()
+      os.remove(folder)
+      assert(os.execute(("mkdir -m 755 %s && mount -t bpf none %s"):format(folder, folder)))
+      local map <close> = assert(bpf.create { type = "array", value = "u32", max_entries = 1 })
+      assert(map:pin(folder .. "/m"))
+      os.execute(("chmod 755 %s; chmod 444 %s/m"):format(folder, folder))
+      local script = os.tmpname()
+      local file = io.open(script, "w")
+      file:write(("local bpf = require 'luabpf' local pin = %q "):format(folder .. "/m"),
+        "print(select(2, bpf.open(pin))) print(bpf.open(pin, { readonly = true }))")
+      file:close()
+      os.execute("chmod 644 " .. script)
+      os.execute("setpriv --reuid=65534 --inh-caps=+bpf --ambient-caps=+bpf --bounding-set=+bpf "
+        .. "lua5.4 " .. script)
+      os.remove(script)
+      os.execute(("umount %s; rmdir %s"):format(folder, folder))
+    ]]))
+    assert.truthy(text:find("readonly = true opens it", 1, true), text)
+    assert.truthy(text:find("luabpf.map (", 1, true), text)
+  end)
+end)
+
+describe("paths with a NUL byte raise [fault 9]:", function()
+  it("in all that takes one", function()
+    local map = helper.map()
+    local object <close> = assert(bpf.load "bpf/objects.bpf.o")
+    local program = object.programs.count_xdp
+    local bad = "/sys/fs/bpf/" .. helper.name() .. "\0.new"
+    local file = os.tmpname() .. "\0.tmp"
+    for what, call in pairs {
+      pin = function() return map:pin(bad) end,
+      open = function() return bpf.open(bad) end,
+      open_path = function() return bpf.open { path = bad } end,
+      create = function()
+        return bpf.create { type = "hash", key = "u32", value = "u32", pin = bad }
+      end,
+      load = function() return bpf.load("bpf/objects.bpf.o\0x") end,
+      load_pin = function()
+        return bpf.load("bpf/objects.bpf.o", { maps = { points = { pin = bad } } })
+      end,
+      program_pin = function() return program:pin(bad) end,
+      open_program = function() return bpf.open_program(bad) end,
+      open_link = function() return bpf.open_link(bad) end,
+      export = function() return map:export(file) end,
+      checkpoint = function() return map:export("/tmp/x", { checkpoint = file }) end,
+      import = function() return map:import(file) end,
+      snapshot = function() return bpf.snapshot(file) end,
+      restore = function() return bpf.create { from = map:snapshot(), pin = bad } end,
+    } do
+      local ok, message = pcall(call)
+      assert.is_false(ok, what)
+      assert.truthy(tostring(message):find("NUL byte", 1, true), what .. ": " .. tostring(message))
+    end
+    os.remove((file:gsub("\0.*", "")))
+    helper.close_all()
+  end)
+end)
+
+describe("unpin [fault 10]", function()
+  after_each(helper.close_all)
+
+  it("leaves a pin that is another map's by now", function()
+    local a, b = helper.map(), helper.map()
+    with_pins(1, function(pin)
+      assert(a:pin(pin))
+      os.remove(pin)
+      assert(b:pin(pin))
+      local ok, message, errno = a:unpin()
+      assert.is_nil(ok)
+      assert.truthy(message:find("the pin is of something else by now", 1, true))
+      assert.equal(bpf.errno.ESTALE, errno)
+      local still <close> = assert(bpf.open(pin))
+      assert.equal(b, still)
+      assert.equal(bpf.errno.ENOENT, select(3, a:unpin()))
+      os.remove(pin)
+      local object <close> = assert(bpf.load "bpf/objects.bpf.o")
+      assert(object.programs.count_xdp:pin(pin))
+      assert.equal(bpf.errno.ESTALE, select(3, b:unpin()))
+      assert(bpf.open_program(pin)):close()
+    end)
+  end)
+
+  it("knows all pins of the handle, the newest first", function()
+    local map = helper.map()
+    with_pins(2, function(one, two)
+      assert(map:pin(one) and map:pin(two))
+      assert.equal(two, map:info().pin)
+      assert.is_true(map:unpin())
+      assert.equal(one, map:info().pin)
+      assert.is_true(map:unpin())
+      assert.is_nil(map:info().pin)
+      assert.is_nil(bpf.open(one) or bpf.open(two))
+      assert.is_nil(map:unpin())
+    end)
   end)
 end)
 

@@ -48,6 +48,22 @@ local function given_text(value, wanted)
   return type(value) == "string" and ("%q"):format(value) or tostring(value)
 end
 
+-- Options that are paths or names of the system's.
+local PATHS = { path = true, pin = true, checkpoint = true, cgroup = true, xdp = true, tc = true,
+  tcx = true, netkit = true, uprobe = true }
+
+-- Raises for a path that a NUL byte would cut, where the system reads it.
+-- @tparam string what names the call and the argument in messages
+-- @param value anything; what is no string is not looked at
+-- @tparam[opt=3] integer level whom errors blame, as in error()
+-- @return value
+function options.path(what, value, level)
+  if type(value) == "string" and value:find("\0", 1, true) then
+    error(("%s: %q has a NUL byte"):format(what, value), level or 3)
+  end
+  return value
+end
+
 -- The options of a call, checked: an empty table for nil.
 -- @tparam string what names the call in messages
 -- @param given what the caller passed
@@ -70,6 +86,7 @@ function options.check(what, given, known, level)
       error(("%s: option '%s': %s expected, got %s"):format(what, name, instead,
         given_text(value, wanted)), level)
     end
+    if PATHS[name] then options.path(("%s: option '%s'"):format(what, name), value, level + 1) end
   end
   return given
 end

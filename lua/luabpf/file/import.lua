@@ -230,6 +230,7 @@ local function new_run(source, given)
   run.interval = run.workers > 1 and options.period(defaults.checkpoint_interval,
     "import: defaults.checkpoint_interval", 3) or 0
   local kind = io.type(source) or type(source)
+  options.path("import", source, 4)
   if kind == "userdata" then
     snapshot.check(source, "import", 4)
     run.snapshot, run.format = source, "snapshot"

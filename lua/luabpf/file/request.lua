@@ -27,6 +27,7 @@ end
 
 local function check_target(target)
   local kind = io.type(target) or type(target)
+  options.path("export", target, 5)
   if kind == "string" or kind == "file" or kind == "function" then return target end
   misuse("path, open file, function or \"-\" expected, got %s", kind)
 end

@@ -190,6 +190,7 @@ function snapshot.open(path, given)
   if type(path) ~= "string" then
     error(("snapshot: path expected, got %s"):format(type(path)), 2)
   end
+  options.path("snapshot", path)
   given = options.check("snapshot", given, options.of "bpf.snapshot")
   local self, message, errno = core.snapshot_open(path, given.damaged)
   if not self then return nil, message, errno end

@@ -287,7 +287,7 @@ end
 function maps.open(which, more)
   local given = which
   if type(which) ~= "table" then
-    given = { [way_of(which)] = which }
+    given = { [way_of(which)] = options.path("open", which) }
     more = options.check("open", more, options.of "more_open_options")
     for name, value in pairs(more) do given[name] = value end
   elseif more ~= nil then

@@ -1160,11 +1160,13 @@ Linux 5.14, hash types.
 ["map:unpin"] = [=[
 map:unpin()
 
-Removes the pin that this handle made or was opened from.
+Removes the pin that this handle made or was opened from: of several the newest, so that a second
+call removes the one before. What another program has pinned there by now stays.
 
 Gives true: the pin is gone.
 
-nil, message, errno: there is none, or this process may not remove it.
+nil, message, errno: none is known, something else is pinned there by now (ESTALE), or this
+process may not remove it.
 
     assert(map:pin "/sys/fs/bpf/flows")
     assert(map:unpin())]=],

@@ -219,7 +219,7 @@ static int refused(lua_State *L, const struct row_reader *rr, int err)
 static int open_file(lua_State *L, struct row_reader *rr)
 {
 	if (lua_type(L, 3) == LUA_TSTRING) {
-		rr->file = fopen(lua_tostring(L, 3), "rbe");
+		rr->file = fopen(lb_check_path(L, 3), "rbe");
 		return rr->file ? 0 : -errno;
 	}
 	rr->stream = luaL_checkudata(L, 3, LUA_FILEHANDLE);

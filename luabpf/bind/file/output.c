@@ -195,7 +195,7 @@ static const char *text_field(lua_State *L, const char *name)
 	const char *text = NULL;
 
 	if (lua_getfield(L, 1, name) != LUA_TNIL)
-		text = luaL_checkstring(L, -1);
+		text = lb_check_path(L, lua_gettop(L));
 	lua_pop(L, 1);
 	return text;
 }
@@ -374,7 +374,7 @@ static int output_close(lua_State *L)
 
 static int file_rename(lua_State *L)
 {
-	return done(L, lb_out_rename(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+	return done(L, lb_out_rename(lb_check_path(L, 1), lb_check_path(L, 2)));
 }
 
 static int file_replace(lua_State *L)
@@ -382,13 +382,13 @@ static int file_replace(lua_State *L)
 	size_t n;
 	const char *text = luaL_checklstring(L, 2, &n);
 
-	return done(L, lb_out_replace(luaL_checkstring(L, 1), text, n));
+	return done(L, lb_out_replace(lb_check_path(L, 1), text, n));
 }
 
 /* core.can_replace(path): true, or why replace_file could not. Writes nothing. */
 static int file_can_replace(lua_State *L)
 {
-	return done(L, lb_out_can_replace(luaL_checkstring(L, 1)));
+	return done(L, lb_out_can_replace(lb_check_path(L, 1)));
 }
 
 /*
@@ -399,7 +399,7 @@ static int file_status(lua_State *L)
 {
 	struct stat st;
 
-	if (stat(luaL_checkstring(L, 1), &st) < 0)
+	if (stat(lb_check_path(L, 1), &st) < 0)
 		return lb_refuse(L, errno);
 	lua_createtable(L, 0, 5);
 	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "folder" : "device");

@@ -216,6 +216,20 @@ int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int
 
 /* ---- pins, closing ---------------------------------------------------- */
 
+void lb_map_add_pin(lua_State *L, int idx)
+{
+	idx = lua_absindex(L, idx);
+	if (lua_getiuservalue(L, idx, LB_MAP_PINS) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_createtable(L, 1, 0);
+		lua_pushvalue(L, -1);
+		lua_setiuservalue(L, idx, LB_MAP_PINS);
+	}
+	lua_insert(L, -2);
+	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+	lua_pop(L, 1);
+}
+
 /***
  * Pins the map in a BPF file system: it lives on after this process.
  * @function map:pin
@@ -229,7 +243,7 @@ int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int
 static int map_pin(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = lb_check_path(L, 2);
 	struct lb_log log;
 	char name[32];
 	int err;
@@ -241,16 +255,18 @@ static int map_pin(lua_State *L)
 		return lb_log_fail(L, err, &log, "%s: pin %s",
 				   lb_map_label(m, name, sizeof(name)), path);
 	lua_pushvalue(L, 2);
-	lua_setiuservalue(L, 1, LB_MAP_PATH);
+	lb_map_add_pin(L, 1);
 	lua_pushboolean(L, true);
 	return 1;
 }
 
 /***
- * Removes the pin that this handle made or was opened from.
+ * Removes the pin that this handle made or was opened from: of several the newest, so that a
+ * second call removes the one before. What another program has pinned there by now stays.
  * @function map:unpin
  * @treturn true the pin is gone
- * @error there is none, or this process may not remove it
+ * @error none is known, something else is pinned there by now (ESTALE), or this process may not
+ *   remove it
  * @usage
  * assert(map:pin "/sys/fs/bpf/flows")
  * assert(map:unpin())
@@ -258,20 +274,28 @@ static int map_pin(lua_State *L)
 static int map_unpin(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
+	lua_Integer n = lua_getiuservalue(L, 1, LB_MAP_PINS) == LUA_TTABLE
+			? (lua_Integer)lua_rawlen(L, -1) : 0;
+	struct lb_log log;
 	const char *path;
+	char name[32];
+	int err;
 
-	lua_getiuservalue(L, 1, LB_MAP_PATH);
-	path = lua_tostring(L, -1);
-	if (!path)
+	if (n == 0)
 		return lb_map_fail(L, m, "unpin (no pin is known)", ENOENT);
-	if (unlink(path) < 0) {
-		int err = errno;
-
-		lua_pushfstring(L, "unpin %s", path);
-		return lb_map_fail(L, m, lua_tostring(L, -1), err);
+	lua_rawgeti(L, -1, n);
+	path = lua_tostring(L, -1);
+	lb_log_begin(&log);
+	err = lb_pin_remove(path, m->k.info.id, &log);
+	lb_log_end(&log);
+	/* One that is gone, or another's, is no longer this map's. */
+	if (!err || err == -ENOENT || err == -ESTALE) {
+		lua_pushnil(L);
+		lua_rawseti(L, -3, n);
 	}
-	lua_pushnil(L);
-	lua_setiuservalue(L, 1, LB_MAP_PATH);
+	if (err)
+		return lb_log_fail(L, err, &log, "%s: unpin %s",
+				   lb_map_label(m, name, sizeof(name)), path);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -441,7 +465,8 @@ static int map_layouts(lua_State *L)
 static int map_pin_path(lua_State *L)
 {
 	lb_to_map(L, 1);
-	lua_getiuservalue(L, 1, LB_MAP_PATH);
+	if (lua_getiuservalue(L, 1, LB_MAP_PINS) == LUA_TTABLE)
+		lua_rawgeti(L, -1, (lua_Integer)lua_rawlen(L, -1));
 	return 1;
 }
 

@@ -16,7 +16,7 @@
 enum {
 	LB_MAP_KEY_LAYOUT = 1,
 	LB_MAP_VALUE_LAYOUT = 2,
-	LB_MAP_PATH = 3,	/* where it was pinned or opened, or nil */
+	LB_MAP_PINS = 3,	/* a list of where it was pinned or opened, or nil */
 	LB_MAP_BUILDERS = 4,	/* what map->builders points to */
 	LB_MAP_UVALUES = 4,
 };
@@ -57,6 +57,8 @@ struct lb_map *lb_map_new(lua_State *L);
 int lb_map_fill(lua_State *L, struct lb_map *m, int fd, const char *what);
 /* A new handle for fd: lb_map_fill, called "map". */
 int lb_map_adopt(lua_State *L, int fd);
+/* Adds the path at the top, which is popped, to the pins that the handle at idx knows. */
+void lb_map_add_pin(lua_State *L, int idx);
 /* Gives the handle types, which its user values keep; NULL: binary strings. */
 void lb_map_set_shapes(struct lb_map *m, const struct lb_type *key, const struct lb_type *value);
 /* What messages call the map: its name, or "map 17" in buf. */

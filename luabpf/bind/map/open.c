@@ -5,6 +5,7 @@
  */
 #include "bind/map/map.h"
 #include "bind/value/layout.h"
+#include "lib/kernel/loader.h"
 #include "lib/kernel/privilege.h"
 #include "lib/layout/btf.h"
 
@@ -160,19 +161,23 @@ static int map_detached(lua_State *L)
 /* core.open_path(path, readonly) */
 static int map_open_path(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
-	LIBBPF_OPTS(bpf_obj_get_opts, opts,
-		.file_flags = lua_toboolean(L, 2) ? BPF_F_RDONLY : 0);
+	const char *path = lb_check_path(L, 1);
+	bool readonly = lua_toboolean(L, 2);
 	struct lb_map *m = lb_map_new(L);
-	int fd = bpf_obj_get_opts(path, &opts);
+	struct lb_log log;
+	int fd, results;
 
+	lb_log_begin(&log);
+	fd = lb_pin_open(path, LB_FD_MAP, readonly, &log);
+	lb_log_end(&log);
 	if (fd < 0)
-		return lb_fail_unprivileged(L, errno, LB_CAP_BPF, path);
-	if (lb_map_fill(L, m, fd, path) != 1)
-		return lb_fail(L, EINVAL, "%s: not a map", path);
-	lua_pushvalue(L, 1);
-	lua_setiuservalue(L, -2, LB_MAP_PATH);
-	return 1;
+		return lb_log_fail(L, fd, &log, "open");
+	results = lb_map_fill(L, m, fd, path);
+	if (results == 1) {
+		lua_pushvalue(L, 1);
+		lb_map_add_pin(L, -2);
+	}
+	return results;
 }
 
 /* core.open_id(id, readonly) */
@@ -199,9 +204,14 @@ static int map_open_fd(lua_State *L)
 
 	if (fd < 0)
 		return lb_fail(L, errno, "fd %d", given);
-	if (lb_map_fill(L, m, fd, "map") != 1)
-		return lb_fail(L, EINVAL, "fd %d: not a map", given);
-	return 1;
+	if (!lb_is_map(fd)) {
+		enum lb_fdkind kind = lb_fdkind(fd);
+
+		close(fd);
+		return lb_fail(L, EINVAL, "fd %d is of %s, not of a map", given,
+			       lb_fdkind_name(kind));
+	}
+	return lb_map_fill(L, m, fd, "map");
 }
 
 static const luaL_Reg functions[] = {

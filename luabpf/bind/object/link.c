@@ -72,7 +72,7 @@ static const char *description_of(lua_State *L, int arg)
  */
 static int link_open(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = lb_check_path(L, 1);
 	struct lb_link *link = lb_link_push(L, path);
 	struct lb_log log;
 	int err;
@@ -229,7 +229,7 @@ static int link_fd(lua_State *L)
 static int link_pin(lua_State *L)
 {
 	const struct lb_link *link = check_link(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = lb_check_path(L, 2);
 	struct lb_log log;
 	int err;
 

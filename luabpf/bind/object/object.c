@@ -109,13 +109,16 @@ static void set_max_entries(lua_State *L, struct bpf_map *map, int idx,
 	if (!exact || n < 1 || n > UINT32_MAX)
 		lb_path_error(L, path, "integer from 1 to 4294967295 expected, got %s",
 			      luaL_tolstring(L, idx, NULL));
-	bpf_map__set_max_entries(map, (uint32_t)n);
+	if (bpf_map__set_max_entries(map, (uint32_t)n) < 0)
+		lb_path_error(L, path, "%s", strerrordesc_np(errno));
 }
 
 static void set_pin(lua_State *L, struct bpf_map *map, int idx, const struct lb_path *path)
 {
 	if (lua_type(L, idx) != LUA_TSTRING)
 		lb_path_error(L, path, "path expected, got %s", luaL_typename(L, idx));
+	if (strlen(lua_tostring(L, idx)) != lua_rawlen(L, idx))
+		lb_path_error(L, path, "a path with a NUL byte");
 	if (bpf_map__set_pin_path(map, lua_tostring(L, idx)) < 0)
 		lb_path_error(L, path, "%s", strerrordesc_np(errno));
 }
@@ -199,7 +202,7 @@ static int push_map(lua_State *L, const struct bpf_map *map, const char *path)
 	results = lb_map_adopt(L, fd);
 	if (results == 1 && bpf_map__pin_path(map)) {
 		lua_pushstring(L, bpf_map__pin_path(map));
-		lua_setiuservalue(L, -2, LB_MAP_PATH);
+		lb_map_add_pin(L, -2);
 	}
 	return results;
 }
@@ -308,7 +311,7 @@ static int load(lua_State *L, const char *path)
 static int object_load(lua_State *L)
 {
 	static const char *const names[] = { "maps", "globals", NULL };
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = lb_check_path(L, 1);
 	int results;
 
 	if (!lua_isnoneornil(L, 2))

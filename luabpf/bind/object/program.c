@@ -150,13 +150,13 @@ int lb_program_push(lua_State *L, int object, struct bpf_program *prog)
  */
 static int program_open(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = lb_check_path(L, 1);
 	struct program *h = new_handle(L);
 	struct lb_log log;
 	int fd, err;
 
 	lb_log_begin(&log);
-	fd = lb_pin_open(path, LB_FD_PROGRAM, &log);
+	fd = lb_pin_open(path, LB_FD_PROGRAM, false, &log);
 	lb_log_end(&log);
 	if (fd < 0)
 		return lb_log_fail(L, fd, &log, "open_program");
@@ -284,7 +284,7 @@ static int program_fd(lua_State *L)
 static int program_pin(lua_State *L)
 {
 	struct program *h = check_program(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = lb_check_path(L, 2);
 	struct lb_log log;
 	int err;
 

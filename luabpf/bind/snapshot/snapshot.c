@@ -345,7 +345,7 @@ int lb_snapshot_throw(lua_State *L, int arg, int err, const struct lb_snap_fault
 /* core.snapshot_open(path, damaged): a snapshot; nil, message, errno. */
 static int snapshot_open(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = lb_check_path(L, 1);
 	bool damaged = lua_toboolean(L, 2);
 	struct lb_snap_fault fault;
 	struct lb_snapshot *s = new_snapshot(L);

@@ -406,7 +406,7 @@ int lb_attach_section(struct lb_link *link, const struct bpf_program *prog, stru
 
 int lb_link_open(struct lb_link *link, const char *path, struct lb_log *log)
 {
-	int fd = lb_pin_open(path, LB_FD_LINK, log);
+	int fd = lb_pin_open(path, LB_FD_LINK, false, log);
 
 	if (fd < 0)
 		return fd;

@@ -41,13 +41,28 @@ static void describe(struct lb_kmap *m)
 		m->value_stride = sizeof(uint32_t);
 }
 
+/*
+ * The calls on entries take nothing but maps: EINVAL for other descriptors. Of maps one of the two
+ * has another answer: no key is given, and no type refuses both with EINVAL. Neither call changes
+ * anything or has where to write to. Source: kernel/bpf/syscall.c, __bpf_map_get.
+ */
+bool lb_is_map(int fd)
+{
+	if (bpf_map_lookup_elem(fd, NULL, NULL) == 0 || errno != EINVAL)
+		return errno != EBADF;
+	return bpf_map_get_next_key(fd, NULL, NULL) == 0 || errno != EINVAL;
+}
+
 int lb_kmap_adopt(struct lb_kmap *m, int fd)
 {
 	int err;
 
 	memset(m, 0, sizeof(*m));
 	m->fd = -1;
+	/* The info call answers for programs and links too. */
 	err = lb_kmap_info(fd, &m->info);
+	if (!err && !lb_is_map(fd))
+		err = -EINVAL;
 	if (err) {
 		close(fd);
 		return err;

@@ -57,6 +57,8 @@ static inline bool lb_can(const struct lb_kmap *m, uint32_t what)
 	return (m->type->can & what) != 0;
 }
 
+/* Whether a descriptor is one of a map. */
+bool lb_is_map(int fd);
 /* Reads the info of fd, which m owns from then on; closes fd and returns -errno on failure. */
 int lb_kmap_adopt(struct lb_kmap *m, int fd);
 /* A map of that kind that is not in the kernel; ncpu: values an entry has, 0 for a plain one. */

@@ -159,7 +159,7 @@ static int check_pin(const struct bpf_map *map, struct lb_log *log)
 
 	if (!path || access(path, F_OK) != 0)
 		return 0;
-	fd = lb_pin_open(path, LB_FD_MAP, log);
+	fd = lb_pin_open(path, LB_FD_MAP, false, log);
 	if (fd < 0)
 		return fd;
 	err = lb_kmap_info(fd, &info);
@@ -268,37 +268,69 @@ enum lb_fdkind lb_fdkind(int fd)
 	return LB_FD_OTHER;
 }
 
-static int no_pin(int err, const char *path, struct lb_log *log)
+static int no_pin(int err, const char *path, bool readonly, struct lb_log *log)
 {
+	bool may_read = faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
+	bool may_write = faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
 	char buf[64];
 
-	if (err == EINVAL || (err == EACCES && access(path, R_OK | W_OK) == 0))
+	if (err == EINVAL || (err == EACCES && (may_write || (readonly && may_read))))
 		lb_log_reason(log, "%s is not a pin of a map, program or link", path);
 	else if (err == EPERM && lb_missing_privileges(LB_CAP_BPF, buf, sizeof(buf)))
 		lb_log_reason(log, "%s: %s (this process lacks %s)", path, strerrordesc_np(err),
 			      buf);
+	else if ((err == EACCES || err == EROFS) && may_read && !readonly)
+		lb_log_reason(log, "%s: %s (it may be read only: of a map, readonly = true opens it)",
+			      path, strerrordesc_np(err));
 	else
 		lb_log_reason(log, "%s: %s", path, strerrordesc_np(err));
 	return -err;
 }
 
-int lb_pin_open(const char *path, enum lb_fdkind kind, struct lb_log *log)
+const char *lb_fdkind_name(enum lb_fdkind kind)
 {
 	static const char *const names[] = {
 		[LB_FD_OTHER] = "something else", [LB_FD_MAP] = "a map",
 		[LB_FD_PROGRAM] = "a program", [LB_FD_LINK] = "a link",
 	};
-	int fd = bpf_obj_get(path);
+
+	return names[kind];
+}
+
+int lb_pin_open(const char *path, enum lb_fdkind kind, bool readonly, struct lb_log *log)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = readonly ? BPF_F_RDONLY : 0);
+	int fd = bpf_obj_get_opts(path, &opts);
 	enum lb_fdkind is;
 
 	if (fd < 0)
-		return no_pin(errno, path, log);
+		return no_pin(errno, path, readonly, log);
+	if (kind == LB_FD_MAP && lb_is_map(fd))
+		return fd;
 	is = lb_fdkind(fd);
-	if (is == kind)
+	if (is == kind && kind != LB_FD_MAP)
 		return fd;
 	close(fd);
-	lb_log_reason(log, "%s is the pin of %s, not of %s", path, names[is], names[kind]);
+	lb_log_reason(log, "%s is the pin of %s, not of %s", path, lb_fdkind_name(is),
+		      lb_fdkind_name(kind));
 	return -EINVAL;
+}
+
+int lb_pin_remove(const char *path, uint32_t map_id, struct lb_log *log)
+{
+	struct lb_mapinfo info;
+	int fd = lb_pin_open(path, LB_FD_MAP, true, log);
+	int err = fd < 0 ? fd : lb_kmap_info(fd, &info);
+
+	if (fd >= 0)
+		close(fd);
+	if (fd < 0 && err != -EINVAL)
+		return err;
+	if (err == -EINVAL || (!err && info.id != map_id)) {
+		lb_log_reason(log, "the pin is of something else by now");
+		return -ESTALE;
+	}
+	return !err && unlink(path) < 0 ? -errno : err;
 }
 
 /* Whether the folder that path lies in is one of a BPF file system. */

@@ -32,8 +32,18 @@ const char *lb_progtype_name(enum bpf_prog_type type, char *buf, size_t size);
 /* What a file descriptor of bpf(2) refers to. */
 enum lb_fdkind { LB_FD_OTHER, LB_FD_MAP, LB_FD_PROGRAM, LB_FD_LINK };
 enum lb_fdkind lb_fdkind(int fd);
-/* Opens a pin, which must be of that kind: a descriptor, or -errno with a reason that names it. */
-int lb_pin_open(const char *path, enum lb_fdkind kind, struct lb_log *log);
+/* "a map", "something else": the kind in messages. */
+const char *lb_fdkind_name(enum lb_fdkind kind);
+/*
+ * Opens a pin, which must be of that kind: a descriptor, or -errno with a reason that names the
+ * path. readonly: of a map, for reading only.
+ */
+int lb_pin_open(const char *path, enum lb_fdkind kind, bool readonly, struct lb_log *log);
+/*
+ * Removes a pin if it is still of the map with that id, which is looked at immediately before:
+ * 0, or -errno with a reason; -ESTALE where something else is there.
+ */
+int lb_pin_remove(const char *path, uint32_t map_id, struct lb_log *log);
 /* Pins a descriptor: 0, or -errno with a reason where the kernel's EPERM does not tell it. */
 int lb_pin_make(int fd, const char *path, struct lb_log *log);
 
