@@ -87,6 +87,7 @@ lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max
  * binding, which luaopen_luabpf_core (luabpf/core.c) calls, and nobody else.
  */
 void lb_open_base(lua_State *L);
+void lb_open_options(lua_State *L);
 void lb_open_system(lua_State *L);
 void lb_open_layout(lua_State *L);
 void lb_open_address(lua_State *L);

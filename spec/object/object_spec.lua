@@ -83,8 +83,8 @@ describe("bpf.load", function()
 
   it("raises for options that it does not know and values of the wrong type", function()
     local cases <const> = {
-      { { bogus = 1 }, "unknown option 'bogus'" },
-      { { maps = 1 }, "maps: table expected, got number" },
+      { { bogus = 1 }, "load: unknown option 'bogus'" },
+      { { maps = 1 }, "load: option 'maps': table expected, got number" },
       { { maps = { {} } }, "maps: names expected, got a key of type number" },
       { { maps = { points = 1 } }, "maps.points: table expected, got number" },
       { { maps = { points = { size = 1 } } }, "maps.points: unknown option 'size'" },
@@ -98,7 +98,7 @@ describe("bpf.load", function()
       { { maps = { points = { max_entries = "9" } } }, "maps.points.max_entries: integer from 1" },
       { { maps = { points = { max_entries = 1 << 32 } } }, "integer from 1 to 4294967295" },
       { { maps = { points = { pin = true } } }, "maps.points.pin: path expected, got boolean" },
-      { { globals = "x" }, "globals: table expected, got string" },
+      { { globals = "x" }, "load: option 'globals': table expected, got string" },
       { { globals = { nothing = 1 } }, "globals.nothing: the object has no such variable" },
       { { globals = { hidden = 1 } }, "globals.hidden: the variable is static" },
       { { globals = { LINUX_KERNEL_VERSION = 1 } }, "is the kernel's configuration" },

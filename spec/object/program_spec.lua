@@ -229,24 +229,28 @@ describe("luabpf.program", function()
 
     it("raises for what the type cannot be given", function()
       local xdp, called, raw = programs.count_xdp, programs.called, programs.count_raw
-      raises("data: programs of type xdp need a packet", xdp.run, xdp)
-      raises("data: programs of type xdp need a packet", xdp.run, xdp, { ctx = "" })
-      raises("data: at least 14 bytes", xdp.run, xdp, { data = "short" })
-      raises("data: programs of type syscall take none", called.run, called, { data = FRAME })
-      raises("times: programs of type syscall run once", called.run, called, { times = 2 })
-      raises("ctx: at most 65535 bytes", called.run, called, { ctx = ("x"):rep(65536) })
-      raises("data: programs of type raw_tracepoint take none", raw.run, raw, { data = FRAME })
+      raises("run: option 'data': programs of type xdp need a packet", xdp.run, xdp)
+      raises("run: option 'data': programs of type xdp need a packet", xdp.run, xdp, { ctx = "" })
+      raises("run: option 'data': at least 14 bytes", xdp.run, xdp, { data = "short" })
+      raises("run: option 'data': programs of type syscall take none", called.run, called, { data = FRAME })
+      raises("run: option 'times': programs of type syscall run once", called.run, called, { times = 2 })
+      raises("run: option 'ctx': at most 65535 bytes", called.run, called, { ctx = ("x"):rep(65536) })
+      raises("run: option 'data': programs of type raw_tracepoint take none", raw.run, raw, { data = FRAME })
     end)
 
     it("raises for wrong options", function()
       local xdp = programs.count_xdp
-      raises("unknown option 'packet'", xdp.run, xdp, { packet = FRAME })
-      raises("options are named", xdp.run, xdp, { FRAME })
-      raises("table expected", xdp.run, xdp, FRAME)
-      raises("data: string expected, got number", xdp.run, xdp, { data = 5 })
-      raises("ctx: string expected, got table", xdp.run, xdp, { data = FRAME, ctx = {} })
-      for _, times in ipairs { 0, -1, 1.5, 1 << 31, "2", true } do
-        raises("times: integer from 1 to 2147483647 expected", xdp.run, xdp,
+      raises("run: unknown option 'packet'", xdp.run, xdp, { packet = FRAME })
+      raises("run: unknown option '1'", xdp.run, xdp, { FRAME })
+      raises("run: table of options expected, got string", xdp.run, xdp, FRAME)
+      raises("run: option 'data': string expected, got number", xdp.run, xdp, { data = 5 })
+      raises("run: option 'ctx': string expected, got table", xdp.run, xdp, { data = FRAME, ctx = {} })
+      for _, times in ipairs { "2", true } do
+        raises("run: option 'times': number expected, got " .. type(times), xdp.run, xdp,
+          { data = FRAME, times = times })
+      end
+      for _, times in ipairs { 0, -1, 1.5, 1 << 31 } do
+        raises("run: option 'times': integer from 1 to 2147483647 expected", xdp.run, xdp,
           { data = FRAME, times = times })
       end
     end)
@@ -261,23 +265,23 @@ describe("luabpf.program", function()
   describe("attach", function()
     it("raises unless exactly one target is given", function()
       local xdp = programs.count_xdp
-      raises("a target is missing: one of cgroup, xdp, tc, tracepoint", xdp.attach, xdp, {})
-      raises("a target is missing", xdp.attach, xdp, { direction = "ingress" })
-      raises("xdp and tc: only one target", xdp.attach, xdp, { xdp = "lo", tc = "lo" })
-      raises("unknown option 'device'", xdp.attach, xdp, { device = "lo" })
-      raises("table expected", xdp.attach, xdp, "lo")
-      raises("xdp: string expected, got number", xdp.attach, xdp, { xdp = 1 })
-      raises("cgroup: string expected, got boolean", xdp.attach, xdp, { cgroup = true })
+      raises("attach: a target is missing: one of cgroup, xdp, tc, tracepoint", xdp.attach, xdp, {})
+      raises("attach: a target is missing", xdp.attach, xdp, { direction = "ingress" })
+      raises("attach: options 'xdp' and 'tc': only one target", xdp.attach, xdp, { xdp = "lo", tc = "lo" })
+      raises("attach: unknown option 'device'", xdp.attach, xdp, { device = "lo" })
+      raises("attach: table of options expected, got string", xdp.attach, xdp, "lo")
+      raises("attach: option 'xdp': string expected, got number", xdp.attach, xdp, { xdp = 1 })
+      raises("attach: option 'cgroup': string expected, got boolean", xdp.attach, xdp, { cgroup = true })
     end)
 
     it("raises for a direction that does not apply", function()
       local xdp, ingress = programs.count_xdp, programs.count_ingress
-      raises("direction: goes with cgroup and tc, not with xdp", xdp.attach, xdp,
-        { xdp = "lo", direction = "ingress" })
-      raises("direction: 'ingress' or 'egress' expected, got in", ingress.attach, ingress,
-        { cgroup = "/", direction = "in" })
-      raises("direction: 'ingress' or 'egress' expected, got 1", ingress.attach, ingress,
-        { cgroup = "/", direction = 1 })
+      raises("attach: option 'direction' goes with 'cgroup' and 'tc', not with 'xdp'",
+        xdp.attach, xdp, { xdp = "lo", direction = "ingress" })
+      raises('attach: option \'direction\': "ingress", "egress" expected, got "in"',
+        ingress.attach, ingress, { cgroup = "/", direction = "in" })
+      raises('attach: option \'direction\': "ingress", "egress" expected, got 1',
+        ingress.attach, ingress, { cgroup = "/", direction = 1 })
     end)
 
     -- What the system refuses: program, options, message after "NAME: attach: ".

@@ -5,6 +5,7 @@
 --
 -- @module luabpf.base.options
 
+local core = require "luabpf.core"
 local declared = require "luabpf.base.declared"
 local suggest = require "luabpf.base.suggest"
 
@@ -90,6 +91,11 @@ function options.check(what, given, known, level)
   end
   return given
 end
+
+-- Raises for what C has found wrong in the options of one of its functions.
+core.refuse_options_with(function(name, given)
+  return options.check(name:match "[^:.]+$", given, options.of(name), 3)
+end)
 
 -- An integer option within bounds; default where it is nil.
 function options.integer(what, name, value, min, max, default, level)

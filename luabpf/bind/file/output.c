@@ -224,12 +224,11 @@ static int open_output(lua_State *L, struct output *out)
 /* core.output(options) */
 static int output_new(lua_State *L)
 {
-	static const char *const names[] = { "path", "device", "handle", "summed", NULL };
 	struct output *out;
 	int err;
 
 	lua_settop(L, 1);
-	lb_check_options(L, 1, names);
+	luaL_checktype(L, 1, LUA_TTABLE);
 	out = lua_newuserdatauv(L, sizeof(*out), 1);
 	lb_out_begin(&out->o);
 	out->stream = NULL;

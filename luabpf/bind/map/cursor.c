@@ -12,6 +12,7 @@
 #include "bind/map/batch.h"
 #include "bind/map/lender.h"
 #include "bind/map/position.h"
+#include "bind/options.h"
 
 #include <errno.h>
 #include <string.h>
@@ -48,27 +49,14 @@ static void close_cursor(struct cursor *c)
 
 static uint32_t batch_size(lua_State *L, int idx)
 {
-	int exact = 0;
-	lua_Integer n = 0;
-	int type = lua_getfield(L, idx, "batch_size");
+	lua_Integer n = lb_option_integer(L, idx, "batches", "batch_size", 1, LUA_MAXINTEGER, 0);
 
-	if (type != LUA_TNIL) {
-		n = type == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
-		if (!exact || n < 1)
-			luaL_error(L, "option 'batch_size': positive integer expected, got %s",
-				   luaL_tolstring(L, -1, NULL));
-	}
-	lua_pop(L, 1);
 	return n > LB_MAX_CALL ? LB_MAX_CALL : (uint32_t)n;
 }
 
 static uint32_t bucket(lua_State *L, const char *name, uint32_t max)
 {
-	lua_Integer n = lb_opt_int(L, 2, name, 0);
-
-	if (n < 0 || n > max)
-		luaL_error(L, "option '%s': bucket from 0 to %d expected", name, (int)max);
-	return (uint32_t)n;
+	return (uint32_t)lb_option_integer(L, 2, "cursor", name, 0, max, 0);
 }
 
 /* Options first and last: only the buckets from first to last - 1. */
@@ -80,7 +68,7 @@ static void range(lua_State *L, struct cursor *c)
 	if (last == 0)
 		return;
 	if (lb_position_kind(&c->src) != LB_POS_BUCKET || c->src.drain)
-		luaL_error(L, "option 'last': this scan does not go by buckets");
+		luaL_error(L, "cursor: option 'last': this scan does not go by buckets");
 	lb_source_range(&c->src, first, last);
 }
 
@@ -97,13 +85,11 @@ static int open_failed(lua_State *L, const struct cursor *c, int err)
 }
 
 /*
- * core.cursor(map, options): starts a scan. Raises an error object when the
+ * core.cursor(map, options), which the Lua side has checked: starts a scan. Raises an error object when the
  * type of map cannot be scanned, or does not take the position.
  */
 static int cursor_new(lua_State *L)
 {
-	static const char *const names[] = { "batch_size", "from", "raw", "drain", "walk",
-					     "first", "last", NULL };
 	struct lb_map *m = lb_check_map(L, 1);
 	struct cursor *c;
 	uint32_t want;
@@ -114,7 +100,7 @@ static int cursor_new(lua_State *L)
 		lua_newtable(L);
 		lua_replace(L, 2);
 	}
-	lb_check_options(L, 2, names);
+	luaL_checktype(L, 2, LUA_TTABLE);
 	want = batch_size(L, 2);
 	c = lua_newuserdatauv(L, sizeof(*c), UVALUES);
 	memset(c, 0, sizeof(*c));

@@ -12,6 +12,7 @@
 #include "bind/map/map.h"
 #include "bind/object/globals.h"
 #include "bind/object/program.h"
+#include "bind/options.h"
 #include "bind/value/path.h"
 #include "lib/kernel/loader.h"
 
@@ -167,8 +168,6 @@ static void each_option(lua_State *L, const struct bpf_object *obj, const char *
 	if (!lua_istable(L, 2))
 		return;
 	if (lua_getfield(L, 2, what) != LUA_TNIL) {
-		if (!lua_istable(L, -1))
-			lb_path_error(L, &list, "table expected, got %s", luaL_typename(L, -1));
 		for (lua_pushnil(L); lua_next(L, top + 1); lua_settop(L, top + 2)) {
 			struct lb_path item = { &list, NULL, 0 };
 
@@ -310,12 +309,13 @@ static int load(lua_State *L, const char *path)
  */
 static int object_load(lua_State *L)
 {
-	static const char *const names[] = { "maps", "globals", NULL };
+	static const struct lb_option known[] = {
+		{ "maps", LUA_TTABLE, NULL }, { "globals", LUA_TTABLE, NULL }, { NULL, 0, NULL },
+	};
 	const char *path = lb_check_path(L, 1);
 	int results;
 
-	if (!lua_isnoneornil(L, 2))
-		lb_check_options(L, 2, names);
+	lb_options(L, 2, "bpf.load", known);
 	lua_settop(L, 2);
 	results = load(L, path);
 	if (results == 3 && lua_tointeger(L, -1) == EMFILE) {

@@ -13,6 +13,7 @@
 
 #include "bind/map/map.h"
 #include "bind/object/link.h"
+#include "bind/options.h"
 #include "lib/kernel/loader.h"
 #include "lib/kernel/testrun.h"
 #include "lib/layout/hex.h"
@@ -399,38 +400,29 @@ static const struct target *check_target(lua_State *L)
 			lua_pop(L, 1);
 			continue;
 		}
-		if (lua_type(L, -1) != LUA_TSTRING)
-			luaL_error(L, "%s: string expected, got %s", targets[i].option,
-				   luaL_typename(L, -1));
 		if (found)
-			luaL_error(L, "%s and %s: only one target can be given", found->option,
+			luaL_error(L, "attach: options '%s' and '%s': only one target can be given", found->option,
 				   targets[i].option);
 		found = &targets[i];
 	}
 	if (!found)
-		luaL_error(L, "a target is missing: one of cgroup, xdp, tc, tracepoint");
+		luaL_error(L, "attach: a target is missing: one of cgroup, xdp, tc, tracepoint");
 	return found;
 }
 
+static const char *const directions[] = { "ingress", "egress", NULL };
+
 static enum lb_direction check_direction(lua_State *L, const struct target *t)
 {
-	enum lb_direction dir = LB_ANY_DIRECTION;
-	const char *given;
+	static const enum lb_direction values[] = { LB_INGRESS, LB_EGRESS };
+	int i = lb_option_choice(L, 2, "direction", directions, -1);
 
-	if (lua_getfield(L, 2, "direction") != LUA_TNIL) {
-		given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-		if (!t->directed)
-			luaL_error(L, "direction: goes with cgroup and tc, not with %s", t->option);
-		if (strcmp(given, "ingress") == 0)
-			dir = LB_INGRESS;
-		else if (strcmp(given, "egress") == 0)
-			dir = LB_EGRESS;
-		else
-			luaL_error(L, "direction: 'ingress' or 'egress' expected, got %s",
-				   luaL_tolstring(L, -1, NULL));
-	}
-	lua_pop(L, 1);
-	return dir;
+	if (i < 0)
+		return LB_ANY_DIRECTION;
+	if (!t->directed)
+		luaL_error(L, "attach: option 'direction' goes with 'cgroup' and 'tc', not with "
+			      "'%s'", t->option);
+	return values[i];
 }
 
 /* Returns the link at the top if err is 0. */
@@ -512,16 +504,17 @@ static int attach_by_section(lua_State *L, const struct program *h)
  */
 static int program_attach(lua_State *L)
 {
-	static const char *const names[] = {
-		"cgroup", "xdp", "tc", "tracepoint", "direction", NULL,
+	static const struct lb_option known[] = {
+		{ "cgroup", LUA_TSTRING, NULL }, { "xdp", LUA_TSTRING, NULL },
+		{ "tc", LUA_TSTRING, NULL }, { "tracepoint", LUA_TSTRING, NULL },
+		{ "direction", LUA_TSTRING, directions }, { NULL, 0, NULL },
 	};
 	const struct program *h = check_program(L, 1);
 	const struct target *t;
 
 	lua_settop(L, 2);
-	if (lua_isnil(L, 2))
+	if (!lb_options(L, 2, "program:attach", known))
 		return attach_by_section(L, h);
-	lb_check_options(L, 2, names);
 	t = check_target(L);
 	return attach_to(L, h, t, check_direction(L, t));
 }
@@ -543,26 +536,10 @@ static const char *check_bytes(lua_State *L, const char *name, uint32_t *size)
 
 	if (lua_getfield(L, 2, name) == LUA_TSTRING)
 		s = lua_tolstring(L, -1, &len);
-	else if (!lua_isnil(L, -1))
-		luaL_error(L, "%s: string expected, got %s", name, luaL_typename(L, -1));
 	if (len > INT32_MAX)
-		luaL_error(L, "%s: 2 GiB or more cannot be given", name);
+		luaL_error(L, "run: option '%s': 2 GiB or more cannot be given", name);
 	*size = (uint32_t)len;
 	return s;
-}
-
-static uint32_t check_times(lua_State *L)
-{
-	int exact = 1;
-	lua_Integer n = 1;
-
-	if (lua_getfield(L, 2, "times") != LUA_TNIL)
-		n = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
-	if (!exact || n < 1 || n > INT32_MAX)
-		luaL_error(L, "times: integer from 1 to %d expected, got %s", INT32_MAX,
-			   luaL_tolstring(L, -1, NULL));
-	lua_pop(L, 1);
-	return (uint32_t)n;
 }
 
 /* Raises for what the type cannot be given. */
@@ -570,18 +547,18 @@ static void check_fits(lua_State *L, const struct program *h, const struct lb_ru
 		       const struct lb_run *run)
 {
 	if (t->can & LB_RUN_DATA && !run->data)
-		luaL_error(L, "data: %s need a packet, an Ethernet frame", these(L, h));
+		luaL_error(L, "run: option 'data': %s need a packet, an Ethernet frame", these(L, h));
 	if (t->can & LB_RUN_DATA && run->data_size < 14)
-		luaL_error(L, "data: at least 14 bytes, an Ethernet header, expected, got %d",
+		luaL_error(L, "run: option 'data': at least 14 bytes, an Ethernet header, expected, got %d",
 			   (int)run->data_size);
 	if (!(t->can & LB_RUN_DATA) && run->data)
-		luaL_error(L, "data: %s take none", these(L, h));
+		luaL_error(L, "run: option 'data': %s take none", these(L, h));
 	if (!(t->can & LB_RUN_CTX) && run->ctx)
-		luaL_error(L, "ctx: %s take none", these(L, h));
+		luaL_error(L, "run: option 'ctx': %s take none", these(L, h));
 	if (!(t->can & LB_RUN_TIMES) && run->times > 1)
-		luaL_error(L, "times: %s run once", these(L, h));
+		luaL_error(L, "run: option 'times': %s run once", these(L, h));
 	if (t->can & LB_RUN_CTX_SAME && run->ctx_size > UINT16_MAX)
-		luaL_error(L, "ctx: at most %d bytes expected, got %d", UINT16_MAX,
+		luaL_error(L, "run: option 'ctx': at most %d bytes expected, got %d", UINT16_MAX,
 			   (int)run->ctx_size);
 }
 
@@ -655,7 +632,10 @@ static void push_result(lua_State *L, const struct lb_runtype *t, const struct l
  */
 static int program_run(lua_State *L)
 {
-	static const char *const names[] = { "data", "ctx", "times", NULL };
+	static const struct lb_option known[] = {
+		{ "data", LUA_TSTRING, NULL }, { "ctx", LUA_TSTRING, NULL },
+		{ "times", LUA_TNUMBER, NULL }, { NULL, 0, NULL },
+	};
 	static const struct lb_runtype unknown = { .can = LB_RUN_CTX };
 	const struct program *h = check_program(L, 1);
 	const struct lb_runtype *t = lb_runtype(h->p.type);
@@ -664,14 +644,13 @@ static int program_run(lua_State *L)
 	int err;
 
 	lua_settop(L, 2);
-	if (lua_isnil(L, 2)) {
+	if (!lb_options(L, 2, "program:run", known)) {
 		lua_newtable(L);
 		lua_replace(L, 2);
 	}
-	lb_check_options(L, 2, names);
 	run.data = check_bytes(L, "data", &run.data_size);
 	run.ctx = check_bytes(L, "ctx", &run.ctx_size);
-	run.times = check_times(L);
+	run.times = (uint32_t)lb_option_integer(L, 2, "program:run", "times", 1, INT32_MAX, 1);
 	if (t)
 		check_fits(L, h, t, &run);
 	else

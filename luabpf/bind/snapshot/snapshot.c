@@ -497,12 +497,11 @@ static struct snap_cursor *to_cursor(lua_State *L)
 /* core.snapshot_cursor(s, options): a scan of the entries. */
 static int cursor_new(lua_State *L)
 {
-	static const char *const names[] = { "batch_size", "raw", NULL };
 	struct lb_snapshot *s = lb_check_snapshot(L, 1);
 	struct snap_cursor *c;
 
 	lua_settop(L, 2);
-	lb_check_options(L, 2, names);
+	luaL_checktype(L, 2, LUA_TTABLE);
 	c = lua_newuserdatauv(L, sizeof(*c), CURSOR_UVALUES);
 	memset(c, 0, sizeof(*c));
 	luaL_setmetatable(L, LB_SNAP_CURSOR);
