@@ -127,27 +127,6 @@ int lb_handle_fd(lua_State *L, int idx)
 	return fd;
 }
 
-static bool listed(const char *name, const char *const names[])
-{
-	for (; *names; names++)
-		if (strcmp(name, *names) == 0)
-			return true;
-	return false;
-}
-
-void lb_check_options(lua_State *L, int idx, const char *const names[])
-{
-	luaL_checktype(L, idx, LUA_TTABLE);
-	lua_pushnil(L);
-	while (lua_next(L, idx)) {
-		lua_pop(L, 1);
-		if (lua_type(L, -1) != LUA_TSTRING)
-			luaL_argerror(L, idx, "options are named: { name = value }");
-		if (!listed(lua_tostring(L, -1), names))
-			luaL_error(L, "unknown option '%s'", lua_tostring(L, -1));
-	}
-}
-
 bool lb_opt_flag(lua_State *L, int idx, const char *name)
 {
 	bool on;

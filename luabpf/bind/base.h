@@ -56,9 +56,6 @@ int lb_handle_fd(lua_State *L, int idx);
 /* Memory for one operation: local if it is large enough, else a userdata left on the stack. */
 void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
 
-/* Raises "unknown option 'x'" for a key of the table at idx that names does not list. */
-void lb_check_options(lua_State *L, int idx, const char *const names[]);
-
 /*
  * Fields of the table at idx, which the Lua side has made, or whose names are
  * checked: whether it is true; its integer, def for nil; its integer from 0 to

@@ -33,7 +33,7 @@ static bool is_known(lua_State *L, const struct lb_option *known)
 
 	while (known->name && strcmp(known->name, name) != 0)
 		known++;
-	if (!known->name || lua_type(L, -1) != known->type)
+	if (!known->name || (known->type != LUA_TNONE && lua_type(L, -1) != known->type))
 		return false;
 	return !known->choices || is_one_of(lua_tostring(L, -1), known->choices);
 }

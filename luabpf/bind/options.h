@@ -12,8 +12,8 @@
 
 struct lb_option {
 	const char *name;		/* NULL: the end of the list */
-	int type;			/* LUA_TBOOLEAN, ... */
-	const char *const *choices;	/* of a string: the texts it may be, ending with NULL; or NULL */
+	int type;			/* LUA_TBOOLEAN, ...; LUA_TNONE: the function looks */
+	const char *const *choices;	/* the texts it may be, ending with NULL; or NULL */
 };
 
 /*

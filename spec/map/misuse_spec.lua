@@ -90,6 +90,34 @@ describe("an error of misuse", function()
       message_of(map.update_batch, map, { 1 }, { 1 }, { mdoe = "any" }))
   end)
 
+  it("is worded alike from C and from Lua", function()
+    local map = helper.map()
+    local stack = helper.map { type = "stack", value = "u32" }
+    for _, case in ipairs {
+      { "lookup: option 'raw': boolean expected, got string", map.lookup, map, 1, { raw = "no" } },
+      { "lookup: unknown option 'rwa'; did you mean 'raw'?", map.lookup, map, 1, { rwa = true } },
+      { "lookup: table of options expected, got number", map.lookup, map, 1, 5 },
+      { "update: option 'mode': \"any\", \"noexist\", \"exist\" expected, got \"all\"",
+        map.update, map, 1, 1, { mode = "all" } },
+      { "update: option 'mode': \"any\", \"noexist\", \"exist\" expected, got 1", map.update, map,
+        1, 1, { mode = 1 } },
+      { "push: option 'mode': \"any\", \"exist\" expected, got \"noexist\"", stack.push, stack, 1,
+        { mode = "noexist" } },
+      { "pop: option 'raw': boolean expected, got number", stack.pop, stack, { raw = 1 } },
+      { "lookup_batch: option 'status': boolean expected, got number", map.lookup_batch, map, { 1 },
+        { status = 0 } },
+      { "update_batch: option 'mode': \"any\", \"noexist\", \"exist\" expected, got \"all\"",
+        map.update_batch, map, { 1 }, { 1 }, { mode = "all" } },
+      { "delete_batch: unknown option 'mode'", map.delete_batch, map, { 1 }, { mode = "any" } },
+      { "count: option 'exact': boolean expected, got number", map.count, map, nil,
+        { exact = 1 } },
+      { "load: option 'maps': table expected, got string", bpf.load, "x", { maps = "y" } },
+    } do
+      local message = message_of(table.unpack(case, 2))
+      assert.equal(case[1], message:match "^.-misuse_spec%.lua:%d+: (.*)$" or message)
+    end
+  end)
+
   it("says which class was expected, and what came", function()
     local map = helper.map()
     assert.matches("luabpf%.map expected, got nil", message_of(map.lookup, nil))

@@ -232,10 +232,14 @@ describe("luabpf.program", function()
       raises("run: option 'data': programs of type xdp need a packet", xdp.run, xdp)
       raises("run: option 'data': programs of type xdp need a packet", xdp.run, xdp, { ctx = "" })
       raises("run: option 'data': at least 14 bytes", xdp.run, xdp, { data = "short" })
-      raises("run: option 'data': programs of type syscall take none", called.run, called, { data = FRAME })
-      raises("run: option 'times': programs of type syscall run once", called.run, called, { times = 2 })
-      raises("run: option 'ctx': at most 65535 bytes", called.run, called, { ctx = ("x"):rep(65536) })
-      raises("run: option 'data': programs of type raw_tracepoint take none", raw.run, raw, { data = FRAME })
+      raises("run: option 'data': programs of type syscall take none",
+        called.run, called, { data = FRAME })
+      raises("run: option 'times': programs of type syscall run once",
+        called.run, called, { times = 2 })
+      raises("run: option 'ctx': at most 65535 bytes",
+        called.run, called, { ctx = ("x"):rep(65536) })
+      raises("run: option 'data': programs of type raw_tracepoint take none",
+        raw.run, raw, { data = FRAME })
     end)
 
     it("raises for wrong options", function()
@@ -244,7 +248,8 @@ describe("luabpf.program", function()
       raises("run: unknown option '1'", xdp.run, xdp, { FRAME })
       raises("run: table of options expected, got string", xdp.run, xdp, FRAME)
       raises("run: option 'data': string expected, got number", xdp.run, xdp, { data = 5 })
-      raises("run: option 'ctx': string expected, got table", xdp.run, xdp, { data = FRAME, ctx = {} })
+      raises("run: option 'ctx': string expected, got table",
+        xdp.run, xdp, { data = FRAME, ctx = {} })
       for _, times in ipairs { "2", true } do
         raises("run: option 'times': number expected, got " .. type(times), xdp.run, xdp,
           { data = FRAME, times = times })
@@ -267,11 +272,13 @@ describe("luabpf.program", function()
       local xdp = programs.count_xdp
       raises("attach: a target is missing: one of cgroup, xdp, tc, tracepoint", xdp.attach, xdp, {})
       raises("attach: a target is missing", xdp.attach, xdp, { direction = "ingress" })
-      raises("attach: options 'xdp' and 'tc': only one target", xdp.attach, xdp, { xdp = "lo", tc = "lo" })
+      raises("attach: options 'xdp' and 'tc': only one target",
+        xdp.attach, xdp, { xdp = "lo", tc = "lo" })
       raises("attach: unknown option 'device'", xdp.attach, xdp, { device = "lo" })
       raises("attach: table of options expected, got string", xdp.attach, xdp, "lo")
       raises("attach: option 'xdp': string expected, got number", xdp.attach, xdp, { xdp = 1 })
-      raises("attach: option 'cgroup': string expected, got boolean", xdp.attach, xdp, { cgroup = true })
+      raises("attach: option 'cgroup': string expected, got boolean",
+        xdp.attach, xdp, { cgroup = true })
     end)
 
     it("raises for a direction that does not apply", function()

@@ -85,8 +85,8 @@ static int open_failed(lua_State *L, const struct cursor *c, int err)
 }
 
 /*
- * core.cursor(map, options), which the Lua side has checked: starts a scan. Raises an error object when the
- * type of map cannot be scanned, or does not take the position.
+ * core.cursor(map, options), which the Lua side has checked: starts a scan. Raises
+ * an error object when the type of map cannot be scanned, or does not take the position.
  */
 static int cursor_new(lua_State *L)
 {

@@ -10,6 +10,7 @@
 
 #include "bind/map/map.h"
 #include "bind/map/view.h"
+#include "bind/options.h"
 #include "bind/value/codec.h"
 #include "bind/value/path.h"
 #include "lib/layout/address.h"
@@ -117,29 +118,15 @@ static uint64_t lock_flag(const struct lb_map *m)
 	return m->k.lock ? BPF_F_LOCK : 0;
 }
 
-static bool to_flag(lua_State *L, int idx, const char *name)
-{
-	if (!lua_isboolean(L, idx))
-		luaL_error(L, "option '%s': boolean expected, got %s", name, luaL_typename(L, idx));
-	return lua_toboolean(L, idx);
-}
-
 /* The option raw of the options at idx, if there are any. What is behind them is dropped. */
-static bool opt_raw(lua_State *L, const struct lb_map *m, int idx)
+static bool opt_raw(lua_State *L, const char *function, int idx)
 {
-	static const char *const names[] = { "raw", NULL };
-	bool raw = false;
+	static const struct lb_option known[] = {
+		{ "raw", LUA_TBOOLEAN, NULL }, { NULL, 0, NULL },
+	};
 
 	lua_settop(L, idx);
-	if (lua_isnil(L, idx))
-		return false;
-	luaL_checktype(L, idx, LUA_TTABLE);
-	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
-		if (lua_topointer(L, -2) != m->raw)
-			lb_check_options(L, idx, names);	/* says what is wrong */
-		raw = to_flag(L, -1, "raw");
-	}
-	return raw;
+	return lb_options(L, idx, function, known) && lb_opt_flag(L, idx, "raw");
 }
 
 /* Raises or returns false unless the type can do it; then nil, message, errno are pushed. */
@@ -188,7 +175,7 @@ static int map_lookup(lua_State *L)
 	bool raw;
 
 	luaL_checkany(L, 2);
-	raw = opt_raw(L, m, 3);
+	raw = opt_raw(L, "map:lookup", 3);
 	if (!can(L, m, LB_CAN_LOOKUP, "lookup"))
 		return 3;
 	key = key_and_value(L, m, local, &value, raw);
@@ -204,24 +191,25 @@ static int map_lookup(lua_State *L)
 	return 1;
 }
 
+static const char *const modes[] = { "any", "exist", "noexist", NULL };
+static const char *const push_modes[] = { "any", "exist", NULL };
+
 /* The mode at idx: a string, or the field of an options table, which may also have raw. */
-static uint64_t check_mode(lua_State *L, int idx, bool *raw)
+static uint64_t check_mode(lua_State *L, const char *function, int idx, const char *const *choices,
+			   bool *raw)
 {
-	static const char *const modes[] = { "any", "noexist", "exist", NULL };
-	static const char *const names[] = { "mode", "raw", NULL };
-	static const uint64_t flags[] = { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
+	static const uint64_t flags[] = { BPF_ANY, BPF_EXIST, BPF_NOEXIST };
+	const struct lb_option known[] = {
+		{ "mode", LUA_TSTRING, choices }, { "raw", LUA_TBOOLEAN, NULL }, { NULL, 0, NULL },
+	};
 
 	*raw = false;
 	lua_settop(L, idx);
-	if (lua_istable(L, idx)) {
-		lb_check_options(L, idx, names);
-		if (lua_getfield(L, idx, "raw") != LUA_TNIL)
-			*raw = to_flag(L, -1, "raw");
-		lua_getfield(L, idx, "mode");
-		lua_replace(L, idx);
-		lua_settop(L, idx);
-	}
-	return flags[luaL_checkoption(L, idx, "any", modes)];
+	if (!lua_istable(L, idx))
+		return flags[luaL_checkoption(L, idx, "any", choices)];
+	lb_options(L, idx, function, known);
+	*raw = lb_opt_flag(L, idx, "raw");
+	return flags[lb_option_choice(L, idx, "mode", choices, 0)];
 }
 
 /***
@@ -248,7 +236,7 @@ static int map_update(lua_State *L)
 	bool raw;
 
 	luaL_checkany(L, 3);
-	flags = check_mode(L, 4, &raw);
+	flags = check_mode(L, "map:update", 4, modes, &raw);
 	if (!can(L, m, LB_CAN_UPDATE, "update"))
 		return 3;
 	key = key_and_value(L, m, local, &value, raw);
@@ -284,7 +272,7 @@ static int map_delete(lua_State *L)
 	bool raw;
 
 	luaL_checkany(L, 2);
-	raw = opt_raw(L, m, 3);
+	raw = opt_raw(L, "map:delete", 3);
 	if (!can(L, m, LB_CAN_DELETE, "delete"))
 		return 3;
 	key = key_and_value(L, m, local, &value, raw);
@@ -317,7 +305,7 @@ static int map_take(lua_State *L)
 	bool raw;
 
 	luaL_checkany(L, 2);
-	raw = opt_raw(L, m, 3);
+	raw = opt_raw(L, "map:take", 3);
 	if (!can(L, m, LB_CAN_TAKE, "take"))
 		return 3;
 	key = key_and_value(L, m, local, &value, raw);
@@ -346,7 +334,7 @@ static int map_take(lua_State *L)
 static int map_next(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, m, 3);
+	bool raw = opt_raw(L, "map:next", 3);
 	size_t room = ((size_t)m->key.size + 7) & ~(size_t)7;
 	uint8_t local[LOCAL], *key = lb_scratch(L, room * 2, local, LOCAL);
 	bool first = lua_isnoneornil(L, 2);
@@ -391,7 +379,7 @@ static int map_push(lua_State *L)
 	bool raw;
 
 	luaL_checkany(L, 2);
-	flags = check_mode(L, 3, &raw);
+	flags = check_mode(L, "map:push", 3, push_modes, &raw);
 	if (!can(L, m, LB_PUSH, "push"))
 		return 3;
 	value = lb_scratch(L, m->value.stride, local, LOCAL);
@@ -405,7 +393,7 @@ static int map_push(lua_State *L)
 static int pop_or_peek(lua_State *L, bool pop)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	bool raw = opt_raw(L, m, 2);
+	bool raw = opt_raw(L, pop ? "map:pop" : "map:peek", 2);
 	uint8_t local[LOCAL], *value = lb_scratch(L, m->value.stride, local, LOCAL);
 	int rc;
 
@@ -446,7 +434,7 @@ static int contains(lua_State *L, struct lb_map *m)
 	bool raw, found;
 
 	luaL_checkany(L, 2);
-	raw = opt_raw(L, m, 3);
+	raw = opt_raw(L, "map:peek", 3);
 	value = lb_scratch(L, m->value.stride, local, LOCAL);
 	lb_map_encode(L, m, &m->value, 2, value, raw, &value_path);
 	found = bpf_map_lookup_elem(m->k.fd, NULL, value) == 0;

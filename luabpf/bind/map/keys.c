@@ -10,6 +10,7 @@
 #include "bind/map/batch.h"
 #include "bind/map/entry.h"
 #include "bind/map/map.h"
+#include "bind/options.h"
 #include "bind/value/codec.h"
 #include "bind/value/path.h"
 #include "lib/keys/bulk.h"
@@ -108,15 +109,7 @@ static const uint8_t *records(lua_State *L, int arg, bool values)
 
 static bool option_is(lua_State *L, const struct call *c, const char *name)
 {
-	bool on;
-
-	if (!c->options)
-		return false;
-	if (lua_getfield(L, c->options, name) != LUA_TNIL && !lua_isboolean(L, -1))
-		luaL_error(L, "option '%s': boolean expected, got %s", name, luaL_typename(L, -1));
-	on = lua_toboolean(L, -1);
-	lua_pop(L, 1);
-	return on;
+	return c->options && lb_opt_flag(L, c->options, name);
 }
 
 /* A batch with holes cannot be given where every entry must have a value. */
@@ -253,12 +246,11 @@ static bool can(lua_State *L, const struct call *c, uint32_t what)
 	return false;
 }
 
-static void check_call_options(lua_State *L, struct call *c, int idx, const char *const names[])
+static void check_call_options(lua_State *L, struct call *c, int idx, const char *function,
+			       const struct lb_option *known)
 {
-	if (lua_isnoneornil(L, idx))
-		return;
-	lb_check_options(L, idx, names);
-	c->options = idx;
+	if (lb_options(L, idx, function, known))
+		c->options = idx;
 }
 
 /***
@@ -293,11 +285,14 @@ static void check_call_options(lua_State *L, struct call *c, int idx, const char
  */
 static int map_lookup_batch(lua_State *L)
 {
-	static const char *const names[] = { "raw", "status", "touch", NULL };
+	static const struct lb_option known[] = {
+		{ "raw", LUA_TBOOLEAN, NULL }, { "status", LUA_TBOOLEAN, NULL },
+		{ "touch", LUA_TBOOLEAN, NULL }, { NULL, 0, NULL },
+	};
 	struct call c = { .m = lb_check_map(L, 1), .name = "lookup_batch" };
 	bool list = lua_istable(L, 2), touch;
 
-	check_call_options(L, &c, 3, names);
+	check_call_options(L, &c, 3, "map:lookup_batch", known);
 	touch = option_is(L, &c, "touch");
 	if (!can(L, &c, LB_CAN_LOOKUP))
 		return 3;
@@ -319,21 +314,14 @@ static void spread_batch(lua_State *L)
 	}
 }
 
+/* By enum lb_mode. */
+static const char *const modes[] = { "any", "noexist", "exist", NULL };
+
 static enum lb_mode option_mode(lua_State *L, const struct call *c)
 {
-	static const char *const modes[] = { "any", "noexist", "exist", NULL };
-	const char *mode = "any";
-
 	if (!c->options)
 		return LB_ANY;
-	if (lua_getfield(L, c->options, "mode") != LUA_TNIL)
-		mode = lua_tostring(L, -1);
-	lua_pop(L, 1);
-	for (int i = 0; mode && modes[i]; i++)
-		if (strcmp(mode, modes[i]) == 0)
-			return (enum lb_mode)i;
-	luaL_error(L, "option 'mode': \"any\", \"noexist\" or \"exist\" expected");
-	return LB_ANY;
+	return (enum lb_mode)lb_option_choice(L, c->options, "mode", modes, LB_ANY);
 }
 
 /***
@@ -362,14 +350,17 @@ static enum lb_mode option_mode(lua_State *L, const struct call *c)
  */
 static int map_update_batch(lua_State *L)
 {
-	static const char *const names[] = { "mode", "raw", "status", NULL };
+	static const struct lb_option known[] = {
+		{ "mode", LUA_TSTRING, modes }, { "raw", LUA_TBOOLEAN, NULL },
+		{ "status", LUA_TBOOLEAN, NULL }, { NULL, 0, NULL },
+	};
 	struct call c = { .m = lb_check_map(L, 1), .name = "update_batch", .values = 3 };
 	struct lb_many_map m;
 	enum lb_mode mode;
 	int err;
 
 	spread_batch(L);
-	check_call_options(L, &c, 4, names);
+	check_call_options(L, &c, 4, "map:update_batch", known);
 	mode = option_mode(L, &c);
 	if (!can(L, &c, LB_CAN_UPDATE))
 		return 3;
@@ -410,13 +401,16 @@ static int map_update_batch(lua_State *L)
  */
 static int map_upsert_batch(lua_State *L)
 {
-	static const char *const names[] = { "raw", "status", NULL };
+	static const struct lb_option known[] = {
+		{ "raw", LUA_TBOOLEAN, NULL }, { "status", LUA_TBOOLEAN, NULL },
+		{ NULL, 0, NULL },
+	};
 	struct call c = { .m = lb_check_map(L, 1), .name = "upsert_batch", .values = 3 };
 	struct lb_many_map m;
 	int err;
 
 	spread_batch(L);
-	check_call_options(L, &c, 4, names);
+	check_call_options(L, &c, 4, "map:upsert_batch", known);
 	if (!can(L, &c, LB_CAN_UPDATE))
 		return 3;
 	check_storable(L, &c);
@@ -465,12 +459,15 @@ static void find_if_equal(lua_State *L, struct call *c)
  */
 static int map_delete_batch(lua_State *L)
 {
-	static const char *const names[] = { "if_equal", "raw", "status", NULL };
+	static const struct lb_option known[] = {
+		{ "if_equal", LUA_TNONE, NULL }, { "raw", LUA_TBOOLEAN, NULL },
+		{ "status", LUA_TBOOLEAN, NULL }, { NULL, 0, NULL },
+	};
 	struct call c = { .m = lb_check_map(L, 1), .name = "delete_batch" };
 	struct lb_many_map m;
 	int err;
 
-	check_call_options(L, &c, 3, names);
+	check_call_options(L, &c, 3, "map:delete_batch", known);
 	if (!can(L, &c, LB_CAN_DELETE))
 		return 3;
 	find_if_equal(L, &c);

@@ -27,15 +27,8 @@ static const struct lb_type u32_type = {
 
 /* ---- the handle ------------------------------------------------------- */
 
-static const char mark;
-
-/* The mark says what luaL_checkudata looks up by name, in a tenth of a short call. */
 struct lb_map *lb_to_map(lua_State *L, int arg)
 {
-	struct lb_map *m = lua_touserdata(L, arg);
-
-	if (m && lua_rawlen(L, arg) == sizeof(*m) && m->mark == &mark)
-		return m;
 	return luaL_checkudata(L, arg, LB_MAP);
 }
 
@@ -60,11 +53,7 @@ struct lb_map *lb_map_new(lua_State *L)
 	struct lb_map *m = lua_newuserdatauv(L, sizeof(*m), LB_MAP_UVALUES);
 
 	memset(m, 0, sizeof(*m));
-	m->mark = &mark;
 	m->k.fd = -1;
-	lua_pushliteral(L, "raw");
-	m->raw = lua_topointer(L, -1);
-	lua_pop(L, 1);
 	luaL_setmetatable(L, LB_MAP);
 	m->builders = lb_builders_push(L, LB_BUILDERS);
 	lua_setiuservalue(L, -2, LB_MAP_BUILDERS);
@@ -371,7 +360,6 @@ static int map_gc(lua_State *L)
 {
 	struct lb_map *m = lb_to_map(L, 1);
 
-	m->mark = NULL;	/* or what the memory is used for next might have it */
 	close_map(m);
 	return 0;
 }
@@ -499,8 +487,6 @@ static const luaL_Reg functions[] = {
 
 void lb_open_map(lua_State *L)
 {
-	lua_pushliteral(L, "raw");
-	luaL_ref(L, LUA_REGISTRYINDEX);	/* stays the one that handles know */
 	lb_newclass(L, LB_MAP, methods, meta);
 	lb_class_fd(L, LB_MAP, offsetof(struct lb_map, k.fd));
 	luaL_setfuncs(L, functions, 0);

@@ -25,8 +25,6 @@ enum {
 enum { LB_BUILD_KEY, LB_BUILD_VALUE, LB_BUILD_ENTRY, LB_BUILDERS };
 
 struct lb_map {
-	const void *mark;	/* what only maps have */
-	const void *raw;	/* Lua's one string "raw", to tell the option by */
 	struct lb_kmap k;
 	struct lb_pool pool;	/* regions for programs that work on the map */
 	struct lb_many many;	/* programs for many given keys */

@@ -401,8 +401,8 @@ static const struct target *check_target(lua_State *L)
 			continue;
 		}
 		if (found)
-			luaL_error(L, "attach: options '%s' and '%s': only one target can be given", found->option,
-				   targets[i].option);
+			luaL_error(L, "attach: options '%s' and '%s': only one target can be "
+				   "given", found->option, targets[i].option);
 		found = &targets[i];
 	}
 	if (!found)
