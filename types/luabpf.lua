@@ -149,7 +149,7 @@
 ---@field estimates table<string,integer> ns by engine
 ---@field entries integer how many are expected
 ---@field row_bytes integer the size of a row
----@field groups string how the groups of an aggregation are found, "by index" or "by hash"
+---@field groups string how the groups of an aggregation are found, "by index" (also ", inside the kernel") or "by hash"
 ---@field budget integer ns that a run inside the kernel may take
 ---@field budget_why string where that comes from: whether the kernel is preemptible, and who says so
 ---@field size table what the estimates are made of

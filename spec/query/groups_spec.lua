@@ -109,14 +109,27 @@ describe("aggregate by few possible groups", function()
     assert.equal(all, by { where = function() return true end })
   end)
 
+  it("needs memory for the groups, not for rows, inside the kernel", function()
+    local map = filled()
+    local given = { group = "value.alive", select = "sum(value.bytes) as b", memory = "16KiB" }
+    given.engine = "kernel"
+    local kernel = map:aggregate(given)
+    given.engine, given.memory = "batch", nil
+    assert.same(setmetatable(map:aggregate(given), nil), setmetatable(kernel, nil))
+  end)
+
   it("is said by explain", function()
     local map = filled()
-    assert.equal("by index", map:explain({ group = "key.port" }).groups)
-    assert.equal("by index", map:explain({ group = "key.protocol, value.level" }).groups)
+    local function groups(given) return map:explain(given).groups end
+    for _, by in ipairs { "key.port", "key.protocol, value.level" } do
+      assert.equal("by index, inside the kernel", groups { group = by, engine = "kernel" })
+      assert.equal("by index", groups { group = by, engine = "batch" })
+      assert.equal("by index", groups { group = by, select = "avg(value.delta)" })
+    end
     assert.equal("by hash", map:explain({ group = "key.port, value.level" }).groups)
     assert.equal("by hash", map:explain({ group = "value.bytes" }).groups)
     assert.is_nil(map:explain({ select = "count()" }).groups)
-    local text = tostring(map:explain { group = "key.port" })
-    assert.truthy(text:find("groups are found by index", 1, true))
+    local text = tostring(map:explain { group = "key.port", engine = "kernel" })
+    assert.truthy(text:find("groups are found by index, inside the kernel", 1, true))
   end)
 end)

@@ -40,9 +40,10 @@ local function plan_text(plan)
 end
 
 -- How the groups of an aggregation are found; nil where there are none.
-local function groups_of(query)
+local function groups_of(query, engine)
   if not query.group_words or query.group_words == 0 then return nil end
-  return query.index and "by index" or "by hash"
+  if not query.index then return "by hash" end
+  return query.record_bytes and engine == "kernel" and "by index, inside the kernel" or "by index"
 end
 
 -- Why entries are left to Lua, or all of them are.
@@ -72,7 +73,8 @@ end
 -- @tfield table<string,integer> estimates ns by engine
 -- @tfield integer entries how many are expected
 -- @tfield integer row_bytes the size of a row
--- @tfield string groups how the groups of an aggregation are found, "by index" or "by hash"
+-- @tfield string groups how the groups of an aggregation are found, "by index" (also ", inside
+--   the kernel") or "by hash"
 -- @tfield integer budget ns that a run inside the kernel may take
 -- @tfield string budget_why where that comes from: whether the kernel is preemptible, and who says
 --   so
@@ -110,7 +112,8 @@ function map:explain(given)
     fragments[i] = { name = part[1], listing = list(part[2]) }
   end
   return show.printable({ engine = plan.engine, why = plan.why, estimates = plan.estimates,
-    entries = size.entries, row_bytes = query.row_bytes, size = size, groups = groups_of(query),
+    entries = size.entries, row_bytes = query.row_bytes, size = size,
+    groups = groups_of(query, plan.engine),
     budget = run.budget, budget_why = budget_why(run),
     fragments = fragments, compiled = run.compiled, reasons = reasons_of(run) }, plan_text)
 end

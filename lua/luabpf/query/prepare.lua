@@ -288,8 +288,29 @@ local function index_of(parts)
   return parts.group_words > 0 and all <= core.most_index_bits and bits or nil
 end
 
+-- What programs make of a column (enum lb_sum_op), signed or not.
+local RECORD_OPS = { sum = { 0, 0 }, min = { 1, 3 }, max = { 2, 4 } }
+
+-- Lets programs sum up groups by index, where all that is asked for are counts, sums and extremes.
+local function add_records(parts, items, spec)
+  local ops = {}
+  for _, item in ipairs(items) do
+    local of = RECORD_OPS[item.fn]
+    if of then
+      ops[#ops + 1] = of[item.arg.kind == "signed" and 2 or 1]
+    elseif item.fn ~= "count" then
+      return
+    end
+  end
+  local bits = 0
+  for _, n in ipairs(parts.index) do bits = bits + n end
+  spec.index, spec.ops = parts.index, ops
+  parts.record_bytes = (8 * (1 + #ops)) << bits
+end
+
 -- The columns of the groups, then those of the values.
-local function add_groups(parts, groups, items)
+-- plain: programs may sum them up.
+local function add_groups(parts, groups, items, spec, plain)
   for _, group in ipairs(groups) do add_column(parts, group.name, group.ast) end
   parts.group_words, parts.as = #parts.columns, {}
   for _, output in ipairs(parts.outputs) do
@@ -303,6 +324,7 @@ local function add_groups(parts, groups, items)
     parts.items[i] = { fn = item.fn, column = column, width = words,
       signed = item.arg and item.arg.kind == "signed" }
   end
+  if plain and parts.index then add_records(parts, items, spec) end
 end
 
 function build.aggregate(parts, given, spec)
@@ -314,7 +336,7 @@ function build.aggregate(parts, given, spec)
   if given.plain and is_plain(groups, items) then
     add_sums(parts, items, spec)
   else
-    add_groups(parts, groups, items)
+    add_groups(parts, groups, items, spec, given.plain)
   end
   parts.order = given.sort and order.of_groups(parts, given.sort) or {}
 end

@@ -120,7 +120,7 @@ local function expectation(self, query, run)
   end
   local size, cursor = new_size(query, run, entries, deletes), by_cursor(query)
   query.expectation = { by_function = by_function, size = size, cursor = cursor,
-    rows = cost.rows(size), by_kernel = cost.run("kernel", size),
+    rows = query.record_bytes or cost.rows(size), by_kernel = cost.run("kernel", size),
     by_cursor = cost.run(cursor, size) }
   return query.expectation
 end
@@ -247,7 +247,8 @@ function runs.scan_rows(query, plan, run)
     local result, rows, errno = runs.scan(query, run, { rows = room, limit = run.limit })
     if not result then return nil, rows, errno end
     local wanted = result.matched - result.cut
-    if not STOPPED[result.stop] and (query.row_bytes == 0 or result.stored >= wanted) then
+    local whole = query.row_bytes == 0 or query.record_bytes or result.stored >= wanted
+    if not STOPPED[result.stop] and whole then
       return result, rows
     end
     rows:close()

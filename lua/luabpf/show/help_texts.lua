@@ -1978,7 +1978,8 @@ The plan of a query.
 * estimates (table<string,integer>): ns by engine.
 * entries (integer): how many are expected.
 * row_bytes (integer): the size of a row.
-* groups (string): how the groups of an aggregation are found, "by index" or "by hash".
+* groups (string): how the groups of an aggregation are found, "by index" (also ", inside the
+  kernel") or "by hash".
 * budget (integer): ns that a run inside the kernel may take.
 * budget_why (string): where that comes from: whether the kernel is preemptible, and who says
   so.

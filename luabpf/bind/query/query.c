@@ -513,7 +513,8 @@ static void push_result(lua_State *L, const struct query *q, const struct lb_sca
 static void fill_rows(struct lb_rows *rows, const struct query *q, const struct lb_scan_result *r)
 {
 	rows->n = r->stored;
-	rows->ncolumns = q->spec.ncolumns;
+	rows->records = q->spec.nindex > 0;
+	rows->ncolumns = rows->records ? 1 + q->spec.ncolumns - q->spec.nindex : q->spec.ncolumns;
 	rows->keys = q->spec.keys ? r->rows.keys : NULL;
 	rows->values = q->spec.values ? r->rows.values : NULL;
 	rows->columns = r->columns;

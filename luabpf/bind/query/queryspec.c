@@ -132,6 +132,30 @@ static void read_sums(lua_State *L, struct lb_scan_spec *spec, int kept)
 	spec->nsums = n;
 }
 
+/* Bytes that a list of numbers under that name has, kept; 0 for none. */
+static uint32_t read_bytes(lua_State *L, const char *name, int kept, const uint8_t **out)
+{
+	uint32_t n = open_list(L, name, LB_MAX_COLUMNS);
+	uint8_t *bytes = lb_query_keep(L, kept, n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		bytes[i] = (uint8_t)lb_check_int(L, -1, 0, UINT8_MAX);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	*out = bytes;
+	return n;
+}
+
+/* Groups: the bits of their columns, and what is made of the others. */
+static void read_index(lua_State *L, struct lb_scan_spec *spec, int kept)
+{
+	spec->nindex = read_bytes(L, "index", kept, &spec->bits);
+	if (read_bytes(L, "ops", kept, &spec->ops) + spec->nindex != spec->ncolumns && spec->nindex)
+		luaL_error(L, "ops: one for each column behind the groups expected");
+}
+
 static void read_zeros(lua_State *L, struct lb_scan_spec *spec, int kept)
 {
 	uint32_t n = open_list(L, "zeros", MAX_ZEROS);
@@ -157,6 +181,7 @@ void lb_query_read(lua_State *L, int kept, const struct lb_map *m, struct lb_sca
 	lua_getfield(L, 2, "where");
 	spec->where = read_code(L, kept, "where");
 	read_columns(L, spec, kept);
+	read_index(L, spec, kept);
 	read_sums(L, spec, kept);
 	read_zeros(L, spec, kept);
 	spec->keys = lb_opt_flag(L, 2, "keys");

@@ -51,6 +51,7 @@ bool lb_rows_reserve(struct lb_rows *r, uint32_t n, bool keys, bool values, uint
 
 	r->lender.clock++;
 	r->n = 0;
+	r->records = false;
 	r->asked.n = 0;
 	if (all > r->room) {
 		uint8_t *memory = malloc(all);

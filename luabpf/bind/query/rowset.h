@@ -17,6 +17,7 @@ struct lb_rows {
 	struct lb_lender lender;
 	struct lb_map *map;
 	uint32_t n, ncolumns;
+	bool records;			/* groups that a scan summed up (scanspec.h), no rows */
 	const uint8_t *keys, *values;	/* NULL: rows have none */
 	const uint64_t *columns;	/* ncolumns apart */
 	struct lb_block asked;		/* whole entries that Lua has to judge, no rows */

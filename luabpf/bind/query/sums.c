@@ -213,6 +213,38 @@ static int agg_failed(lua_State *L, const struct agg *g, int err)
 	return lb_throw_text(L, -err, lb_agg_error(&g->a, buf, sizeof(buf)));
 }
 
+/* The words of the group whose record has that number: of each its low bits, signed or not. */
+static void key_of(const struct lb_agg_spec *spec, uint32_t number, uint64_t *key)
+{
+	for (uint32_t i = spec->group_columns; i-- > 0;) {
+		uint32_t bits = spec->bits[i];
+		uint64_t v = number & ((1u << bits) - 1);
+
+		number >>= bits;
+		if (bits && spec->as[i] == LB_WORD_SIGNED)
+			v = (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
+		key[i] = v;
+	}
+}
+
+/* Groups that a scan summed up. */
+static int add_records(struct agg *g, const struct lb_rows *r)
+{
+	const struct lb_agg_spec *spec = &g->a.spec;
+	uint64_t key[LB_MAX_INDEX_BITS];
+	int err = 0;
+
+	for (uint32_t i = 0; i < r->n && !err; i++) {
+		const uint64_t *record = r->columns + (size_t)i * r->ncolumns;
+
+		if (!record[0])
+			continue;
+		key_of(spec, i, key);
+		err = lb_agg_add_group(&g->a, key, record[0], record + 1);
+	}
+	return err;
+}
+
 /* agg:add(rows) */
 static int agg_add(lua_State *L)
 {
@@ -221,6 +253,12 @@ static int agg_add(lua_State *L)
 	struct lb_agg_block block = { .n = r->n, .dense = true };
 	int err;
 
+	if (r->records) {
+		luaL_argcheck(L, g->a.spec.bits && g->a.spec.group_columns <= LB_MAX_INDEX_BITS &&
+			      r->ncolumns > g->nwords - g->a.spec.group_columns, 2, "other groups");
+		err = add_records(g, r);
+		return err ? agg_failed(L, g, err) : 0;
+	}
 	luaL_argcheck(L, r->n == 0 || r->ncolumns >= g->nwords, 2, "rows of too few columns");
 	for (uint32_t i = 0; r->n && i < g->nwords; i++)
 		g->columns[i] = (struct lb_column){ r->columns + i, r->ncolumns };

@@ -26,6 +26,20 @@ static const char *check_fragments(const struct lb_scan_spec *spec)
 	return why;
 }
 
+static bool index_is_sound(const struct lb_scan_spec *spec)
+{
+	uint32_t bits = 0;
+
+	if (spec->nindex > spec->ncolumns || spec->keys || spec->values || spec->remove)
+		return false;
+	for (uint32_t i = 0; i < spec->nindex && bits <= LB_MAX_INDEX_BITS; i++)
+		bits += spec->bits[i];
+	for (uint32_t i = 0; i < spec->ncolumns - spec->nindex; i++)
+		if (spec->ops[i] > LB_SMAX)
+			return false;
+	return bits <= LB_MAX_INDEX_BITS;
+}
+
 static const char *check_spec(const struct lb_kmap *m, const struct lb_scan_spec *spec)
 {
 	const char *why = lb_env_check(&spec->env);
@@ -39,6 +53,8 @@ static const char *check_spec(const struct lb_kmap *m, const struct lb_scan_spec
 		return "too many sums or columns";
 	if (spec->nsums && spec->remove)
 		return "sums of what is deleted";
+	if (spec->nindex && !index_is_sound(spec))
+		return "bad groups";
 	why = lb_spans_check(spec->zeros, spec->nzeros, spec->env.value_size);
 	return why ? why : check_fragments(spec);
 }
@@ -82,6 +98,8 @@ static size_t memory_size(const struct lb_scan_spec *spec)
 	size += lb_kept(spec->nsums * sizeof(*spec->sums));
 	size += lb_kept(spec->ncolumns * sizeof(*spec->columns));
 	size += lb_kept(spec->nzeros * sizeof(*spec->zeros));
+	if (spec->nindex)
+		size += lb_kept(spec->nindex) + lb_kept(spec->ncolumns - spec->nindex);
 	for (uint32_t i = 0; i < spec->nsums; i++)
 		size += code_size(&spec->sums[i].of);
 	for (uint32_t i = 0; i < spec->ncolumns; i++)
@@ -107,6 +125,10 @@ static int copy_spec(struct lb_scan *s, const struct lb_scan_spec *from)
 	to->env.reductions = lb_keep(&p, from->env.reductions,
 				  from->env.nreductions * sizeof(*from->env.reductions));
 	to->zeros = lb_keep(&p, from->zeros, from->nzeros * sizeof(*from->zeros));
+	if (from->nindex) {
+		to->bits = lb_keep(&p, from->bits, from->nindex);
+		to->ops = lb_keep(&p, from->ops, from->ncolumns - from->nindex);
+	}
 	to->sums = sums = lb_keep(&p, from->sums, from->nsums * sizeof(*sums));
 	to->columns = columns = lb_keep(&p, from->columns, from->ncolumns * sizeof(*columns));
 	for (uint32_t i = 0; i < from->nsums; i++)
@@ -194,6 +216,8 @@ size_t lb_scan_room(const struct lb_scan *s, uint64_t rows)
 {
 	uint64_t row = lb_row_size(&s->spec), rest = lb_asked_room(&s->spec) + 16;
 
+	if (s->spec.nindex)
+		rows = lb_records(&s->spec);
 	return row && rows > (SIZE_MAX - rest) / row ? SIZE_MAX : (size_t)(rows * row + rest);
 }
 
@@ -213,6 +237,21 @@ static uint64_t first_sum(enum lb_sum_op op)
 		return (uint64_t)INT64_MIN;
 	default:
 		return 0;
+	}
+}
+
+/* Empty groups. */
+static void fill_records(const struct lb_scan *s, const struct lb_region *region)
+{
+	const struct lb_scan_spec *spec = &s->spec;
+	uint32_t words = lb_row_size(spec) / 8;
+	uint64_t *record = (uint64_t *)(void *)(region->mem +
+						lb_row_areas_in(spec, region->size).columns);
+
+	for (uint32_t n = lb_records(spec); n > 0; n--, record += words) {
+		record[0] = 0;
+		for (uint32_t i = 1; i < words; i++)
+			record[i] = first_sum((enum lb_sum_op)spec->ops[i - 1]);
 	}
 }
 
@@ -254,7 +293,7 @@ static void read_context(const struct lb_scan *s, const uint64_t *at, struct lb_
 	out->deleted = at[LB_AT_DELETED];
 	out->missing = at[LB_AT_MISSING];
 	out->cut = at[LB_AT_CUT];
-	out->stored = (uint32_t)at[LB_AT_ROWS];
+	out->stored = s->spec.nindex ? lb_records(&s->spec) : (uint32_t)at[LB_AT_ROWS];
 	out->asked.n = (uint32_t)at[LB_AT_ASKED];
 	out->stop = (enum lb_stop)at[LB_AT_STOP];
 	for (uint32_t i = 0; i < s->spec.nsums; i++)
@@ -276,6 +315,8 @@ int lb_scan_run(struct lb_scan *s, const struct lb_scan_args *args, struct lb_re
 		return err;
 	memset(out, 0, sizeof(*out));
 	at = fill_context(s, args);
+	if (s->spec.nindex)
+		fill_records(s, region);
 	err = lb_program_run(&s->program, s->memory, (uint32_t)context_size(&s->spec));
 	if (err)
 		return err;

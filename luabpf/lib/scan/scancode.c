@@ -37,8 +37,19 @@ struct writer {
 	struct lb_label stops[STOPS];
 };
 
+uint32_t lb_records(const struct lb_scan_spec *spec)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; i < spec->nindex; i++)
+		bits += spec->bits[i];
+	return spec->nindex ? 1u << bits : 0;
+}
+
 uint32_t lb_row_size(const struct lb_scan_spec *spec)
 {
+	if (spec->nindex)
+		return 8 * (1 + spec->ncolumns - spec->nindex);
 	return (spec->keys ? spec->env.key_size : 0) +
 	       (spec->values ? lb_env_stride(&spec->env) : 0) + 8 * spec->ncolumns;
 }
@@ -65,6 +76,10 @@ struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size
 	if (row == 0 || size < asked + row + 16)
 		return rows;
 	rows.capacity = (uint32_t)((size - asked - 16) / row);
+	if (spec->nindex) {
+		rows.capacity = rows.capacity < lb_records(spec) ? 0 : lb_records(spec);
+		return rows;
+	}
 	rows.values = rows.columns + rows.capacity * 8 * spec->ncolumns;
 	rows.keys = rows.values + (spec->values ? rows.capacity * lb_env_stride(&spec->env) : 0);
 	rows.keys = (rows.keys + 7) & ~7u;
@@ -199,6 +214,64 @@ static void emit_value(struct writer *w, const struct list *l, uint32_t offset)
 	lb_emit_live_copy(w->c, &live, 0, &w->next);
 }
 
+/* The jump over what an extreme would not change: r0 the new one, r1 what it is so far. */
+static const uint8_t keeps[] = { [LB_MIN] = BPF_JGE, [LB_MAX] = BPF_JLE,
+				 [LB_SMIN] = BPF_JSGE, [LB_SMAX] = BPF_JSLE };
+
+/* ---- groups ----------------------------------------------------------- */
+
+/* r0 = the number of the entry's record, which the verifier knows the bounds of. */
+static void emit_record_number(struct writer *w)
+{
+	int own = LB_OWN(&w->spec->env, 0);
+
+	for (uint32_t i = 0; i < w->spec->nindex; i++) {
+		lb_emit_fragment(w->c, &w->spec->columns[i]);
+		lb_emit(w->c, LB_ALU_K(BPF_AND, R(0), (1 << w->spec->bits[i]) - 1));
+		if (i > 0) {
+			lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(10), own));
+			lb_emit(w->c, LB_ALU_K(BPF_LSH, R(1), w->spec->bits[i]));
+			lb_emit(w->c, LB_ALU(BPF_OR, R(0), R(1)));
+		}
+		if (i + 1 < w->spec->nindex)
+			lb_emit(w->c, LB_STORE(BPF_DW, R(10), own, R(0)));
+	}
+	lb_emit(w->c, LB_ALU_K(BPF_AND, R(0), (int)lb_records(w->spec) - 1));
+}
+
+/* Adds r0 to a word of the record at r2. */
+static void emit_record_word(struct writer *w, uint32_t word, enum lb_sum_op op)
+{
+	struct lb_label kept = { .n = 0 };
+
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(2), 8 * word));
+	if (op == LB_SUM)
+		lb_emit(w->c, LB_ALU(BPF_ADD, R(0), R(1)));
+	else
+		lb_jump(w->c, LB_JUMP_X(keeps[op], R(0), R(1)), &kept);
+	lb_emit(w->c, LB_STORE(BPF_DW, R(2), 8 * word, R(0)));
+	lb_here(w->c, &kept);
+}
+
+static void emit_group(struct writer *w)
+{
+	const struct lb_scan_spec *spec = w->spec;
+	int own = LB_OWN(&spec->env, 0);
+
+	emit_record_number(w);
+	lb_emit(w->c, LB_ALU_K(BPF_MUL, R(0), lb_row_size(spec)));
+	lb_emit_map_value(w->c, R(2), w->region->fd, w->rows.columns);
+	lb_emit(w->c, LB_ALU(BPF_ADD, R(2), R(0)));
+	lb_emit(w->c, LB_STORE(BPF_DW, R(10), own, R(2)));
+	lb_emit(w->c, LB_MOV_K(R(0), 1));
+	emit_record_word(w, 0, LB_SUM);
+	for (uint32_t i = spec->nindex; i < spec->ncolumns; i++) {
+		lb_emit_fragment(w->c, &spec->columns[i]);
+		lb_emit(w->c, LB_LOAD(BPF_DW, R(2), R(10), own));
+		emit_record_word(w, 1 + i - spec->nindex, (enum lb_sum_op)spec->ops[i - spec->nindex]);
+	}
+}
+
 /* A full region stops a deletion; a query, or a dry run of a deletion, only stops storing. */
 static void emit_row(struct writer *w)
 {
@@ -207,6 +280,10 @@ static void emit_row(struct writer *w)
 
 	if (!lb_row_size(w->spec))
 		return;
+	if (w->spec->nindex) {
+		emit_group(w);
+		return;
+	}
 	get(w, R(1), LB_AT_ROWS);
 	lb_jump(w->c, LB_JUMP_K(BPF_JLT, R(1), w->rows.capacity), &fits);
 	if (w->spec->remove) {
@@ -227,7 +304,7 @@ static void emit_row_count(struct writer *w)
 {
 	struct lb_label full = { .n = 0 };
 
-	if (!lb_row_size(w->spec))
+	if (!lb_row_size(w->spec) || w->spec->nindex)
 		return;
 	get(w, R(1), LB_AT_ROWS);
 	lb_jump(w->c, LB_JUMP_K(BPF_JGE, R(1), w->rows.capacity), &full);
@@ -278,8 +355,6 @@ static void emit_remove(struct writer *w)
 
 static void emit_sum(struct writer *w, uint32_t i)
 {
-	static const uint8_t keeps[] = { [LB_MIN] = BPF_JGE, [LB_MAX] = BPF_JLE,
-					 [LB_SMIN] = BPF_JSGE, [LB_SMAX] = BPF_JSLE };
 	const struct lb_sum *sum = &w->spec->sums[i];
 	struct lb_label kept = { .n = 0 };
 

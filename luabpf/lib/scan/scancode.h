@@ -37,6 +37,8 @@ struct lb_row_areas {
 
 /* Bytes of a row in all. */
 uint32_t lb_row_size(const struct lb_scan_spec *spec);
+/* Records of groups; 0 where there are rows. */
+uint32_t lb_records(const struct lb_scan_spec *spec);
 /* Bytes of region for what others judge. */
 size_t lb_asked_room(const struct lb_scan_spec *spec);
 struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size);

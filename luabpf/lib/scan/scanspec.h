@@ -11,6 +11,7 @@
 #include "lib/kernel/kmap.h"
 
 #define LB_MAX_SUMS 64
+#define LB_MAX_INDEX_BITS 16
 /* Words of a row, 32 KiB. */
 #define LB_MAX_COLUMNS 4096
 
@@ -40,6 +41,15 @@ struct lb_scan_spec {
 	bool keys, values;
 	const struct lb_fragment *columns;
 	uint32_t ncolumns;
+	/*
+	 * Groups in place of rows, where nindex is not 0: so many columns come first, and
+	 * the low bits[i] bits of each say together which record of the region an entry is
+	 * added to: a count, then what ops[i] makes of the columns behind them. No keys and
+	 * values then, and nothing is deleted.
+	 */
+	uint32_t nindex;
+	const uint8_t *bits;		/* LB_MAX_INDEX_BITS together */
+	const uint8_t *ops;		/* enum lb_sum_op */
 	const struct lb_span *zeros;	/* special fields: rows carry zeros there */
 	uint32_t nzeros;
 	/*

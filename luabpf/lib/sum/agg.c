@@ -332,6 +332,31 @@ int lb_agg_add(struct lb_agg *a, const struct lb_agg_block *block)
 	return err;
 }
 
+int lb_agg_add_group(struct lb_agg *a, const uint64_t *key, uint64_t rows, const uint64_t *sums)
+{
+	uint64_t *state;
+	int64_t group;
+
+	memcpy(a->scratch, key, rows_at(a) * sizeof(*key));
+	group = find_group(a);
+	if (group < 0)
+		return (int)group;
+	state = lb_table_record(&a->groups, (uint32_t)group);
+	state[rows_at(a)] += rows;
+	for (uint32_t i = 0; i < a->spec.nitems; i++) {
+		const struct lb_agg_state *item = &a->items[i];
+		uint64_t turn = item->spec.is_signed ? SIGN : 0, v = sums[item->spec.column];
+
+		if (item->spec.fn == LB_AGG_SUM)
+			state[item->at] += v;
+		else if (item->spec.fn == LB_AGG_MIN)
+			state[item->at] = min(state[item->at], v ^ turn);
+		else if (item->spec.fn == LB_AGG_MAX)
+			state[item->at] = max(state[item->at], v ^ turn);
+	}
+	return 0;
+}
+
 /* ---- merging ----------------------------------------------------------- */
 
 static void merge_item(const struct lb_agg_state *item, uint64_t *to, const uint64_t *from)

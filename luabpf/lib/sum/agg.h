@@ -91,6 +91,9 @@ void lb_agg_close(struct lb_agg *a);
 
 /* 0; -ENOMEM, or -ENOBUFS past the limit: what was added until then is of no use. */
 int lb_agg_add(struct lb_agg *a, const struct lb_agg_block *block);
+/* Adds a group that was summed up elsewhere: its key, rows, and what each item but COUNT has, which
+ * is SUM, MIN or MAX. As lb_agg_add. */
+int lb_agg_add_group(struct lb_agg *a, const uint64_t *key, uint64_t rows, const uint64_t *sums);
 /* Adds what from, of the same specification, has; the limit of a holds. As lb_agg_add. */
 int lb_agg_merge(struct lb_agg *a, const struct lb_agg *from);
 /* What the last failure was, as text that names the limit. */
