@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- How many bits of an integer can differ: a bound from the core tree (tree.lua), for
--- groups that are summed by index. A signed integer of n bits is told from others by its
--- low n bits.
+-- How many low bits of an integer say what it is: a bound from the core tree (tree.lua),
+-- for groups that are summed by index.
 
 local width = {}
 
@@ -86,10 +85,16 @@ rules["<<"] = shift(function(n, count) return math.min(n + count, MOST) end)
 rules["s>>"] = shift(function(_, count) return MOST - count end)
 rules[">>"] = shift(function(n, count) return math.max(n - count, 0) end)
 
--- The bits that can differ, 64 at most.
+-- What these rules bound by a sign of its own.
+local has_own_sign = { ["s>>"] = true, ["if"] = true }
+
+-- The bits that an integer is told by, 64 at most: the rest of it is zero, or the sign of the last
+-- of them where it is signed.
 function width.of(node)
   local rule = rules[node.op]
-  return rule and rule(node) or MOST
+  local n = rule and rule(node) or MOST
+  if node.signed and not has_own_sign[node.op] then n = math.min(n + 1, MOST) end
+  return n
 end
 
 return width
