@@ -10,7 +10,7 @@ local expr = require "luabpf.expr.parse"
 local helper = require "spec.support.helper"
 local layout = require "luabpf.layout.layout"
 local parameters = require "luabpf.expr.params"
-local word = require "luabpf.expr.word"
+local word = require "luabpf.base.word"
 
 local function page()
   local file <close> = assert(io.open("docs/expressions.md"))

@@ -11,7 +11,7 @@ local expr = require "luabpf.expr.parse"
 local generator = require "spec.support.generator"
 local layouts = require "spec.support.layouts"
 local parameters = require "luabpf.expr.params"
-local word = require "luabpf.expr.word"
+local word = require "luabpf.base.word"
 
 -- LUABPF_SEED=n runs the random expressions of that seed only, LUABPF_GOLDEN=1 writes the golden
 -- listings anew.

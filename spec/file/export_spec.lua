@@ -8,7 +8,7 @@ local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 local helper = require "spec.support.helper"
 local json = require "luabpf.file.json"
-local word = require "luabpf.expr.word"
+local word = require "luabpf.base.word"
 
 local path, content, names = folder.path, folder.content, folder.names
 

@@ -9,7 +9,7 @@
 
 local address = require "luabpf.expr.address"
 local suggest = require "luabpf.base.suggest"
-local word = require "luabpf.expr.word"
+local word = require "luabpf.base.word"
 
 local literal = {}
 

@@ -11,7 +11,7 @@
 
 local generator = require "luabpf.expr.branch"
 local tree = require "luabpf.expr.tree"
-local word = require "luabpf.expr.word"
+local word = require "luabpf.base.word"
 
 local search = {}
 

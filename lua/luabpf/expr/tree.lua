@@ -20,7 +20,7 @@
 --
 -- `signed` is how the result counts; it changes no bits.
 
-local word = require "luabpf.expr.word"
+local word = require "luabpf.base.word"
 
 local tree = {}
 
