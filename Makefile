@@ -250,6 +250,7 @@ lint:
 docs:
 	@$(SETUP) docs
 	@BUILD='$(BUILD)' LUA='$(LUA)' scripts/docs/run
+	@$(LUA) scripts/layers --draw
 
 clean:
 	rm -rf .build luabpf/core.so bpf/*.bpf.o

@@ -43,6 +43,7 @@ build = {
       ["luabpf.core"] = "luabpf/core.so",
     },
     lua = {
+      ["luabpf.base.bytes"] = "lua/luabpf/base/bytes.lua",
       ["luabpf.base.declared"] = "lua/luabpf/base/declared.lua",
       ["luabpf.base.defaults"] = "lua/luabpf/base/defaults.lua",
       ["luabpf.base.errors"] = "lua/luabpf/base/errors.lua",
@@ -53,6 +54,7 @@ build = {
       ["luabpf.base.scan"] = "lua/luabpf/base/scan.lua",
       ["luabpf.base.strict"] = "lua/luabpf/base/strict.lua",
       ["luabpf.base.suggest"] = "lua/luabpf/base/suggest.lua",
+      ["luabpf.base.units"] = "lua/luabpf/base/units.lua",
       ["luabpf.base.word"] = "lua/luabpf/base/word.lua",
       ["luabpf.bench"] = "lua/luabpf/bench.lua",
       ["luabpf.conntrack"] = "lua/luabpf/conntrack.lua",

@@ -383,7 +383,7 @@ function bpf.cpus() end
 function bpf.create(options) end
 
 ---The nanoseconds of a time.
----@param time luabpf.time an integer, or text as "1.5s"
+---@param time luabpf.time an integer, or text as "1.5s" or "-30s"
 ---@return integer # nanoseconds
 function bpf.duration(time) end
 

@@ -7,6 +7,7 @@
 
 local core = require "luabpf.core"
 local options = require "luabpf.base.options"
+local prepare = require "luabpf.query.prepare"
 local show = require "luabpf.show.show"
 require "luabpf.query.explain"
 
@@ -29,13 +30,6 @@ local function measure_size(self, size, patience)
   local ns = core.now() - start
   return { size = size, entries = entries, longest = longest,
     ns = entries > 0 and ns / entries or 0.0 }
-end
-
-local function entry_bytes(self)
-  local info = assert(map.info(self))
-  local kind = core.maptypes[info.type]
-  local value = kind.percpu and core.cpu_stride(info.value_size) * core.cpus() or info.value_size
-  return info.key_size + value
 end
 
 -- ns per entry of a loop over what the method gives.
@@ -116,7 +110,7 @@ return function(self, given)
   local count, message, errno = map.count(self)
   if not count then return nil, message, errno end
   local result = { entries = count, sizes = {} }
-  local bytes = entry_bytes(self)
+  local bytes = prepare.facts(self).entry_bytes
   for i, size in ipairs(given.sizes or SIZES) do
     local row = measure_size(self, size, patience)
     row.kib = (math.min(size, #self) * bytes + 1023) // 1024

@@ -92,9 +92,9 @@ function bpf.create(given)
 end
 
 --- The nanoseconds of a time.
--- @tparam time time an integer, or text as "1.5s"
+-- @tparam time time an integer, or text as "1.5s" or "-30s"
 -- @treturn integer nanoseconds
--- @raise a text that is no time
+-- @raise a text that is no time, or has a fraction of a nanosecond
 -- @usage
 -- print(bpf.duration "1.5s") -- 1500000000
 function bpf.duration(value)

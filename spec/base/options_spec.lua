@@ -80,9 +80,10 @@ describe("options.duration", function()
     end
   end)
 
-  it("takes integers for nanoseconds, negative ones too", function()
+  it("takes integers for nanoseconds, negative ones too, as text too", function()
     assert.equal(12, options.duration(12))
     assert.equal(-12, options.duration(-12))
+    assert.equal(-5000000000, options.duration "-5s")
     assert.equal(12, options.duration(12.0))
   end)
 
@@ -92,11 +93,14 @@ describe("options.duration", function()
   end)
 
   it("raises for what is no duration, and what is too long", function()
-    for _, value in ipairs { "30", "s", "30 parsecs", "-5s", "1e3s", "", "5S", 1.5, {}, false } do
+    for _, value in ipairs { "30", "s", "30 parsecs", "--5s", "1e3s", "", "5S", "1.s", 1.5, {},
+        false } do
       assert.matches('idle: integer or text such as "30s" expected, got ',
         message_of(options.duration, value, "idle"))
     end
     assert.matches('idle: "106752d" is too large', message_of(options.duration, "106752d", "idle"))
+    assert.matches('idle: "1.5ns" is no whole number of ns',
+      message_of(options.duration, "1.5ns", "idle"))
   end)
 end)
 
@@ -105,6 +109,7 @@ describe("options.period", function()
     assert.equal(30000000000, options.period "30s")
     assert.equal(0, options.period(0))
     assert.matches("idle: %-1 is negative", message_of(options.period, -1, "idle"))
+    assert.matches("idle: %-1000 is negative", message_of(options.period, "-1us", "idle"))
     assert.matches('idle: integer or text such as "30s" expected, got ',
       message_of(options.period, "x", "idle"))
   end)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- Work on many given keys (luabpf/lib/keys/bulk.c, bulkcalls.c): batch calls and single
+-- Work on many given keys (luabpf/lib/keys/bulk.c, keys.c): batch calls and single
 -- calls give the same answers.
 
 local bpf = require "luabpf"

@@ -8,12 +8,9 @@
 local core = require "luabpf.core"
 local declared = require "luabpf.base.declared"
 local suggest = require "luabpf.base.suggest"
+local units = require "luabpf.base.units"
 
 local options = {}
-
-local UNITS = { ns = 1, us = 1000, ms = 1000000, s = 1000000000, m = 60000000000,
-  h = 3600000000000, d = 86400000000000 }
-local SIZES = { B = 1, KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30 }
 
 -- The options of a function, as its doc comment declares them: for options.check.
 -- @tparam string name "map:count", or a table of options as "scan_options"
@@ -116,22 +113,33 @@ function options.choice(what, name, value, choices, default, level)
     tostring(value)), level or 3)
 end
 
+-- What the kinds of quantities are called: their units, an example, what integers of them are.
+local TIME <const> = { units = units.TIMES, example = "30s", whole = "ns" }
+local SIZE <const> = { units = units.SIZES, example = "64MiB", whole = "bytes" }
+
+-- A text that is a quantity, spaces around and within; nil and why it is none.
+local function read(text, kind)
+  local sign, number, unit = text:match("^%s*(%-?)([%d.]+)%s*(%a+)%s*$")
+  if not number then return nil, "form" end
+  local n, why = units.read(number .. unit, kind.units)
+  if n and n < 0 then return nil, "large" end
+  return n and (sign == "-" and -n or n), why
+end
+
 -- Errors blame as error() with that level would in the function that calls options.*, which
 -- tail calls this; without a tail call it is one more.
-local function quantity(text, what, units, example, level)
-  if math.type(text) and math.tointeger(text) then return math.tointeger(text) end
-  local number, unit = tostring(text):match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
-  if type(text) ~= "string" or not number or not units[unit] then
-    error(("%s: integer or text such as %q expected, got %s"):format(what or "argument", example,
-      type(text) == "string" and ("%q"):format(text) or tostring(text)), level + 1)
+local function quantity(value, what, kind, level)
+  if math.type(value) and math.tointeger(value) then return math.tointeger(value) end
+  local n, why
+  if type(value) == "string" then n, why = read(value, kind) end
+  if n then return n end
+  what = what or "argument"
+  if why == "large" then error(("%s: %q is too large"):format(what, value), level + 1) end
+  if why == "fraction" then
+    error(("%s: %q is no whole number of %s"):format(what, value, kind.whole), level + 1)
   end
-  local n = math.tointeger(tonumber(number))
-  if n and n <= math.maxinteger // units[unit] then return n * units[unit] end
-  local exact = tonumber(number) * (units[unit] + 0.0)
-  if exact >= 2.0 ^ 63 then
-    error(("%s: %q is too large"):format(what or "argument", text), level + 1)
-  end
-  return math.tointeger(exact // 1)
+  error(("%s: integer or text such as %q expected, got %s"):format(what, kind.example,
+    type(value) == "string" and ("%q"):format(value) or tostring(value)), level + 1)
 end
 
 --- A span of time: nanoseconds, or text as "30s" with the units ns us ms s m h d.
@@ -139,12 +147,12 @@ end
 -- @is integer|string
 
 -- A duration in nanoseconds.
--- @param value integer nanoseconds, or text: "10ms", "30s", "1.5h"; units ns us ms s m h d
+-- @param value integer nanoseconds, or text: "10ms", "-30s", "1.5h"; units ns us ms s m h d
 -- @tparam[opt] string what names it in the error that is raised for anything else
 -- @tparam[opt=2] integer level whom that error blames, as in error()
 -- @treturn integer
 function options.duration(value, what, level)
-  return quantity(value, what, UNITS, "30s", level or 2)
+  return quantity(value, what, TIME, level or 2)
 end
 
 local function not_negative(n, what, level)
@@ -157,7 +165,7 @@ end
 -- A duration that something takes or lasts: options.duration, but not negative.
 function options.period(value, what, level)
   level = level or 2
-  local ns = quantity(value, what, UNITS, "30s", level + 1)
+  local ns = quantity(value, what, TIME, level + 1)
   return not_negative(ns, what, level)
 end
 
@@ -172,7 +180,7 @@ end
 -- @treturn integer
 function options.size(value, what, level)
   level = level or 2
-  local bytes = quantity(value, what, SIZES, "64MiB", level + 1)
+  local bytes = quantity(value, what, SIZE, level + 1)
   return not_negative(bytes, what, level)
 end
 

@@ -9,7 +9,7 @@
 
 local address = require "luabpf.expr.address"
 local suggest = require "luabpf.base.suggest"
-local word = require "luabpf.base.word"
+local units = require "luabpf.base.units"
 
 local literal = {}
 
@@ -33,25 +33,9 @@ end
 
 -- ---- numbers -----------------------------------------------------------------
 
-local units = {
-  ns = 1, us = 1000, ms = 1000000, s = 1000000000,
-  m = 60000000000, h = 3600000000000, d = 86400000000000,
-  B = 1, KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30,
-}
-
--- The product, or nil past 2^64 - 1; n and by are unsigned.
-local function times(n, by)
-  if not math.ult(word.udiv(-1, by), n) then return n * by end
-end
-
-local function decimal(digits)
-  local n = 0
-  for digit in digits:gmatch("%d") do
-    local ten = times(n, 10)
-    if not ten or math.ult(ten + tonumber(digit), ten) then return nil end
-    n = ten + tonumber(digit)
-  end
-  return n
+local known = {}
+for _, kind in ipairs { units.TIMES, units.SIZES } do
+  for unit, factor in pairs(kind) do known[unit] = factor end
 end
 
 local function hexadecimal(digits)
@@ -59,39 +43,21 @@ local function hexadecimal(digits)
   return #digits <= 16 and tonumber(digits, 16) or nil
 end
 
--- "1.5" of a unit, when that is a whole number; nil past 2^64 - 1.
-local function fraction(whole, digits, unit)
-  local scale = math.tointeger(10 ^ #digits)
-  local n = decimal(whole .. digits)
-  n = n and scale and times(n, unit)
-  if not n then return nil end
-  local q = word.udiv(n, scale)
-  return q * scale == n and q or nil
-end
+-- Why units.read takes a text for no number.
+local REASONS <const> = {
+  form = "'%s' is not an integer",
+  unit = "'%s' has an unknown unit; there are ns us ms s m h d B KiB MiB GiB",
+  fraction = "'%s' is a fraction, and expressions have integers only",
+  large = "'%s' does not fit in 64 bits",
+}
 
 -- An integer as written in an expression: decimal, hexadecimal, with a unit.
 function literal.number(text)
-  local too_large = ("'%s' does not fit in 64 bits"):format(text)
   local hex = text:match("^0[xX](%x+)$")
-  if hex then
-    local n = hexadecimal(hex)
-    if n then return n end
-    return nil, too_large
-  end
-  local digits, rest, unit = text:match("^(%d+)(%.?%d*)(%a*)$")
-  if not digits or rest == "." then return nil, ("'%s' is not an integer"):format(text) end
-  if unit ~= "" and not units[unit] then
-    return nil, ("'%s' has an unknown unit; there are ns us ms s m h d B KiB MiB GiB"):format(text)
-  end
-  if rest ~= "" then
-    local n = fraction(digits, rest:sub(2), units[unit] or 1)
-    if n and unit ~= "" then return n end
-    return nil, ("'%s' is a fraction, and expressions have integers only"):format(text)
-  end
-  local n = decimal(digits)
-  n = n and times(n, units[unit] or 1)
+  local n, why = hex and hexadecimal(hex), "large"
+  if not hex then n, why = units.read(text, known) end
   if n then return n end
-  return nil, too_large
+  return nil, REASONS[why]:format(text)
 end
 
 -- A quantity from outside an expression: an integer, or text such as "30s", "-5", "64KiB".

@@ -10,6 +10,7 @@
 --
 -- The file is one line of JSON, and its CRC32C on another.
 
+local bytes = require "luabpf.base.bytes"
 local core = require "luabpf.core"
 local json = require "luabpf.file.json"
 local outlet = require "luabpf.file.outlet"
@@ -36,16 +37,6 @@ local SAME <const> = {
   { "key", "the layout of keys is another one" },
   { "value", "the layout of values is another one" },
 }
-
-local function hex(text)
-  return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-end
-
-local function unhex(text)
-  return (text:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
-end
-
-checkpoint.hex = hex
 
 -- Whether two paths are of the same file, which need not be there.
 local function same_file(path, other)
@@ -143,7 +134,7 @@ function checkpoint:load()
   if is_over(record, self.place.path) then return nil end
   self.clocks = record.clocks
   compare(self, record.identity)
-  record.cursor = record.cursor and unhex(record.cursor)
+  record.cursor = record.cursor and bytes.unhex(record.cursor)
   return record
 end
 
@@ -211,7 +202,7 @@ end
 function checkpoint:save(record)
   local copy = { identity = self.identity, clocks = self.clocks }
   for name, value in pairs(record) do copy[name] = value end
-  copy.cursor = copy.cursor and hex(copy.cursor)
+  copy.cursor = copy.cursor and bytes.hex(copy.cursor)
   local line = json.encode(copy)
   local ok, message, errno = core.replace_file(self.path,
     ("%s\n%08x\n"):format(line, core.crc32c(line)))

@@ -14,6 +14,7 @@
 --
 -- @module luabpf.file.export
 
+local bytes = require "luabpf.base.bytes"
 local checkpoint = require "luabpf.file.checkpoint"
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
@@ -47,7 +48,7 @@ local function identity_of(self, run)
   if run.fn then packed = prepare.canonical(given.params or {}) end
   return { map_id = facts.info.id, format = run.format, drain = given.drain or false,
     where = run.fn and sum_of(run.fn) or run.where,
-    params = packed ~= "" and checkpoint.hex(packed) or nil,
+    params = packed ~= "" and bytes.hex(packed) or nil,
     columns = given.columns and prepare.canonical(given.columns),
     key = sum(facts.env.key), value = sum(facts.env.value) }
 end
@@ -242,13 +243,9 @@ end
 local REPORT_ORDER <const> = { "entries", "bytes", "compiled", "asked", "deleted", "missing",
   "changed", "kept", "workers", "resumed", "seconds" }
 
-local function report_text(report)
-  return show.fields(REPORT_ORDER, report)
-end
-
 -- What is done so far.
 local function new_report()
-  return show.printable({ entries = 0, bytes = 0, seconds = 0, resumed = false }, report_text)
+  return show.record({ entries = 0, bytes = 0, seconds = 0, resumed = false }, REPORT_ORDER)
 end
 
 local function export(self, run, report)

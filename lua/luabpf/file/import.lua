@@ -378,10 +378,6 @@ end
 
 local REPORT_ORDER <const> = { "inserted", "updated", "skipped", "workers", "resumed", "seconds" }
 
-local function report_text(report)
-  return show.fields(REPORT_ORDER, report)
-end
-
 local function import(self, run, report)
   local name = run.snapshot and tostring(run.snapshot) or type(run.file) == "string" and run.file
     or run.file == io.stdin and "standard input" or "the file handle"
@@ -429,8 +425,8 @@ end
 function map:import(source, given)
   core.check_map(self)
   local run = new_run(source, given)
-  local report = show.printable({ inserted = 0, updated = 0, skipped = 0, seconds = 0,
-    resumed = false }, report_text)
+  local report = show.record({ inserted = 0, updated = 0, skipped = 0, seconds = 0,
+    resumed = false }, REPORT_ORDER)
   if run.given.workers then report.workers = 1 end
   return errors.caught(report, pcall(import, self, run, report))
 end

@@ -505,14 +505,8 @@ end
 -- print(snapshot:describe())
 function class:describe()
   local header = class.header(self)
-  return show.printable({ header = header, key = header.key, value = header.value }, function()
-    local parts = { tostring(header), show.layout("key", header.key, header.key_size),
-      show.layout("value", header.value, header.value_size) }
-    if header.ncpu > 0 then
-      parts[#parts + 1] = ("one value per CPU: a list of %d"):format(header.ncpu)
-    end
-    return table.concat(parts, "\n\n")
-  end)
+  return show.description({ header = header, key = header.key, value = header.value }, header,
+    header, header.ncpu > 0 and header.ncpu or nil)
 end
 
 return snapshot

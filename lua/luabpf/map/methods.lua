@@ -117,6 +117,11 @@ local function descriptions(self)
   return key and key:describe(), value and value:describe()
 end
 
+-- How many values an entry has; nil for one.
+local function ncpu_of(self)
+  return scan.kind_of(self).percpu and (core.cpus()) or nil
+end
+
 -- What /proc tells of the map: memlock, frozen, owner.
 local function add_fdinfo(info, fd)
   local file <close> = io.open("/proc/self/fdinfo/" .. fd)
@@ -131,10 +136,6 @@ end
 
 local INFO_ORDER = { "id", "name", "type", "key_size", "value_size", "max_entries", "flags",
   "memlock", "frozen", "mapped", "unmapped", "pin", "btf_id" }
-
-local function info_text(info)
-  return show.fields(INFO_ORDER, info)
-end
 
 --- What the kernel tells of a map: the fields of struct bpf_map_info by their names, and some
 -- more. Prints as a table.
@@ -169,7 +170,7 @@ function map:info()
   info.pin = core.pin_path(self)
   info.mapped, info.unmapped = core.mapped(self)
   add_fdinfo(info, self:fd())
-  return show.printable(info, info_text)
+  return show.record(info, INFO_ORDER)
 end
 
 --- The first entries, as a table at the prompt.
@@ -190,7 +191,7 @@ function map:head(n)
   end))
   if message then return nil, message, errno end
   local key, value = descriptions(self)
-  local ncpu = scan.kind_of(self).percpu and core.cpus()
+  local ncpu = ncpu_of(self)
   return show.printable(rows, function() return show.entries(rows, key, value, ncpu) end)
 end
 
@@ -203,15 +204,6 @@ function map:describe()
   local info, message, errno = map.info(self)
   if not info then return nil, message, errno end
   local key, value = descriptions(self)
-  return show.printable({ info = info, key = key, value = value }, function()
-    local parts = { tostring(info) }
-    if info.key_size > 0 then parts[#parts + 1] = show.layout("key", key, info.key_size) end
-    if info.value_size > 0 then
-      parts[#parts + 1] = show.layout("value", value, info.value_size)
-    end
-    if scan.kind_of(self).percpu then
-      parts[#parts + 1] = ("one value per CPU: a list of %d"):format((core.cpus()))
-    end
-    return table.concat(parts, "\n\n")
-  end)
+  return show.description({ info = info, key = key, value = value }, info, info,
+    ncpu_of(self))
 end

@@ -226,11 +226,11 @@ bpf.duration(time)
 
 The nanoseconds of a time.
 
-* time (time): an integer, or text as "1.5s".
+* time (time): an integer, or text as "1.5s" or "-30s".
 
 Gives integer: nanoseconds.
 
-Raises: a text that is no time.
+Raises: a text that is no time, or has a fraction of a nanosecond.
 
     print(bpf.duration "1.5s") -- 1500000000]=],
 ["bpf.features"] = [=[

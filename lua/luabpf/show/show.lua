@@ -2,6 +2,8 @@
 --
 -- Text for people: aligned tables, values as their types say.
 
+local bytes = require "luabpf.base.bytes"
+
 local show = {}
 
 local function is_number(cell)
@@ -68,11 +70,6 @@ function show.fields(names, record)
   return show.pairs(rows)
 end
 
--- Bytes as hexadecimal digits.
-function show.hex(bytes)
-  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-end
-
 local function list_text(desc, list)
   local parts = {}
   for i, item in ipairs(list) do parts[i] = show.value(desc, item) end
@@ -110,7 +107,7 @@ function show.value(desc, value)
     return (kind and not desc.signed and "%u" or "%d"):format(value)
   elseif type(value) == "string" then
     local raw = not kind or kind == "bytes" or kind == "special"
-    if raw then return show.hex(value) end
+    if raw then return bytes.hex(value) end
     return show.text(value)
   elseif type(value) == "table" and kind == "array" then
     return list_text(desc.elem, value)
@@ -214,6 +211,28 @@ end
 -- @tparam function text called with result when it is printed
 function show.printable(result, text)
   return setmetatable(result, { __tostring = text, __name = "luabpf.result" })
+end
+
+-- A result that prints as its fields of those names, as show.fields has them.
+function show.record(result, names)
+  return show.printable(result, function(self) return show.fields(names, self) end)
+end
+
+-- What something that holds entries is: a result that prints as its head and its layouts.
+-- @tparam table result key and value: the layouts' descriptions, or nil
+-- @param head what stands first
+-- @tparam table info key_size, value_size
+-- @tparam integer|nil ncpu for per-CPU values
+function show.description(result, head, info, ncpu)
+  return show.printable(result, function(self)
+    local parts = { tostring(head) }
+    for _, what in ipairs { "key", "value" } do
+      local size = info[what .. "_size"]
+      if size > 0 then parts[#parts + 1] = show.layout(what, self[what], size) end
+    end
+    if ncpu then parts[#parts + 1] = ("one value per CPU: a list of %d"):format(ncpu) end
+    return table.concat(parts, "\n\n")
+  end)
 end
 
 return show

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions of keyed programs. See keyed.h for what they do, shape.h
+ * The instructions of keyed programs. See keyed.h for what they do, progshape.h
  * for the registers.
  *
  *	program:  bpf_loop(n, each, &context, 0)

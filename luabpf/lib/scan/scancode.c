@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions of a kernel scan. See scan.h for what it does, shape.h for
+ * The instructions of a kernel scan. See scan.h for what it does, progshape.h for
  * the registers.
  *
  *	program:  bpf_for_each_map_elem(map, entry, &context, 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory limit of a query. See rows.h.
+ * The memory limit of a query. See budget.h.
  */
 #include "lib/sum/budget.h"
 

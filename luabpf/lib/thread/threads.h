@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads that work for one call, and a queue: it feeds them, or they fill it. No
- * Lua here: what a worker does is a function of the caller's (parallel.c, crew.c, store.c).
+ * Lua here: what a worker does is a function of the caller's (workers.c, crew.c, store.c).
  *
  *	lb_workers_start(p, n, work)	n threads, all signals blocked in them
  *	lb_workers_push(p, &block, ns)	a block for any of them; waits for room
