@@ -32,7 +32,10 @@ later.methods("luabpf.map", {
   select = "luabpf.query.read",
   snapshot = "luabpf.file.snapshot",
 })
-later.methods("luabpf.snapshot", { export = "luabpf.file.export" })
+later.methods("luabpf.snapshot", {
+  diff = "luabpf.file.difference",
+  export = "luabpf.file.export",
+})
 for _, class in ipairs { "luabpf.map", "luabpf.batch", "luabpf.snapshot", "luabpf.object",
   "luabpf.program", "luabpf.link" } do
   later.methods(class, { help = "luabpf.show.help" })

@@ -3,15 +3,16 @@
 --- Snapshots: the entries of a map as they were, in a file or in memory, with
 -- the methods of a map that read. docs/snapshot-format.md defines the file.
 --
--- The C side (snapshot.c) knows blocks of keys and values. Here are the text of
--- the header, which says what they are, and everything that users see. A
--- snapshot in memory is a file too, one without a name.
+-- The C side (snapshot.c) knows blocks of keys and values, header.lua the text that
+-- says what they are. Here is what users see of both, but for differences
+-- (difference.lua). A snapshot in memory is a file too, one without a name.
 --
 -- @module luabpf.file.snapshot
 
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
 local errors = require "luabpf.base.errors"
+local headers = require "luabpf.file.header"
 local json = require "luabpf.file.json"
 local judge = require "luabpf.query.judge"
 local maps = require "luabpf.map.open"
@@ -25,66 +26,6 @@ local snapshot = {}
 
 local class = core.classes["luabpf.snapshot"]
 local map = core.classes["luabpf.map"]
-
--- ---- what a header says ----------------------------------------------------------
-
--- A value made of columns: a struct of words, each as its column decodes.
-local function columns_layout(query)
-  local fields, word = {}, 0
-  for i, output in ipairs(query.outputs) do
-    local desc = output.layout and output.layout:describe() or { kind = "int", size = 8,
-      align = 8, name = output.signed and "s64" or "u64", signed = output.signed or nil }
-    fields[i] = { name = output.name, type = desc, bit = 64 * word }
-    word = word + output.words
-  end
-  return { kind = "struct", name = "columns", size = 8 * word, align = 8, fields = fields }
-end
-
-local INFO <const> = { "type", "name", "id", "key_size", "value_size", "max_entries", "map_flags",
-  "map_extra" }
-
--- The header of a snapshot of a map now. query: of kind "keyed", nil for whole entries.
-local function new_header(self, query, given)
-  local info, facts = scan.info(self), prepare.facts(self)
-  local header = { format = "luabpf snapshot", boot_id = core.boot_id(), kernel = core.release(),
-    time = os.time(), boottime = core.boottime(), where = given.where, ncpu = facts.env.ncpu or 0,
-    key = facts.env.key, value = facts.env.value }
-  for _, name in ipairs(INFO) do header[name] = info[name] end
-  if facts.kind.map_values then header.value_size, header.value = 4, nil end
-  if given.columns then
-    header.value = columns_layout(query)
-    header.value_size, header.ncpu, header.columns = header.value.size, 0, {}
-    for i, output in ipairs(query.outputs) do header.columns[i] = output.name end
-  end
-  return header
-end
-
--- The handle that says how entries of a header lie in memory. Raises for impossible headers.
-local function detached(header)
-  local kind = not header.columns and core.maptypes[header.type]
-  return core.detached { type = kind and kind.id or 0, name = errors.label(header),
-    key_size = header.key_size, value_size = header.value_size, ncpu = header.ncpu,
-    key = header.key and core.layout(header.key),
-    value = header.value and core.layout(header.value) }
-end
-
-local HEADER_TYPES <const> = { format = "string", type = "string", name = "string",
-  id = "integer", key_size = "integer", value_size = "integer", max_entries = "integer",
-  map_flags = "integer", map_extra = "integer", ncpu = "integer", boot_id = "string",
-  kernel = "string", time = "integer", boottime = "integer" }
-
--- Raises for a text that is not of a snapshot.
-local function read_header(text)
-  local header, message = json.decode(text)
-  if type(header) ~= "table" then error(message or "json: an object expected", 0) end
-  for name, wanted in pairs(HEADER_TYPES) do
-    local value = header[name]
-    if (math.type(value) or type(value)) ~= wanted then
-      error(("%s: %s expected"):format(name, wanted), 0)
-    end
-  end
-  return header
-end
 
 -- ---- writing ---------------------------------------------------------------------
 
@@ -103,8 +44,8 @@ end
 --   w:position(): offset, entries, blocks. w:finish(): the bytes of the file, or of one in memory
 --   the luabpf.snapshot; nil, reason, errno. Does not sync. w:close() gives up.
 function snapshot.writer(given)
-  local header = new_header(given.map, given.query, given)
-  return core.snapshot_writer { handle = detached(header), header = json.encode(header),
+  local header = headers.new(given.map, given.query, given)
+  return core.snapshot_writer { handle = headers.handle(header), header = json.encode(header),
     fd = given.fd, memory = given.memory, resume = given.resume }
 end
 
@@ -195,7 +136,7 @@ function snapshot.open(path, given)
   local self, message, errno = core.snapshot_open(path, given.damaged)
   if not self then return nil, message, errno end
   local ok, problem = pcall(function()
-    core.snapshot_bind(self, detached(read_header((core.snapshot_header(self)))))
+    core.snapshot_bind(self, headers.handle(headers.read((core.snapshot_header(self)))))
   end)
   if ok then return self end
   self:close()
@@ -261,7 +202,7 @@ end
 -- print(snapshot:header().entries)
 function class:header()
   local text, sizes = core.snapshot_header(self)
-  local header = read_header(text)
+  local header = headers.read(text)
   for _, name in ipairs { "entries", "blocks", "bytes", "version" } do
     header[name] = sizes[name]
   end
@@ -407,70 +348,6 @@ class.select = read.select
 -- local snapshot <close> = assert(map:snapshot())
 -- print(snapshot:aggregate { group = "key.addr", select = "sum(value.bytes) as bytes" })
 class.aggregate = read.aggregate
-
--- ---- differences -----------------------------------------------------------------
-
--- A text that is the same for descriptions of the same fields, whatever their types are called.
-local function shape_of(desc)
-  if not desc then return "bytes" end
-  local parts = { desc.kind, desc.size, desc.signed and "s" or "", desc.big and "b" or "",
-    desc.n or "", desc.elem and shape_of(desc.elem) or "" }
-  for _, field in ipairs(desc.fields or {}) do
-    parts[#parts + 1] = ("%s@%d:%d=(%s)"):format(field.name or "", field.bit, field.bits or 0,
-      shape_of(field.type))
-  end
-  return table.concat(parts, " ")
-end
-
--- Why entries of the two cannot be compared, or nil.
-local function unlike(new, old)
-  if new.damage or old.damage then return "a damaged snapshot lacks entries that were there" end
-  for _, what in ipairs { "key", "value" } do
-    local size = what .. "_size"
-    if new[size] ~= old[size] then
-      return ("the %ss have %d and %d bytes"):format(what, new[size], old[size])
-    elseif shape_of(new[what]) ~= shape_of(old[what]) then
-      return ("the %ss have different layouts"):format(what)
-    end
-  end
-  if new.ncpu ~= old.ncpu then
-    return ("the values are of %d and %d CPUs"):format(new.ncpu, old.ncpu)
-  end
-  return new.key_size == 0 and "entries without keys" or nil
-end
-
---- One thing that has changed between two snapshots.
--- @table difference
--- @tfield "added"|"removed"|"changed" status what became of the key
--- @tfield data key the key
--- @tfield[opt] data old the value before, where there was one
--- @tfield[opt] data new the value now, where there is one
--- @tfield[opt] data delta of what changed the value's integer fields, new minus old; of per-CPU
---   values the sums over the CPUs
-
---- What has changed since an older snapshot of the same map, or of one with the same key and
--- value.
--- @function snapshot:diff
--- @tparam snapshot old the older one
--- @tparam[opt="64MiB"] size options.memory for the entries of the smaller one; with less both are
---   read several times
--- @treturn fun():difference? an iterator of differences, in no order
--- @raise snapshots that cannot be compared; an error object where a block is damaged
--- @usage
--- local before <close> = assert(map:snapshot())
--- map:delete { addr = "10.0.0.1", port = 1 }
--- local after <close> = assert(map:snapshot())
--- for change in after:diff(before) do print(change.status, change.key.port) end -- removed, 1
-function class:diff(old, given)
-  given = options.check("diff", given, options.of "snapshot:diff")
-  snapshot.check(self, "diff", 3)
-  snapshot.check(old, "diff", 3)
-  local memory = options.size(given.memory or defaults.memory, "diff: option 'memory'", 2)
-  local why = unlike(self:header(), old:header())
-  if why then error("diff: " .. why, 2) end
-  local diff = core.snapshot_diff(self, old, memory)
-  return function() return diff:next() end, nil, nil, diff
-end
 
 -- ---- for the prompt --------------------------------------------------------------
 
