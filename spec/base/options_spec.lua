@@ -65,7 +65,7 @@ describe("options.choice", function()
   end)
 
   it("lists the choices for anything else", function()
-    assert.matches('call: option \'x\': "a", "b" expected, got c$',
+    assert.matches('call: option \'x\': "a", "b" expected, got "c"$',
       message_of(options.choice, "call", "x", "c", { "a", "b" }))
   end)
 end)

@@ -110,7 +110,7 @@ function options.choice(what, name, value, choices, default, level)
   if value == nil then return default end
   if is_one_of(value, choices) then return value end
   error(("%s: option '%s': %s expected, got %s"):format(what, name, quoted(choices),
-    tostring(value)), level or 3)
+    given_text(value, choices)), level or 3)
 end
 
 -- What the kinds of quantities are called: their units, an example, what integers of them are.
