@@ -445,6 +445,11 @@ describe("an import with a checkpoint", function()
         map:import(file, { checkpoint = mark, batch_size = 50 }) ]],
         tostring(map:info().id), file, path "c")
       local pid = assert(child:read "n")
+      -- It has begun, and may be over.
+      for _ = 1, 2000 do
+        if core.file_status(path "c") then break end
+        bpf.sleep "1ms"
+      end
       bpf.sleep(math.random(0, 20000000))
       os.execute(("kill -9 %d 2>/dev/null"):format(pid))
       child:close()

@@ -4,8 +4,8 @@
 -- batch.c, view.c, lua/luabpf/map/methods.lua).
 
 local bpf = require "luabpf"
+local bytes = require "luabpf.base.bytes"
 local helper = require "spec.support.helper"
-local show = require "luabpf.show.show"
 
 -- A map of n entries i -> i * 3, as the packed calls fill it.
 local function filled(n, given)
@@ -230,7 +230,7 @@ describe("a batch", function()
       local map = bpf.open(math.tointeger((...)))
       for batch in map:batches{ from = cursor } do n = n + #batch end
       print(n)
-    ]], tostring(map:info().id), show.hex(cursor))
+    ]], tostring(map:info().id), bytes.hex(cursor))
     local n = tonumber(other:read("a"))
     other:close()
     local rest = 0

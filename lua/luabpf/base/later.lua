@@ -27,15 +27,22 @@ local function search(name)
   error(("module '%s' not found"):format(name), 0)
 end
 
+-- What stands before the name of a module that a text requires, now or later.
+local BEFORE <const> = { 'require "luabpf.', 'later.call("luabpf.', 'later.call "luabpf.' }
+
 -- The modules of luabpf that a text requires.
 local function required_by(text)
-  local names, at = {}, 1
-  while true do
-    local _, last = text:find('require "luabpf.', at, true)
-    if not last then return names end
-    names[#names + 1] = "luabpf." .. text:match("^[%w_.]*", last + 1)
-    at = last
+  local names = {}
+  for _, before in ipairs(BEFORE) do
+    local at = 1
+    while true do
+      local _, last = text:find(before, at, true)
+      if not last then break end
+      names[#names + 1] = "luabpf." .. text:match("^[%w_.]*", last + 1)
+      at = last
+    end
   end
+  return names
 end
 
 local function read(path)
