@@ -44,6 +44,7 @@ build = {
     },
     lua = {
       ["luabpf.base.bytes"] = "lua/luabpf/base/bytes.lua",
+      ["luabpf.base.called"] = "lua/luabpf/base/called.lua",
       ["luabpf.base.declared"] = "lua/luabpf/base/declared.lua",
       ["luabpf.base.defaults"] = "lua/luabpf/base/defaults.lua",
       ["luabpf.base.errors"] = "lua/luabpf/base/errors.lua",

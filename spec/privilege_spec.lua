@@ -59,6 +59,8 @@ describe("a process", function()
         refused("CAP_SYS_ADMIN", bpf.open(1))
         refused("CAP_SYS_ADMIN", bpf.open "conns")
         refused("CAP_SYS_ADMIN", bpf.maps())
+        local ok, err = pcall(function() for _ in bpf.maps() do error "none" end end)
+        refused("CAP_SYS_ADMIN", ok or nil, err.message, err.errno)
       ]])
     end)
 

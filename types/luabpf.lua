@@ -411,14 +411,20 @@ function bpf.help(x) end
 ---@return integer? # errno
 function bpf.load(path, options) end
 
+---@class luabpf.bpf_maps_options
+---@field name? string only maps of this name, of which the kernel keeps 15 bytes
+---@field type? string only maps of this type, as bpftool names it
+---@field id? integer only the map of this id
+
 ---The maps of the running kernel: a list of their infos, which prints as a table. The list is an
 ---iterator too: `for info in bpf.maps() do`.
 ---
 ---Needs CAP_SYS_ADMIN.
+---@param options? luabpf.bpf_maps_options named options
 ---@return luabpf.info[]? # the list
 ---@return string? # message
 ---@return integer? # errno
-function bpf.maps() end
+function bpf.maps(options) end
 
 ---The time since boot, without what the machine slept: the clock of `bpf_ktime_get_ns`.
 ---@return integer # nanoseconds

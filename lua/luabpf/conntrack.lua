@@ -28,6 +28,7 @@ local connection = require "luabpf.conntrack.connection"
 local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
 local start = require "luabpf.conntrack.tracker"
+local strict = require "luabpf.base.strict"
 local summary = require "luabpf.conntrack.summary"
 
 local conntrack, tracker = start.functions, start.class
@@ -379,4 +380,6 @@ for name, method in pairs(tracker) do
   end
 end
 
-return conntrack
+strict(tracker, "tracker", "method")
+
+return strict(conntrack, "conntrack", "function")

@@ -39,7 +39,7 @@ later.methods("luabpf.snapshot", {
 for _, class in ipairs { "luabpf.map", "luabpf.batch", "luabpf.snapshot", "luabpf.object",
   "luabpf.program", "luabpf.link" } do
   later.methods(class, { help = "luabpf.show.help" })
-  strict(class)
+  strict(core.classes[class], class:match "%w+$", "method")
 end
 core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
 
@@ -128,4 +128,4 @@ end
 
 later.begin()
 
-return bpf
+return strict(bpf, "luabpf", "function")

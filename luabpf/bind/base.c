@@ -12,6 +12,90 @@
 
 #define LB_ERROR "luabpf.error"
 
+/* ---- misuse ----------------------------------------------------------- */
+
+/* Its address is where the registry has how sources of luabpf's own Lua files begin. */
+static const char home_key;
+
+/* Whether a level of the stack is a Lua function of somebody else's. */
+static bool is_callers(lua_State *L, lua_Debug *ar)
+{
+	const char *home;
+
+	lua_getinfo(L, "Sl", ar);
+	if (ar->currentline <= 0)
+		return false;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
+	home = lua_tostring(L, -1);
+	lua_pop(L, 1);
+	return !home || strncmp(ar->source, home, strlen(home)) != 0;
+}
+
+/*
+ * Pushes "script.lua:3: ", the line of the closest one; "" where there is none. Returns the level
+ * of what it called.
+ */
+static int push_where(lua_State *L)
+{
+	lua_Debug ar;
+
+	for (int level = 1; lua_getstack(L, level, &ar); level++) {
+		if (is_callers(L, &ar)) {
+			lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+			return level - 1;
+		}
+	}
+	lua_pushliteral(L, "");
+	return 0;
+}
+
+int lb_misuse(lua_State *L, const char *what, ...)
+{
+	va_list ap;
+
+	push_where(L);
+	va_start(ap, what);
+	lua_pushvfstring(L, what, ap);
+	va_end(ap);
+	lua_concat(L, 2);
+	return lua_error(L);
+}
+
+const char *lb_called(lua_State *L)
+{
+	int level = push_where(L);
+	lua_Debug ar;
+
+	lua_pop(L, 1);
+	if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "n", &ar))
+		return NULL;
+	return ar.name && !strchr(ar.name, ' ') ? ar.name : NULL;
+}
+
+int lb_is_closed(lua_State *L, const char *what)
+{
+	const char *name = lb_called(L);
+
+	return lb_misuse(L, "%s%s%s is closed", name ? name : "", name ? ": " : "", what);
+}
+
+/* core.misuse(message) */
+static int base_misuse(lua_State *L)
+{
+	return lb_misuse(L, "%s", luaL_checkstring(L, 1));
+}
+
+/* core.home(folder): sources that begin so are luabpf's. */
+static int base_home(lua_State *L)
+{
+	luaL_checkstring(L, 1);
+	lua_settop(L, 1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &home_key);
+	return 0;
+}
+
+/* ---- what the system refused ------------------------------------------ */
+
 int lb_fail(lua_State *L, int err, const char *what, ...)
 {
 	char buf[128];
@@ -39,13 +123,12 @@ int lb_refuse(lua_State *L, int err)
 
 int lb_fail_unprivileged(lua_State *L, int err, unsigned int wanted, const char *what)
 {
-	char buf[64], text[128];
+	char buf[LB_WHY], text[128];
 
-	if (err != EPERM || !lb_missing_privileges(wanted, buf, sizeof(buf)))
+	if (err != EPERM || !lb_why_refused(wanted, buf, sizeof(buf)))
 		return lb_fail(L, err, "%s", what);
 	luaL_pushfail(L);
-	lua_pushfstring(L, "%s: %s (this process lacks %s)", what,
-			lb_strerror(err, text, sizeof(text)), buf);
+	lua_pushfstring(L, "%s: %s (%s)", what, lb_strerror(err, text, sizeof(text)), buf);
 	lua_pushinteger(L, err);
 	return 3;
 }
@@ -123,7 +206,7 @@ int lb_handle_fd(lua_State *L, int idx)
 	memcpy(&fd, handle + lua_tointeger(L, -1), sizeof(fd));
 	lua_pop(L, 1);
 	if (fd < 0)
-		luaL_argerror(L, idx, lua_pushfstring(L, "%s is closed", class_of(L, idx)));
+		lb_is_closed(L, class_of(L, idx));
 	return fd;
 }
 
@@ -236,4 +319,8 @@ void lb_open_base(lua_State *L)
 	lb_newclass(L, LB_ERROR, error_methods, error_meta);
 	luaL_getmetatable(L, LB_ERROR);
 	lua_setfield(L, -2, "error");
+	lua_pushcfunction(L, base_misuse);
+	lua_setfield(L, -2, "misuse");
+	lua_pushcfunction(L, base_home);
+	lua_setfield(L, -2, "home");
 }

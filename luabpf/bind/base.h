@@ -57,6 +57,16 @@ int lb_handle_fd(lua_State *L, int idx);
 void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
 
 /*
+ * Raises a message for who called luabpf wrongly: at the line of the closest function on the stack
+ * that is none of luabpf's own. What is formatted with lua_pushfstring's directives.
+ */
+int lb_misuse(lua_State *L, const char *what, ...);
+/* The name of what that function called: of luabpf, "lookup"; NULL where it has none. */
+const char *lb_called(lua_State *L);
+/* The same for a handle: "lookup: map is closed", by the name of what was called. */
+int lb_is_closed(lua_State *L, const char *what);
+
+/*
  * Fields of the table at idx, which the Lua side has made, or whose names are
  * checked: whether it is true; its integer, def for nil; its integer from 0 to
  * max, 0 for nil. Anything else raises, naming the field.

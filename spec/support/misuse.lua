@@ -284,11 +284,14 @@ local function skipped(name, value)
   return writers[name] and (value == "x" or value == "%s%n" or value == io.stdout)
 end
 
+-- What does only what it is told: raises, prints.
+local OBEDIENT <const> = { misuse = true, home = true, help = true }
+
 local function functions_of(source)
   local found = {}
   for name, value in pairs(source) do
     local meta = getmetatable(value)
-    if type(name) == "string" and (type(value) == "function" or meta and meta.__call) then
+    if type(name) == "string" and not OBEDIENT[name] and (type(value) == "function" or meta and meta.__call) then
       found[name] = value
     end
   end
@@ -299,7 +302,7 @@ end
 local function class(name)
   local meta = debug.getregistry()[name]
   local found = functions_of(meta)
-  for method, f in pairs(core.classes[name] or {}) do found[method] = f end
+  for method, f in pairs(functions_of(core.classes[name] or {})) do found[method] = f end
   return found
 end
 
@@ -352,8 +355,9 @@ end
 -- What a message has that does not name the function: the class, the argument, the option, the
 -- field, or a path to one ("keys[2].list: ...").
 local telling = { "luabpf%.%a", "bad argument #%d", "bad self", "option", "stale", "no field",
-  "unknown global variable", "a struct has no", "views are for reading", "[%a_][%w_.%[%]]*: ",
-  "^expression:%d+:%d+: " }
+  "unknown global variable", "a struct has no", "views are for reading", "is closed",
+  "[%a_][%w_.%[%]]*: ",
+  "expression:%d+:%d+: " }
 
 -- What is wrong with an error that was raised; nil if nothing is. `attempt to` is Lua's own
 -- word for a value that nobody checked.

@@ -8,6 +8,11 @@ local core = require "luabpf.core"
 
 local errors = {}
 
+-- Sources that begin as this one does are luabpf's: core.misuse, and what raises in C, blames the
+-- closest function on the stack that is none of these.
+local home = debug.getinfo(1, "S").source:match "^(@.*[/\\])base[/\\]errors%.lua$"
+if home then core.home(home) end
+
 -- What a map is called in messages.
 -- @tparam table info its name and id
 function errors.label(info)

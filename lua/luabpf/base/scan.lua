@@ -48,7 +48,7 @@ function scan.open(self, what, given, drain)
   local size = options.integer(what, "batch_size", given.batch_size, 1, 0xffffffff,
     defaults.batch_size, 4)
   return core.cursor(self, { batch_size = size, from = given.from, raw = given.raw,
-    drain = drain, walk = given.engine == "walk" }), given.report
+    drain = drain, method = what, walk = given.engine == "walk" }), given.report
 end
 
 -- ---- iterators -----------------------------------------------------------------

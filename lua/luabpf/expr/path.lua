@@ -20,8 +20,9 @@ function parser:root(token)
   local desc = env[token.value]
   if desc then return fields.root(desc) end
   if self:sees(".") then
-    self:fail(self.tokens[self.at + 1], "the %s has no layout and so no fields; open the map " ..
-      "with one, %s = { ... }", token.value, token.value)
+    self:fail(self.tokens[self.at + 1], "the %s has no layout and so no fields%s; open the map " ..
+      "with one, %s = { ... }", token.value, env.unread and (", as reading the map's BTF needs " ..
+      "CAP_SYS_ADMIN") or "", token.value)
   end
   return fields.root { kind = "bytes", size = env[token.value .. "_size"] }
 end

@@ -46,6 +46,9 @@ local function check_keys(list, path)
     local wanted = OPTIONS[key]
     if wanted and type(value) ~= wanted then
       fail(path, "%s: %s expected, got %s", key, wanted, type(value))
+    elseif not wanted and type(key) == "string" and type(value) == "string" then
+      fail(path, "declarations are texts in the order of the C struct: \"%s %s\", not %s = \"%s\"",
+        value, key, key, value)
     elseif not wanted and (math.type(key) ~= "integer" or key < 1 or key > #list) then
       fail(path, "unknown option '%s'", tostring(key))
     end

@@ -4,7 +4,9 @@
 --
 -- @module luabpf.map.open
 
+local called = require "luabpf.base.called"
 local core = require "luabpf.core"
+local errors = require "luabpf.base.errors"
 local layout = require "luabpf.layout.layout"
 local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
@@ -59,12 +61,12 @@ local function flag_bits(names, kind)
   return bits
 end
 
-local function type_of(name)
+local function type_of(name, what)
   local kind = type(name) == "string" and core.maptypes[name]
   if kind then return kind end
   local names = {}
   for _, known in ipairs(core.maptypes) do names[#names + 1] = known.name end
-  error(("create: option 'type': %s (known: %s)"):format(
+  error(("%s: option 'type': %s (known: %s)"):format(what or "create",
     name and ("unknown map type '%s'"):format(name) or "missing", table.concat(names, ", ")), 3)
 end
 
@@ -330,18 +332,38 @@ function list_meta.__tostring(self)
   return show.table({ "id", "type", "name", "key", "value", "max entries", "flags" }, rows)
 end
 
+local function fits(info, wanted)
+  for name, value in pairs(wanted) do
+    if info[name] ~= value then return false end
+  end
+  return true
+end
+
 --- The maps of the running kernel: a list of their infos, which prints as a table. The list is an
 -- iterator too: `for info in bpf.maps() do`.
 -- @function bpf.maps
+-- @tparam[opt] string options.name only maps of this name, of which the kernel keeps 15 bytes
+-- @tparam[opt] string options.type only maps of this type, as bpftool names it
+-- @tparam[opt] integer options.id only the map of this id
 -- @treturn info[] the list
 -- @error this process may not see them
+-- @raise a type that there is not; in a `for`, an error object in place of nil, message, errno
 -- @privileges CAP_SYS_ADMIN
 -- @usage
--- for info in bpf.maps() do print(info.id, info.type, info.name) end
-function maps.list()
+-- for info in bpf.maps { type = "hash" } do print(info.id, info.name) end
+function maps.list(given)
+  given = options.check("maps", given, options.of "bpf.maps")
+  if given.type then type_of(given.type, "maps") end
   local list, message, errno = core.maps()
+  if not list and called.in_loop(2) then errors.throw(message, errno) end
   if not list then return nil, message, errno end
-  return setmetatable(list, list_meta)
+  local wanted = { name = given.name and given.name:sub(1, NAME_LENGTH), type = given.type,
+    id = given.id }
+  local found = {}
+  for _, info in ipairs(list) do
+    if fits(info, wanted) then found[#found + 1] = info end
+  end
+  return setmetatable(found, list_meta)
 end
 
 return maps

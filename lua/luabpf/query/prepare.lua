@@ -49,7 +49,8 @@ function map_source.facts(self)
     entry_bytes = info.key_size + (ncpu and core.cpu_stride(info.value_size) * ncpu
       or info.value_size),
     env = { key = key and key:describe(), value = value and value:describe(),
-      key_size = info.key_size, value_size = info.value_size, ncpu = ncpu },
+      key_size = info.key_size, value_size = info.value_size, ncpu = ncpu,
+      unread = info.btf_id ~= 0 },
     zeros = value and value:specials() or {},
   }
 end
@@ -123,10 +124,10 @@ end
 -- An expression compiled for a map, as bpf.compile gives it.
 function prepare.compile(text, map)
   if type(text) ~= "string" then
-    error(("compile: text expected, got %s"):format(type(text)), 2)
+    core.misuse(("compile: text expected, got %s"):format(type(text)))
   end
   if not known(map) then
-    error(("compile: map or snapshot expected, got %s"):format(type(map)), 2)
+    core.misuse(("compile: map or snapshot expected, got %s"):format(type(map)))
   end
   local env = prepare.facts(map).env
   local ast = expr.parse(text, env)
@@ -231,7 +232,7 @@ function build.keyed(parts, given, spec)
   for _, column in ipairs(expr.columns(given.columns, parts.env)) do
     add_column(parts, column.name, column.ast)
   end
-  if #parts.outputs == 0 then error("columns: none given", 0) end
+  if #parts.outputs == 0 then core.misuse("columns: none given") end
 end
 
 function build.delete(_, given, spec)
@@ -244,7 +245,7 @@ function build.select(parts, given, spec)
     for _, column in ipairs(expr.columns(given.columns, parts.env)) do
       add_column(parts, column.name, column.ast)
     end
-    if #parts.outputs == 0 then error("select: columns: none given", 0) end
+    if #parts.outputs == 0 then core.misuse("select: columns: none given") end
   else
     spec.keys, spec.values = true, true
   end
@@ -405,6 +406,23 @@ function prepare.params(query, values, now, boottime)
   local params = query.shared.params
   if #params == 0 and not (values and next(values)) then return "" end
   return parameters.pack(params, values, now or core.now(), boottime or core.boottime())
+end
+
+-- ---- mistakes --------------------------------------------------------------------
+
+-- What a function gave, or its error: one about a text or its parameters is raised for the line
+-- that the text came from.
+local function located(ok, err, ...)
+  if ok then return err, ... end
+  if type(err) == "string" and (err:find "^expression:" or not err:find "^[^\n:]+:%d+:") then
+    core.misuse(err)
+  end
+  error(err, 0)
+end
+
+for _, name in ipairs { "compile", "query", "params" } do
+  local fn = prepare[name]
+  prepare[name] = function(...) return located(pcall(fn, ...)) end
 end
 
 return prepare

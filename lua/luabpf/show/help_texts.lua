@@ -337,18 +337,24 @@ Needs what the programs need: CAP_NET_ADMIN, CAP_PERFMON.
     local object <close> = assert(bpf.load "programs.bpf.o")
     for name, loaded in pairs(object.maps) do print(name, loaded) end]=],
 ["bpf.maps"] = [=[
-bpf.maps()
+bpf.maps([options])
 
 The maps of the running kernel: a list of their infos, which prints as a table. The list is an
 iterator too: for info in bpf.maps() do.
+
+* options.name (string): only maps of this name, of which the kernel keeps 15 bytes.
+* options.type (string): only maps of this type, as bpftool names it.
+* options.id (integer): only the map of this id.
 
 Gives info[]: the list.
 
 nil, message, errno: this process may not see them.
 
+Raises: a type that there is not; in a for, an error object in place of nil, message, errno.
+
 Needs CAP_SYS_ADMIN.
 
-    for info in bpf.maps() do print(info.id, info.type, info.name) end]=],
+    for info in bpf.maps { type = "hash" } do print(info.id, info.name) end]=],
 ["bpf.now"] = [=[
 bpf.now()
 

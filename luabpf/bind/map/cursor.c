@@ -19,13 +19,14 @@
 
 #define LB_CURSOR "luabpf.cursor"
 
-/* User value of a cursor: its map. */
-enum { MAP = 1, UVALUES = 1 };
+/* User values of a cursor: its map, and the name of the method that it was opened for. */
+enum { MAP = 1, METHOD, UVALUES = METHOD };
 
 struct cursor {
 	struct lb_lender lender;	/* its clock goes on with each step */
 	struct lb_source src;
 	struct lb_map *map;
+	const char *method;		/* in METHOD */
 	bool raw;
 	bool open;
 	bool complete;			/* the end was reached */
@@ -72,14 +73,25 @@ static void range(lua_State *L, struct cursor *c)
 	lb_source_range(&c->src, first, last);
 }
 
+/* What the caller asked for that the scan is of. */
+static const char *asked_for(lua_State *L, const struct cursor *c)
+{
+	const char *name = lb_called(L);
+
+	return name ? name : c->method ? c->method : "scan";
+}
+
 static int open_failed(lua_State *L, const struct cursor *c, int err)
 {
-	const char *what = c->src.drain ? "drain" : "scan";
+	const char *what = asked_for(L, c);
+
+	char name[32];
 
 	if (err == -LB_ENOTSUPP && c->src.refused)
 		return lb_throw_text(L, LB_ENOTSUPP,
-				     lua_pushfstring(L, "%s: %s: %s", c->map->k.type->name, what,
-						     c->src.refused));
+				     lua_pushfstring(L, "%s: %s: %s maps: %s",
+						     lb_map_label(c->map, name, sizeof(name)), what,
+						     c->map->k.type->name, c->src.refused));
 	lb_map_fail(L, c->map, what, -err);
 	return lb_throw(L);
 }
@@ -107,6 +119,9 @@ static int cursor_new(lua_State *L)
 	luaL_setmetatable(L, LB_CURSOR);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, 3, MAP);
+	lua_getfield(L, 2, "method");
+	c->method = lua_tostring(L, -1);
+	lua_setiuservalue(L, 3, METHOD);
 	c->map = m;
 	c->raw = lb_opt_flag(L, 2, "raw");
 	err = lb_source_open(&c->src, &m->k, want, lb_opt_flag(L, 2, "drain"),
@@ -125,11 +140,11 @@ static int cursor_new(lua_State *L)
 
 static int step_failed(lua_State *L, struct cursor *c, int err)
 {
-	const char *what = c->src.drain ? "drain" : "scan";
+	const char *what = asked_for(L, c);
 
 	close_cursor(c);
 	if (c->map->k.fd < 0)
-		return luaL_error(L, "map is closed");
+		return lb_is_closed(L, "map");
 	if (err != -ELOOP) {
 		lb_map_fail(L, c->map, what, -err);
 		return lb_throw(L);

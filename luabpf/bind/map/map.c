@@ -37,7 +37,7 @@ struct lb_map *lb_check_map(lua_State *L, int arg)
 	struct lb_map *m = lb_to_map(L, arg);
 
 	if (m->k.fd < 0)
-		luaL_argerror(L, arg, "map is closed");
+		lb_is_closed(L, "map");
 	return m;
 }
 

@@ -30,7 +30,7 @@ static struct lb_link *check_link(lua_State *L, int arg)
 	struct lb_link *link = to_link(L, arg);
 
 	if (!lb_link_is_open(link))
-		luaL_argerror(L, arg, "link is closed");
+		lb_is_closed(L, "link");
 	return link;
 }
 

@@ -47,7 +47,7 @@ static struct program *check_program(lua_State *L, int arg)
 	struct program *h = to_program(L, arg);
 
 	if (h->p.fd < 0)
-		luaL_argerror(L, arg, "program is closed");
+		lb_is_closed(L, "program");
 	return h;
 }
 

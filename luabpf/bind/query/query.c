@@ -57,7 +57,8 @@ static struct query *check_query(lua_State *L)
 {
 	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
 
-	luaL_argcheck(L, q->map && (q->map->k.fd >= 0 || q->map->detached), 1, "map is closed");
+	if (!q->map || (q->map->k.fd < 0 && !q->map->detached))
+		lb_is_closed(L, "map");
 	return q;
 }
 
@@ -138,7 +139,8 @@ struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_s
 {
 	struct query *q = luaL_checkudata(L, arg, LB_QUERY);
 
-	luaL_argcheck(L, q->map && q->map->k.fd >= 0, arg, "map is closed");
+	if (!q->map || q->map->k.fd < 0)
+		lb_is_closed(L, "map");
 	spec->map = &q->map->k;
 	spec->where = q->spec.where.n ? &q->where : NULL;
 	spec->columns = q->columns;

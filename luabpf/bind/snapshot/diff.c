@@ -231,7 +231,7 @@ static int diff_next(lua_State *L)
 	if (!d->open)
 		return 0;
 	if (d->news->s.fd < 0 || d->olds->s.fd < 0)
-		return luaL_error(L, "snapshot is closed");
+		return lb_is_closed(L, "snapshot");
 	rc = lb_diff_next(&d->d, &c, &fault);
 	if (rc < 0)
 		return failed(L, d, rc, &fault);

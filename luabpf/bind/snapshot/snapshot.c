@@ -324,7 +324,8 @@ static struct lb_snapshot *check_open(lua_State *L, int arg)
 {
 	struct lb_snapshot *s = to_snapshot_at(L, arg);
 
-	luaL_argcheck(L, s->s.fd >= 0, arg, "snapshot is closed");
+	if (s->s.fd < 0)
+		lb_is_closed(L, "snapshot");
 	return s;
 }
 
@@ -535,7 +536,7 @@ static bool next_block(lua_State *L, struct snap_cursor *c)
 	if (c->at < c->n)
 		return true;
 	if (c->of->s.fd < 0)
-		luaL_error(L, "snapshot is closed");
+		lb_is_closed(L, "snapshot");
 	n = lb_snap_next(&c->c, &fault);
 	c->at = 0;
 	c->n = n > 0 ? (uint32_t)n : 0;

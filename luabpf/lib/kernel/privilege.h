@@ -23,6 +23,15 @@ enum {
  */
 const char *lb_missing_privileges(unsigned int wanted, char *buf, size_t size);
 
+/* Bytes that hold what lb_why_refused writes. */
+#define LB_WHY 128
+
+/*
+ * Writes why a call that needs wanted was refused with EPERM into buf and returns it: what this
+ * process lacks, or that it is in a user namespace; NULL if neither.
+ */
+const char *lb_why_refused(unsigned int wanted, char *buf, size_t size);
+
 /*
  * For the errno of a call that needs wanted: returns -err, and if that is
  * EPERM and something is missing, states it as the log's reason.
