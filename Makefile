@@ -3,6 +3,8 @@
 #   make          the module (luabpf/core.so) and the BPF objects (bpf/*.bpf.o)
 #   make demo     a connection table of real traffic, read, summed up and cleaned
 #   make test     the specs, against the running kernel; ARGS=--filter=pattern
+#   make shell    a Lua prompt that has this checkout's luabpf as bpf
+#   make paths    prints the lines that have scripts find this checkout
 #   make lint     luacheck, and what a script can check of the house style
 #   make docs     the reference, types, help and option tables, from the comments beside the code
 #   make bench    the module against a C baseline; ARGS=--quick
@@ -68,7 +70,7 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test lint docs bench performance fit race fuzz soak asan \
+.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race fuzz soak asan \
 	tsan test-kernels test-kernels-short build-demo build-test build-bench run-asan run-tsan \
 	clean FORCE
 
@@ -146,6 +148,17 @@ demo:
 	@$(SETUP) demo
 	$(THEN) build-demo
 	$(RUN) $(LUA) examples/demo.lua $(ARGS)
+
+# The interpreter's own prompt.
+shell:
+	@$(SETUP) shell
+	$(THEN) all
+	@echo "bpf.help() says what there is; Ctrl-D ends."
+	$(RUN) $(LUA) -e 'bpf = require "luabpf"' -i $(ARGS)
+
+paths:
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"
+	@echo "export LUA_CPATH='$(patsubst %/luabpf/core.so,%,$(abspath $(MODULE)))/?.so;;'"
 
 test:
 	@$(SETUP) test

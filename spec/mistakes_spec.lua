@@ -135,7 +135,7 @@ local MISTAKES <const> = {
   { [[for k in queue:entries() do end]], "throws",
     "entries: queue maps: a queue or stack is read by drain or pop" },
   { [[bpf.open("/etc/passwd")]], "refuses",
-    "/etc/passwd: not a pin: pins are in a BPF file system, such as /sys/fs/bpf" },
+    "/etc/passwd is not a pin of a map, program or link" },
   { [[bpf.open("/sys/fs/bpf/nothing")]], "refuses",
     "/sys/fs/bpf/nothing: No such file or directory" },
   { [[bpf.open("nothing_at_all")]], "refuses", "nothing_at_all: no map of that name" },

@@ -69,7 +69,7 @@ function conntrack.open(path) end
 ---@field cgroup? string a directory of the unified hierarchy; the sockets of its processes, and of cgroups in it, are tracked (default "the root of cgroup2")
 ---@field max_entries? integer how many connections the table has room for (default 65536)
 ---@field type? "hash"|"lru_hash" "hash": a full table takes no new connections; "lru_hash": it gives up those that have been idle longest (default "hash")
----@field pin? string a path in a bpffs: the tracker goes on after this process
+---@field pin? string a path in a bpffs: the tracker goes on after this process; one that is pinned there is taken up, if it is as asked for
 ---@field object? string the path of conntrack.bpf.o, where it is not the one that came with luabpf
 
 ---Starts the tracker on a cgroup, or on the whole machine: what its sockets send and receive, not

@@ -601,6 +601,64 @@ end)
 describe("the declarations for editors", function()
 end)
 
+describe("a tracker that is started where one is pinned", function()
+  local cgroup, pin
+
+  before_each(function() cgroup, pin = traffic.cgroup(helper.name()), helper.pin() end)
+
+  after_each(function()
+    local left = conntrack.open(pin)
+    if left then left:stop() end
+    cgroup:close()
+  end)
+
+  local function start(options)
+    local given = { cgroup = cgroup.path, pin = pin, max_entries = 100 }
+    for name, value in pairs(options or {}) do given[name] = value end
+    return conntrack.start(given)
+  end
+
+  it("is the one that is there, with its connections", function()
+    local first = assert(start())
+    first:insert { { src_addr = "10.0.0.1", dst_addr = "10.0.0.2" } }
+    first:close()
+    local again <close> = assert(start())
+    assert.equal(1, #again:list())
+    assert.is_true(assert(start { type = "hash" }).map == again.map)
+    assert.is_true(again.map == assert(conntrack.start { pin = pin }).map)
+  end)
+
+  it("is refused where it is another than is asked for", function()
+    local first <close> = assert(start())
+    local none, message, errno = start { max_entries = 200 }
+    assert.is_nil(none)
+    assert.equal(bpf.errno.EEXIST, errno)
+    assert.matches("has max_entries 100, not 200", message, 1, true)
+    assert.matches("has type hash, not lru_hash", select(2, start { type = "lru_hash" }), 1, true)
+    local other <close> = traffic.cgroup(helper.name())
+    assert.matches("another cgroup than " .. other.path, select(2, start { cgroup = other.path }),
+      1, true)
+    assert.equal(0, #first:list())
+  end)
+
+  it("is made anew where a start was killed between its pins", function()
+    assert(start()):close()
+    os.remove(pin .. "_ingress")
+    local again <close> = assert(start())
+    assert.equal(0, #again:list())
+    assert.is_true(assert(conntrack.open(pin)).map == again.map)
+  end)
+
+  it("leaves a pin of something else alone", function()
+    local map <close> = helper.map { pin = pin }
+    local none, _, errno = start()
+    assert.is_nil(none)
+    assert.equal(bpf.errno.EEXIST, errno)
+    assert.is_true(assert(bpf.open(pin)) == map)
+    map:unpin()
+  end)
+end)
+
 -- Heavy: the table alone takes 250 MB.
 describe("a table of more than a million connections #slow", function()
   local HIGH <const>, LOW <const> = 17, 65536

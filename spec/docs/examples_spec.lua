@@ -115,6 +115,29 @@ describe("the scripts for a pinned tracker", function()
     assert.equal(5, tracker.map:count())
   end)
 
+  it("sweep.lua sweeps any map by a condition, and says what is wrong before it begins", function()
+    local path = helper.pin()
+    local limits <close> = helper.map { value = { "u64 last_seen" }, pin = path }
+    finally(function() os.remove(path) end)
+    for i = 1, 10 do limits:update(i, { last_seen = bpf.now() - i * 60000000000 }) end
+    local text, ok = run("sweep.lua", path .. ' "now - value.last_seen > 330s" 1ms 2')
+    assert.is_true(ok, text)
+    assert.matches("^5 of 10 entries deleted; 0 were about to be, and came back", text)
+    for arguments, said in pairs {
+      [path .. " 5m"] = 'is no tracker: say what is idle, as "now - value.last_seen > 5m"',
+      [path .. " \"value.seen > 5\""] = "no field 'seen' in value",
+      [path .. " \"value.last_seen > 5\" soon"] = "EVERY is a time as 30s, not \"soon\"",
+      [path .. " \"value.last_seen > 5\" 1s many"] = "ROUNDS is a number, not \"many\"",
+      ["/sys/fs/bpf/nothing \"value.x > 5\""] = "/sys/fs/bpf/nothing: No such file or directory",
+    } do
+      text, ok = run("sweep.lua", arguments)
+      assert.is_false(ok)
+      assert.matches(said, text, 1, true)
+      assert.is_nil(text:find "deleted;", text)
+    end
+    assert.equal(5, limits:count())
+  end)
+
   it("top.lua shows who sends", function()
     tracker.map:clear()
     tracker:insert { { src_addr = "10.0.0.1", dst_addr = "10.0.0.2", bytes = 1000 } }

@@ -291,7 +291,8 @@ local function functions_of(source)
   local found = {}
   for name, value in pairs(source) do
     local meta = getmetatable(value)
-    if type(name) == "string" and not OBEDIENT[name] and (type(value) == "function" or meta and meta.__call) then
+    if type(name) == "string" and not OBEDIENT[name]
+      and (type(value) == "function" or meta and meta.__call) then
       found[name] = value
     end
   end

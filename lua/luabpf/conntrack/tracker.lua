@@ -6,6 +6,7 @@
 -- @module luabpf.conntrack.tracker
 
 local bpf = require "luabpf"
+local core = require "luabpf.core"
 local later = require "luabpf.base.later"
 local options = require "luabpf.base.options"
 
@@ -104,6 +105,50 @@ local function load_and_attach(given, object_path, cgroup)
   return nil, message, errno
 end
 
+-- ---- what is pinned already ----------------------------------------------------
+
+-- Whether a link is on the cgroup of that folder, whose inode is the cgroup's id.
+local function is_on(link, cgroup)
+  local info, folder = link:info(), core.file_status(cgroup)
+  return not info or not folder or info.cgroup_id == folder.inode
+end
+
+-- What of an open tracker is not as asked for; nil for nothing.
+local function unfit(self, given)
+  local info = self.map:info() or {}
+  for _, name in ipairs { "type", "max_entries" } do
+    if given[name] and info[name] ~= given[name] then
+      return ("%s %s, not %s"):format(name, info[name], given[name])
+    end
+  end
+  if given.cgroup and not is_on(self.egress, given.cgroup) then
+    return ("another cgroup than %s"):format(given.cgroup)
+  end
+end
+
+-- What a start that was killed has left of a tracker's pins; only where the table is a tracker's.
+local function remove_rest(path)
+  local map = bpf.open(path)
+  if not map or map:info().name ~= "conns" then return end
+  map:close()
+  for _, each in ipairs(PINS) do os.remove(path .. each[2]) end
+end
+
+-- The tracker that is pinned at a path, if it is as asked for; false where there is none.
+local function pinned(given)
+  local self, message, errno = conntrack.open(given.pin)
+  if not self and errno ~= bpf.errno.ENOENT then return nil, message, errno end
+  if not self then
+    remove_rest(given.pin)
+    return false
+  end
+  local why = unfit(self, given)
+  if not why then return self end
+  close_handles(self)
+  return nil, ("%s: the tracker that is pinned there has %s (conntrack.open(path):stop() ends it)")
+    :format(given.pin, why), bpf.errno.EEXIST
+end
+
 -- ---- starting and stopping -----------------------------------------------------
 
 --- Starts the tracker on a cgroup, or on the whole machine: what its sockets send and receive, not
@@ -113,11 +158,12 @@ end
 -- @tparam[opt=65536] integer options.max_entries how many connections the table has room for
 -- @tparam[opt="hash"] "hash"|"lru_hash" options.type "hash": a full table takes no new
 --   connections; "lru_hash": it gives up those that have been idle longest
--- @tparam[opt] string options.pin a path in a bpffs: the tracker goes on after this process
+-- @tparam[opt] string options.pin a path in a bpffs: the tracker goes on after this process; one
+--   that is pinned there is taken up, if it is as asked for
 -- @tparam[opt] string options.object the path of conntrack.bpf.o, where it is not the one that
 --   came with luabpf
 -- @treturn tracker the tracker, which ends with its handle unless it is pinned
--- @error there is no such cgroup, something is at `pin`, or the kernel refuses
+-- @error there is no such cgroup, something else is at `pin`, or the kernel refuses
 -- @privileges CAP_NET_ADMIN and CAP_PERFMON
 -- @usage
 -- local tracker <close> = assert(conntrack.start { cgroup = CGROUP, max_entries = 1000 })
@@ -125,6 +171,10 @@ end
 function conntrack.start(given)
   given = options.check("start", given, options.of "conntrack.start")
   options.integer("start", "max_entries", given.max_entries, 1, MAX_U32)
+  if given.pin then
+    local self, message, errno = pinned(given)
+    if self ~= false then return self, message, errno end
+  end
   local object, cgroup, message, errno = given.object, given.cgroup, nil, nil
   if not object then object, message, errno = find_object() end
   if not object then return nil, message, errno end

@@ -522,13 +522,14 @@ what it forwards.
 * options.max_entries (integer): how many connections the table has room for. Default: 65536.
 * options.type ("hash" or "lru_hash"): "hash": a full table takes no new connections;
   "lru_hash": it gives up those that have been idle longest. Default: "hash".
-* options.pin (string): a path in a bpffs: the tracker goes on after this process.
+* options.pin (string): a path in a bpffs: the tracker goes on after this process; one that is
+  pinned there is taken up, if it is as asked for.
 * options.object (string): the path of conntrack.bpf.o, where it is not the one that came with
   luabpf.
 
 Gives tracker: the tracker, which ends with its handle unless it is pinned.
 
-nil, message, errno: there is no such cgroup, something is at pin, or the kernel refuses.
+nil, message, errno: there is no such cgroup, something else is at pin, or the kernel refuses.
 
 Needs CAP_NET_ADMIN and CAP_PERFMON.
 

@@ -12,10 +12,8 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Bytes of a key or of an entry's value in memory, at most. */
@@ -160,39 +158,18 @@ static int map_detached(lua_State *L)
 	return 1;
 }
 
-/* Why a path did not open, where the errno says it badly; NULL: it says it well. */
-static const char *why_not(const char *path, int err, bool readonly)
-{
-	struct statfs fs;
-
-	if (err != EACCES && err != EPERM)
-		return NULL;
-	if (statfs(path, &fs) == 0 && fs.f_type != BPF_FS_MAGIC)
-		return "not a pin: pins are in a BPF file system, such as /sys/fs/bpf";
-	if (!readonly && access(path, R_OK) == 0 && access(path, W_OK) < 0)
-		return "the pin may only be read: open it with { readonly = true }";
-	return NULL;
-}
-
 /* core.open_path(path, readonly) */
 static int map_open_path(lua_State *L)
 {
 	const char *path = lb_check_path(L, 1);
 	bool readonly = lua_toboolean(L, 2);
 	struct lb_map *m = lb_map_new(L);
-	const char *why;
 	struct lb_log log;
 	int fd, results;
 
 	lb_log_begin(&log);
 	fd = lb_pin_open(path, LB_FD_MAP, readonly, &log);
 	lb_log_end(&log);
-	if (fd < 0 && (why = why_not(path, -fd, readonly))) {
-		luaL_pushfail(L);
-		lua_pushfstring(L, "%s: %s", path, why);
-		lua_pushinteger(L, -fd);
-		return 3;
-	}
 	if (fd < 0)
 		return lb_log_fail(L, fd, &log, "open");
 	results = lb_map_fill(L, m, fd, path);
