@@ -49,6 +49,16 @@ describe("bpf.create{ from = snapshot }", function()
     assert.matches("File exists", message)
   end)
 
+  it("leaves out flags that the kernel sets by itself [fault 7]", function()
+    for _, type in ipairs { "devmap", "devmap_hash" } do
+      local map = helper.map { type = type, key = "u32", value = "u32", max_entries = 4 }
+      assert(map:update(1, 1))
+      local copy <close> = assert(bpf.create { from = map:snapshot(), name = helper.name() })
+      assert.same(map:info().flags, copy:info().flags)
+      assert.equal(1, copy:lookup(1))
+    end
+  end)
+
   it("goes on with one that was cut off", function()
     local map, pin = structs(100), helper.pin()
     local part = pin .. "_part"

@@ -191,6 +191,26 @@ describe("one entry", function()
     end
   end)
 
+  it("counts and clears by keys where values cannot be read [fault 6]", function()
+    for _, type in ipairs { "sockmap", "sockhash", "reuseport_sockarray" } do
+      for _, size in ipairs { 4, 8 } do
+        local map = helper.map { type = type, key = "u32", value_size = size, max_entries = 4 }
+        assert.equal(0, map:clear())
+        local n, message = map:count()
+        if type ~= "sockhash" and size == 4 then
+          assert.truthy(message:find("create it with value_size = 8", 1, true), message)
+        else
+          assert.equal(0, n)
+        end
+        local ok, err = pcall(function() for _ in map:entries() do end end)
+        assert.equal(size == 8, ok)
+        assert.truthy(ok or tostring(err):find("create it with value_size = 8", 1, true))
+      end
+    end
+    local events = helper.map { type = "perf_event_array", key = "u32", value = "u32" }
+    assert.equal(0, events:clear())
+  end)
+
   it("takes descriptors only that can be one [fault 14]", function()
     local inner = helper.map { type = "array", max_entries = 1 }
     local outer = helper.map { type = "array_of_maps", inner = inner, value = "u32",

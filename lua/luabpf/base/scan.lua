@@ -102,6 +102,48 @@ function scan.drain_all(self, given)
   return scan.batches_of(cursor, scan.closing(cursor, report))
 end
 
+-- Whether keys can be walked, but values not be read.
+local function has_keys_only(kind, info)
+  return kind.position == "key"
+    and (not kind.can_lookup or kind.wide_values and info.value_size ~= 8)
+end
+
+-- Calls see(key) for the raw keys of a map, which may delete it: the next one is known by then. One
+-- that is taken away meanwhile makes the kernel begin again: a bounded number of times.
+local function walk_keys(self, see)
+  local left = 20 * #self + 1000
+  local key, message, errno = self:next(nil, { raw = true })
+  while key and left > 0 do
+    local following
+    following, message, errno = self:next(key, { raw = true })
+    see(key)
+    key, left = following, left - 1
+  end
+  if message then errors.throw(message, errno) end
+end
+
+-- For map:clear: deletes the entries of a map whose values cannot be read; done.n counts them. Nil
+-- of other maps. Slots that are empty say so in two ways.
+function scan.clear_by_keys(self, done)
+  local info = scan.info(self)
+  local kind = core.maptypes[info.type]
+  if not has_keys_only(kind, info) then return nil end
+  walk_keys(self, function(key)
+    local deleted, message, errno = self:delete(key, { raw = true })
+    if deleted then done.n = done.n + 1 end
+    if message and not (kind.key_index and errno == core.errno.EINVAL) then
+      errors.throw(message, errno)
+    end
+  end)
+  return done.n
+end
+
+local function count_keys(self)
+  local n = 0
+  walk_keys(self, function() n = n + 1 end)
+  return n
+end
+
 local function count_entries(self)
   local n, cursor <close> = 0, scan.open(self, "count")
   for batch in cursor.next, cursor do n = n + #batch end
@@ -113,7 +155,12 @@ local SMALL <const> = 65536
 
 -- map:count without where.
 function scan.count_all(self)
-  if scan.kind_of(self).fixed then return #self end
+  local info = scan.info(self)
+  local kind = core.maptypes[info.type]
+  if kind.fixed then return #self end
+  if has_keys_only(kind, info) and not kind.key_index then
+    return errors.caught(nil, pcall(count_keys, self))
+  end
   local n = #self > SMALL and core.element_count(self)
   if n then return n end
   return errors.caught(nil, pcall(count_entries, self))

@@ -43,7 +43,8 @@ end
 local function create_options(header, given)
   local flags = {}
   for _, name in ipairs(header.flags) do
-    if not NOT_KEPT[name] and not name:find("^0x") then flags[#flags + 1] = name end
+    local added = name == "rdonly_prog" and core.maptypes[header.type].sets_rdonly
+    if not NOT_KEPT[name] and not added and not name:find("^0x") then flags[#flags + 1] = name end
   end
   local wanted = { type = header.type, name = given.name or header.name, flags = flags,
     max_entries = given.max_entries or header.max_entries,

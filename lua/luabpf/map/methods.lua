@@ -87,6 +87,7 @@ local function clear_draining(self, done)
 end
 
 local function clear_deleting(self, done)
+  if scan.clear_by_keys(self, done) then return end
   for batch in map.batches(self) do
     local deleted, message, errno, partial = self:delete_batch(batch)
     done.n = done.n + (deleted or type(partial) == "table" and partial[1] or 0)
@@ -111,6 +112,11 @@ function map:clear()
 end
 
 -- ---- for the prompt ------------------------------------------------------------
+
+-- What stands for the layout of a side that has none: nil where there are no bytes.
+local function bytes(size)
+  return size > 0 and { kind = "bytes", name = "bytes", size = size, align = 1 } or nil
+end
 
 local function descriptions(self)
   local key, value = core.layouts(self)
@@ -204,6 +210,6 @@ function map:describe()
   local info, message, errno = map.info(self)
   if not info then return nil, message, errno end
   local key, value = descriptions(self)
-  return show.description({ info = info, key = key, value = value }, info, info,
-    ncpu_of(self))
+  return show.description({ info = info, key = key or bytes(info.key_size),
+    value = value or bytes(info.value_size) }, info, info, ncpu_of(self))
 end

@@ -88,9 +88,13 @@ static int fill(struct row_reader *rr)
 	errno = 0;
 	n = fread(rr->buf + rr->end, 1, rr->room - rr->end, rr->file);
 	rr->end += n;
-	if (n == 0 && ferror(rr->file)) {
+	if (ferror(rr->file)) {
+		int failed = errno;
+
+		/* Also after some bytes: what is left of it would be taken for an error at the end. */
 		clearerr(rr->file);
-		return errno == EINTR ? 0 : errno ? -errno : -EIO;
+		if (n == 0 || failed == EINTR)
+			return failed == EINTR ? 0 : failed ? -failed : -EIO;
 	}
 	rr->ended = n == 0;
 	return 0;
@@ -219,7 +223,9 @@ static int refused(lua_State *L, const struct row_reader *rr, int err)
 static int open_file(lua_State *L, struct row_reader *rr)
 {
 	if (lua_type(L, 3) == LUA_TSTRING) {
-		rr->file = fopen(lb_check_path(L, 3), "rbe");
+		do
+			rr->file = fopen(lb_check_path(L, 3), "rbe");
+		while (!rr->file && errno == EINTR);
 		return rr->file ? 0 : -errno;
 	}
 	rr->stream = luaL_checkudata(L, 3, LUA_FILEHANDLE);

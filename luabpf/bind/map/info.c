@@ -26,6 +26,7 @@ static const struct {
 	{ "sum_count", LB_SUM_COUNT },		{ "key_index", LB_KEY_INDEX },
 	{ "needs_no_prealloc", LB_NEEDS_NO_PREALLOC },
 	{ "rounds_size", LB_ROUNDS_SIZE },	{ "prefix_key", LB_PREFIX_KEY },
+	{ "wide_values", LB_WIDE_VALUES },	{ "sets_rdonly", LB_SETS_RDONLY },
 };
 
 static void push_maptype(lua_State *L, const struct lb_maptype *t)

@@ -7,6 +7,7 @@
  * is asked for its log only after a refusal, since writing it costs time.
  */
 #include "lib/code/program.h"
+#include "lib/kernel/signals.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -83,9 +84,13 @@ struct attempt {
 
 static int try_load(struct attempt *a)
 {
-	int fd = bpf_prog_load(a->image->type, a->image->name, "Dual MIT/GPL",
-			       a->image->code.insns, a->image->code.n, &a->opts);
+	sigset_t before;
+	int fd;
 
+	lb_signals_hold(&before);
+	fd = bpf_prog_load(a->image->type, a->image->name, "Dual MIT/GPL",
+			   a->image->code.insns, a->image->code.n, &a->opts);
+	lb_signals_release(&before);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -165,7 +165,7 @@ static bool still_named(int fd, const char *path)
 int lb_out_open(struct lb_outfile *o, const char *path)
 {
 	for (;;) {
-		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+		int fd = TEMP_FAILURE_RETRY(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666));
 
 		if (fd < 0)
 			return -errno;
@@ -186,7 +186,7 @@ int lb_out_open(struct lb_outfile *o, const char *path)
 
 int lb_out_open_device(struct lb_outfile *o, const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = TEMP_FAILURE_RETRY(open(path, O_WRONLY | O_CLOEXEC));
 
 	if (fd < 0)
 		return -errno;

@@ -8,6 +8,7 @@
 
 #include "lib/kernel/kmap.h"
 #include "lib/kernel/privilege.h"
+#include "lib/kernel/signals.h"
 
 #include <bpf/bpf.h>
 #include <elf.h>
@@ -228,6 +229,7 @@ static void explain(struct bpf_object *obj, int err, struct lb_log *log)
 int lb_object_load(struct bpf_object *obj, struct lb_log *log)
 {
 	struct bpf_map *map;
+	sigset_t before;
 	int err = 0;
 
 	bpf_object__for_each_map(map, obj) {
@@ -235,7 +237,9 @@ int lb_object_load(struct bpf_object *obj, struct lb_log *log)
 		if (err)
 			return err;
 	}
+	lb_signals_hold(&before);
 	err = bpf_object__load(obj);
+	lb_signals_release(&before);
 	if (!err)
 		return 0;
 	err = lb_libbpf_errno(err);

@@ -46,6 +46,8 @@ enum {
 	LB_LOCKABLE = 1 << 22,		/* BPF_F_LOCK where the value has a bpf_spin_lock */
 	LB_PREFIX_KEY = 1 << 23,	/* key is a prefix length and data; lookup is longest match */
 	LB_MAPPABLE = 1 << 24,		/* with BPF_F_MMAPABLE, Linux 5.5 */
+	LB_WIDE_VALUES = 1 << 25,	/* values are read where they have 8 bytes, else ENOSPC */
+	LB_SETS_RDONLY = 1 << 26,	/* the kernel adds BPF_F_RDONLY_PROG, and refuses it when asked */
 };
 
 struct lb_maptype {

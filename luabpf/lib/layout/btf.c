@@ -408,6 +408,11 @@ static const struct lb_type *read_record(struct reader *r, const struct btf_type
 	align = record_align(fields, btf_vlen(t), t->size);
 	if (lb_btf_is_special(name))
 		return new_type(r, LB_SPECIAL, t->size, align, name);
+	/* Structs of C that are addresses. */
+	if (strcmp(name, "in_addr") == 0 && t->size == 4)
+		return new_type(r, LB_IPV4, t->size, align, "ipv4");
+	if (strcmp(name, "in6_addr") == 0 && t->size == 16)
+		return new_type(r, LB_IPV6, t->size, align, "ipv6");
 	type = new_type(r, kind, t->size, align, name);
 	if (!type)
 		return NULL;

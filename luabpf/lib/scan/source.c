@@ -76,6 +76,9 @@ static const char *refusal(const struct lb_source *s)
 {
 	const struct lb_kmap *m = s->map;
 
+	if (lb_can(m, LB_WIDE_VALUES) && m->info.value_size != sizeof(uint64_t))
+		return "values of this type of map are read where they have 8 bytes: create it with "
+		       "value_size = 8";
 	switch (position(s)) {
 	case LB_POS_NONE:
 		return "entries of this type of map cannot be enumerated";
