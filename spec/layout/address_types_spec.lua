@@ -26,6 +26,16 @@ describe("maps of BPF programs", function()
     peers:clear()
   end)
 
+  it("say how to name a __be32 that is compared with an address", function()
+    for _, text in ipairs { "value.number == '10.0.0.1'", "value.number in ('10.0.0.0/8')" } do
+      assert.error_matches(function() object.maps.peers:count(text) end,
+        'open the map with value = { "ipv4 number" }', 1, true)
+    end
+    local ok, message = pcall(object.maps.peers.count, object.maps.peers, "value.number == 'x'")
+    assert.is_false(ok)
+    assert.is_nil(tostring(message):find("open the map", 1, true))
+  end)
+
   it("take the keys of tries as text, host bits cleared", function()
     local routes, raw = object.maps.routes4, { raw = true }
     assert(routes:update("10.1.2.3/8", 1))

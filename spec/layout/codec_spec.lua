@@ -348,7 +348,8 @@ describe("structs", function()
     assert.equal("value" .. hint, c.refusal(bytes))
     assert.equal("value.t" .. hint, c.refusal { t = "\3\0\4\0" })
     assert.equal("value.t" .. hint, c.refusal({ t = "\3\0\4\0" }, { raw = true }))
-    assert.equal("option 'raw': boolean expected, got string", c.refusal(bytes, { raw = "yes" }))
+    assert.equal("update: option 'raw': boolean expected, got string",
+      c.refusal(bytes, { raw = "yes" }))
   end)
 
   it("refuse what they do not know, naming it", function()

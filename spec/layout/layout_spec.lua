@@ -351,4 +351,11 @@ describe("overriding", function()
       end))
     end
   end)
+
+  it("say that fields are a list where a table names them", function()
+    assert.error_matches(function()
+      layout.new({ hits = "u64" }, "key")
+    end, [[key: hits = "u64": a list in the order of the C struct's fields expected: { "u64 hits"]],
+      1, true)
+  end)
 end)

@@ -60,6 +60,13 @@ describe("a prepared query", function()
     assert.not_equal(select(map, { where = "true" }), select(again, { where = "true" }))
   end)
 
+  it("is another one where a list says what a table says by a name [fault 14]", function()
+    local map = helper.map { value = { "u64 a" } }
+    map:update(1, { a = 5 })
+    for _ in map:select { columns = { a = "value.a" } } do end
+    assert.has_error(function() for _ in map:select { columns = { "a=value.a" } } do end end)
+  end)
+
   it("is not kept where it cannot be made", function()
     local map = helper.map()
     for _ = 1, 2 do

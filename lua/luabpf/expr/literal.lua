@@ -152,6 +152,14 @@ local function equal_pattern(desc, text)
   return bytes and { bytes = string.pack("<I4", n) .. bytes, mask = FULL:rep(4 + #bytes) }
 end
 
+-- The type of layouts that a text is an address of, or nil.
+function literal.is_address(text)
+  local front = text:match "^[^/]*"
+  for _, kind in ipairs { "ipv4", "ipv6", "mac" } do
+    if addresses[kind].read(front) then return kind end
+  end
+end
+
 -- Whether strings stand for values of this type, other than names of an enum.
 function literal.has_pattern(desc)
   return desc.kind == "text" or desc.kind == "bytes" or addresses[desc.kind] ~= nil

@@ -30,6 +30,18 @@ local function settle_param(self, param, other, within)
   param.kind, param.param = "raw", { kind = other.desc.kind, desc = other.desc, within = within }
 end
 
+local SIZES <const> = { ipv4 = 4, ipv6 = 16, mac = 6 }
+
+-- What to write for an integer that is an address: its layout does not say so.
+local function address_hint(node, text)
+  local as = literal.is_address(text)
+  local name = text_of(node):match "([%w_]+)$"
+  local size = node.desc and node.desc.size
+  if not as or not name or size and size ~= SIZES[as] then return "" end
+  local side = text_of(node):match "^%a+"
+  return (": where it is an address, open the map with %s = { \"%s %s\" }"):format(side, as, name)
+end
+
 local function settle_string(self, string, other, within)
   local value, reason
   if other.enum then
@@ -39,7 +51,8 @@ local function settle_string(self, string, other, within)
     return
   end
   if other.kind ~= "raw" then
-    self:fail(string, "%s and does not compare with a string", is(other))
+    self:fail(string, "%s and does not compare with a string%s", is(other),
+      address_hint(other, string.value))
   end
   local desc = other.desc.size and other.desc or { kind = "bytes", size = #string.value }
   string.pattern, reason = literal.pattern(desc, string.value, within)

@@ -354,7 +354,8 @@ local function canonical(columns)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    parts[#parts + 1] = name .. "=" .. tostring(columns[name])
+    -- Not as an item of a list could be written.
+    parts[#parts + 1] = name .. "\3" .. tostring(columns[name])
   end
   return table.concat(parts, "\1")
 end
