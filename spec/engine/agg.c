@@ -258,11 +258,11 @@ static uint32_t naive_groups(void)
 
 static void check_items(const struct lb_agg *a, const char *what)
 {
-	ok(lb_agg_groups(a) == naive_groups(), "%s: number of groups", what);
+	ok(a->groups.n == naive_groups(), "%s: number of groups", what);
 	for (uint32_t i = 0; i < ITEMS; i++) {
 		bool right = true;
 
-		for (uint32_t g = 0; right && g < lb_agg_groups(a); g++) {
+		for (uint32_t g = 0; right && g < a->groups.n; g++) {
 			const struct row *group = row_of(a, g);
 
 			right = group && item_right(a, g, i, group);
@@ -305,7 +305,7 @@ static bool in_order(const struct lb_agg *a, const struct lb_agg_sort *sort, uin
 /* All of the first limit are in order, and none of the others belongs before the last of them. */
 static bool sorted(struct lb_agg *a, const struct lb_agg_sort *sort, uint32_t limit)
 {
-	uint32_t n = lb_agg_groups(a), want = limit < n ? limit : n;
+	uint32_t n = a->groups.n, want = limit < n ? limit : n;
 	bool right = lb_agg_sort(a, sort, sort->by == NO_SORT ? 0 : 1, limit) == want;
 	bool *first = calloc(n, sizeof(*first));
 
@@ -364,13 +364,13 @@ static void empty(void)
 
 	spec.group_columns = spec.group_bytes = 0;
 	lb_agg_open(&a, &spec);
-	ok(lb_agg_groups(&a) == 1 && lb_agg_rows(&a, 0) == 0 && lb_agg_int(&a, 0, 0) == 0 &&
+	ok(a.groups.n == 1 && lb_agg_rows(&a, 0) == 0 && lb_agg_int(&a, 0, 0) == 0 &&
 	   lb_agg_int(&a, 0, 1) == 0 && lb_agg_int(&a, 0, 10) == 0,
 	   "without rows and grouping: one group, of none");
 	lb_agg_close(&a);
 	spec.group_columns = GROUPS;
 	lb_agg_open(&a, &spec);
-	ok(lb_agg_groups(&a) == 0 && lb_agg_sort(&a, NULL, 0, 9) == 0,
+	ok(a.groups.n == 0 && lb_agg_sort(&a, NULL, 0, 9) == 0,
 	   "without rows: no groups");
 	lb_agg_close(&a);
 }

@@ -452,7 +452,8 @@ static void too_small(void)
 	err = err ? err : RUN(region, .params = NULL);
 	ok(!err && r.matched == 20000 && r.stored == lb_scan_capacity(&s, region->size) &&
 	   r.stored < 20000 && lb_scan_complete(&r), "a query counts on when the region is full");
-	err = err ? err : lb_region_grow(&own, &region, lb_scan_room(&s, r.matched));
+	lb_region_put(&own, region);
+	err = err ? err : lb_region_get(&own, lb_scan_room(&s, r.matched), &region);
 	err = err ? err : RUN(region, .params = NULL);
 	uint64_t sum = 0;
 

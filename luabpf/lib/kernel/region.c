@@ -119,12 +119,6 @@ void lb_region_put(struct lb_pool *pool, struct lb_region *r)
 	pool->spare = r;
 }
 
-int lb_region_grow(struct lb_pool *pool, struct lb_region **r, size_t size)
-{
-	lb_region_put(pool, *r);
-	return lb_region_get(pool, size, r);
-}
-
 void lb_pool_close(struct lb_pool *pool)
 {
 	pool->closed = true;

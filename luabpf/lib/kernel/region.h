@@ -53,8 +53,6 @@ struct lb_pool {
 int lb_region_get(struct lb_pool *pool, size_t size, struct lb_region **out);
 /* Gives it back. NULL is allowed; so is a pool that was closed meanwhile. */
 void lb_region_put(struct lb_pool *pool, struct lb_region *r);
-/* Gives *r back and checks out a larger one. On failure *r is NULL, the old one given back. */
-int lb_region_grow(struct lb_pool *pool, struct lb_region **r, size_t size);
 /* Frees the spare. Regions still out are freed when they are given back. */
 void lb_pool_close(struct lb_pool *pool);
 

@@ -445,11 +445,6 @@ int lb_agg_merge(struct lb_agg *a, const struct lb_agg *from)
 
 /* ---- results ----------------------------------------------------------- */
 
-uint32_t lb_agg_groups(const struct lb_agg *a)
-{
-	return a->groups.n;
-}
-
 const void *lb_agg_key(const struct lb_agg *a, uint32_t group)
 {
 	return lb_table_record(&a->groups, group);

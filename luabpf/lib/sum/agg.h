@@ -101,8 +101,6 @@ const char *lb_agg_error(const struct lb_agg *a, char *buf, size_t size);
 
 /* ---- results: groups are numbered as they came ------------------------- */
 
-/* At least 1 without grouping. */
-uint32_t lb_agg_groups(const struct lb_agg *a);
 /* group_columns words, or group_bytes bytes. */
 const void *lb_agg_key(const struct lb_agg *a, uint32_t group);
 /* 0 only without grouping: no minimum, maximum or mean then. */

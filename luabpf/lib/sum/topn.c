@@ -300,20 +300,6 @@ int lb_topn_add(struct lb_topn *t, const struct lb_topn_block *b)
 	return err;
 }
 
-int lb_topn_merge(struct lb_topn *t, const struct lb_topn *from)
-{
-	int err = 0;
-
-	for (uint64_t i = 0; !err && i < from->n; i++) {
-		struct offer o = { .key = lb_topn_key(from, i), .data = lb_topn_data(from, i) };
-
-		o.by[0] = from->ranks[i].by;
-		memcpy(o.by + 1, o.key - from->key_at, from->key_at);
-		err = add(t, &o);
-	}
-	return err;
-}
-
 uint64_t lb_topn_sort(struct lb_topn *t)
 {
 	struct lb_ties ties = ties_of(t);

@@ -98,8 +98,6 @@ void lb_topn_open(struct lb_topn *t, const struct lb_topn_spec *spec);
 void lb_topn_close(struct lb_topn *t);
 /* 0; -ENOMEM, or -ENOBUFS past the limit: what was added until then is of no use. */
 int lb_topn_add(struct lb_topn *t, const struct lb_topn_block *block);
-/* Adds the rows that from has, which must have the same specification. As lb_topn_add. */
-int lb_topn_merge(struct lb_topn *t, const struct lb_topn *from);
 /* Puts the rows in order; nothing may be added afterwards. Returns how many there are. */
 uint64_t lb_topn_sort(struct lb_topn *t);
 /* What the last failure was, as text that names the limit. */
