@@ -11,7 +11,8 @@
 #   make performance   docs/performance.md from a long benchmark; make fit: the cost model
 #   make race     sweeps and scans against a process that refreshes entries: minutes
 #   make fuzz     ten minutes each of damaged code in the interpreter, damaged expressions, and
-#                 sound ones in every engine against an evaluation in Lua; ARGS=SECONDS
+#                 sound ones and functions in every engine against Lua; ARGS=SECONDS
+#   make mutants  whether that finds wrong versions of the compiler of functions; ARGS=FUNCTIONS
 #   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make tsan     those of threads under ThreadSanitizer
@@ -70,7 +71,7 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race fuzz soak asan \
+.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race fuzz mutants soak asan \
 	tsan test-kernels test-kernels-short build-demo build-test build-bench run-asan run-tsan \
 	clean FORCE
 
@@ -188,6 +189,14 @@ fuzz:
 		$(LUA) spec/run.lua --filter='take any text' spec/expr/parse_spec.lua
 	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \
 		$(LUA) spec/run.lua spec/query/differential_spec.lua
+	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \
+		$(LUA) spec/run.lua spec/function/differential_spec.lua
+
+# Whether that fuzz finds wrong versions of the compiler of functions, by 20,000 functions each.
+mutants:
+	@$(SETUP) test
+	$(THEN) build-test
+	$(RUN) $(LUA) spec/mutants/run.lua $(ARGS)
 
 performance:
 	@$(SETUP) bench

@@ -21,6 +21,7 @@
 --   once           true: one run is enough, or all that one waits for
 
 local bpf = require "luabpf"
+local functions = require "bench.functions"
 local grid = require "bench.grid"
 local harness = require "bench.harness"
 
@@ -77,6 +78,16 @@ end
 
 local function idle(_, value)
   return value.last_seen < CUT
+end
+
+local function count_by(where, options)
+  return function(bench) return "count=" .. assert(bench.map:count(where, options)) end
+end
+
+local function delete_by(where, options)
+  return function(bench)
+    return "deleted=" .. assert(bench.map:delete_where(where, options)).deleted
+  end
 end
 
 local function restore(bench)
@@ -450,10 +461,28 @@ return {
   { name = "group by 16 ports, batch engine", limit = 1.25, task = "group",
     run = group { engine = "batch" } },
   { name = "count, Lua predicate reading one field", limit = 1.0, task = "idle",
-    run = function(bench) return "count=" .. assert(bench.map:count(idle)) end },
+    run = count_by(idle, { compile = false }) },
   { name = "delete 10%, Lua predicate reading one field", limit = 1.0, task = "delete",
-    between = restore,
-    run = function(bench) return "deleted=" .. assert(bench.map:delete_where(idle)).deleted end },
+    between = restore, run = delete_by(idle, { compile = false }) },
+  { name = "count, compiled function of two conditions", limit = 0.45, task = "idle",
+    run = count_by(functions.two) },
+  { name = "count and sum, compiled function", limit = 0.45, task = "sum",
+    run = sum { where = functions.all } },
+  { name = "delete 10%, compiled function", limit = 0.45, task = "delete", between = restore,
+    run = delete_by(functions.two) },
+  { name = "count, a set of 200 ports", limit = 0.5, task = "idle", run = count_by(functions.set) },
+  { name = "count, compiled function that asks Lua for each hundredth", limit = 0.6, task = "idle",
+    run = count_by(functions.asks) },
+  { name = "count, compiled function against its text", limit = 1.1,
+    base = count_by(functions.text, { engine = "kernel" }),
+    run = count_by(functions.two, { engine = "kernel" }) },
+  { name = "count, compiled function against its text, batch engine", limit = 1.2,
+    base = count_by(functions.text, { engine = "batch" }),
+    run = count_by(functions.two, { engine = "batch" }) },
+  { name = "compiling a function of one line", limit = 300000, unit = "ns", prepare = small,
+    measure = functions.compile },
+  { name = "finding again what was compiled", limit = 3000, unit = "ns", prepare = small,
+    measure = functions.find_again },
   { name = "two workers: sums by port, batch engine", limit = 1.6, unit = "faster", threads = true,
     base = group { engine = "batch" }, run = group { engine = "batch", workers = 2 } },
   { name = "two workers: Lua parallel", limit = 1.5, unit = "faster", threads = true,

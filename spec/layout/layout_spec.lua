@@ -355,7 +355,7 @@ describe("overriding", function()
   it("say that fields are a list where a table names them", function()
     assert.error_matches(function()
       layout.new({ hits = "u64" }, "key")
-    end, [[key: hits = "u64": a list in the order of the C struct's fields expected: { "u64 hits"]],
+    end, [[key: declarations are texts in the order of the C struct: "u64 hits", not hits = "u64"]],
       1, true)
   end)
 end)

@@ -147,8 +147,12 @@ function conditions.member(self, node, sense, label, depth)
   local past = {}
   self:integer(node.args[1], depth)
   self:note(node)
+  local before = self.asm.n
   halve(self, register(depth), node.first.index, 1, node.n,
     { yes = sense and label or past, no = sense and past or label })
+  -- Of a search only one way is gone, two instructions a step.
+  local steps = #("%x"):format(node.n) * 4
+  self.passed = (self.passed or 0) + math.max(self.asm.n - before - 2 * steps, 0)
   self.asm:place(past)
 end
 
@@ -236,7 +240,8 @@ end
 -- @tparam table context params and percpu, of expr/compile.lua
 -- @tparam integer slots of the frame
 -- @tparam integer variables in how many of them, from the far end
--- @treturn table as of compile.fragment; raises { gave_up, why }
+-- @treturn table as of compile.fragment, by_line, and run (instructions, without those of a search
+--   that are passed over); raises { gave_up, why }
 function emit.graph(root, context, slots, variables)
   local self = setmetatable(generator.new {}, writer)
   self.room = slots - variables
@@ -245,7 +250,7 @@ function emit.graph(root, context, slots, variables)
   local code, listing = self.asm:assemble()
   return { code = code, n = self.asm.n, kind = "condition", params = context.params,
     percpu = context.percpu, comparisons = self.asm.conditional, listing = listing,
-    by_line = true }
+    by_line = true, run = self.asm.n - (self.passed or 0) }
 end
 
 return emit

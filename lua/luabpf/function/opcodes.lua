@@ -77,20 +77,29 @@ local special = {
   varargs = function(p, i) return bits(i.a, i.c == 0 and p.stack - 1 or i.a + i.c - 2) end,
 }
 
-local function registers(p, i, text)
+-- function(p, i) to the registers of one word.
+local function reader(word)
+  if special[word] then return special[word] end
+  local name, op, more = word:match "^([abc])([:+?]?)(%w*)$"
+  local n = tonumber(more)
+  if op == ":" then return function(_, i) return bits(i[name], i[name] + (n or i[more])) end end
+  if op == "+" then return function(_, i) return 1 << i[name] + n end end
+  if op == "?" then return function(_, i) return i.k == 0 and 1 << i[name] or 0 end end
+  return function(_, i) return 1 << i[name] end
+end
+
+-- The same of several.
+local function readers(text)
+  local list = {}
+  for word in text:gmatch "%S+" do list[#list + 1] = reader(word) end
+  return list
+end
+
+for _, one in ipairs(LIST) do one[2], one[3] = readers(one[2]), readers(one[3]) end
+
+local function registers(p, i, list)
   local set = 0
-  for word in text:gmatch "%S+" do
-    local name, op, more = word:match "^([abc])([:+?]?)(%w*)$"
-    if special[word] then
-      set = set | special[word](p, i)
-    elseif op == ":" then
-      set = set | bits(i[name], i[name] + (i[more] or tonumber(more)))
-    elseif op == "+" then
-      set = set | 1 << i[name] + tonumber(more)
-    elseif op ~= "?" or i.k == 0 then
-      set = set | 1 << i[name]
-    end
-  end
+  for n = 1, #list do set = set | list[n](p, i) end
   return set
 end
 

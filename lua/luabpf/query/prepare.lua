@@ -173,7 +173,7 @@ end
 
 local function add_function(parts, made)
   local fragment = note(parts, "where", made:build(parts.shared))
-  parts.where, parts.instructions = fragment, fragment.n
+  parts.where, parts.instructions = fragment, fragment.run
   if made.asks then parts.most_asked = most_asked(parts.facts) end
 end
 

@@ -1,0 +1,30 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Functions of C that are known.
+
+local agree = require "spec.support.agree"
+local math = math
+
+local map = agree.map()
+
+describe("known functions", function()
+  it("are of math", function()
+    agree.on(map, function(_, v) return math.max(v.delta, 1, v.sub.x) == 1 end, true)
+    agree.on(map, function(_, v) return math.min(v.delta, 2) == math.abs(v.delta) end, true)
+    agree.on(map, function(_, v)
+      return math.ult(v.delta, 3) and math.type(v.delta) == "integer"
+    end, true)
+    agree.on(map, function(_, v) return math.tointeger(v.delta) == 1 or math.sqrt(4) == 3 end, true)
+    agree.on(map, function(_, v) return math.sqrt(v.packets) == 3 end, false)
+  end)
+
+  it("are of text", function()
+    agree.on(map, function(_, v) return #v.comm == 2 or #v.name == 16 end, true)
+    agree.on(map, function(_, v) return v.comm:sub(1, 2) == "ng" and v.comm:sub(1, 3) ~= "ng" end,
+      true)
+    agree.on(map, function(_, v) return v.comm:find("^ngi") == 1 end, true)
+    agree.on(map, function(_, v) return v.comm:match("^ngi") == "ngi" end, true)
+    agree.on(map, function(_, v) return v.comm:find("ngi", 1, true) == 1 end, true)
+    agree.on(map, function(_, v) return v.comm:find("x$") ~= nil end, false)
+  end)
+end)
