@@ -14,6 +14,9 @@
 #                 sound ones and functions in every engine against Lua; ARGS=SECONDS
 #   make mutants  whether that finds wrong versions of the compiler of functions; ARGS=FUNCTIONS
 #   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
+#   make faults   each public operation with every call of it failing, and more that may befall
+#                 it: half an hour; ARGS='--seconds=60 --only=map:count', see
+#                 spec/support/faults/run.lua
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make tsan     those of threads under ThreadSanitizer
 #   make test-kernels        specs on Debian's Linux 6.1, emulated; ARGS=spec/map/methods_spec.lua,
@@ -71,7 +74,7 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race fuzz mutants soak asan \
+.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race fuzz mutants soak faults asan \
 	tsan test-kernels test-kernels-short build-demo build-test build-bench run-asan run-tsan \
 	clean FORCE
 
@@ -139,10 +142,15 @@ $(BUILD)/lib.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call MSG,AR,$@)$(AR) rcs $@ $(LIB_OBJ)
 
+# Preloaded, for `make faults`. What is in it must not be taken for the C library's own.
+$(BUILD)/faults.so: $(wildcard spec/support/faults/*.[ch]) $(BUILD)/flags
+	$(call MSG,CC,$@)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fno-builtin $(LUA_CFLAGS) -shared \
+		-o $@ $(filter %.c,$^) $(LDFLAGS)
+
 # ---- the targets that people type ---------------------------------------------------
 
 build-demo: all $(TRAFFIC)
-build-test: all $(TRAFFIC) $(BENCH) $(ENGINE_TESTS) $(SUPPORT)
+build-test: all $(TRAFFIC) $(BENCH) $(ENGINE_TESTS) $(SUPPORT) $(BUILD)/faults.so
 build-bench: all $(BENCH)
 
 demo:
@@ -214,6 +222,11 @@ soak:
 	$(THEN) build-test
 	$(RUN) $(LUA) spec/support/soak.lua $(ARGS)
 
+faults:
+	@$(SETUP) test
+	$(THEN) build-test
+	$(RUN) LUABPF_FAULTS='$(abspath $(BUILD))/faults.so' $(LUA) spec/support/faults/run.lua $(ARGS)
+
 # Leaks are looked for in the engine tests only: Lua leaves its memory to exit(2). Tests
 # tagged #resident measure memory, of which the sanitizers take their own share.
 asan:
@@ -223,7 +236,7 @@ asan:
 run-asan: build-test
 	$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		$(LUA) spec/run.lua --cpath='$(CURDIR)/.build/asan/?.so' \
-		--exclude-tags=resident $(ARGS)
+		--exclude-tags=resident,preload $(ARGS)
 
 # Each thread's Lua state is its own: what Lua itself does needs no look. Addresses are not
 # random: gcc 12's runtime refuses some that newer kernels give. The runtime is loaded into Lua
@@ -240,7 +253,7 @@ tsan:
 run-tsan: build-test
 	$(RUN) LUABPF_LUA="$(LUA_TSAN)" TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
 		setarch -R $(LUA_TSAN) spec/run.lua --cpath='$(CURDIR)/.build/tsan/?.so' \
-		--exclude-tags=resident $(or $(ARGS),$(THREAD_SPECS))
+		--exclude-tags=resident,preload $(or $(ARGS),$(THREAD_SPECS))
 
 # Specs of what depends on the kernel; none of them is decided by timings. What compiles,
 # parses, lays out or checks documents is the same on all kernels.
@@ -266,6 +279,7 @@ lint:
 	@$(SETUP) lint
 	$(THEN) all
 	@luacheck -q --no-color .
+	$(RUN) $(LUA) spec/support/faults/covered.lua
 	@LUA='$(LUA)' scripts/lint
 	@BUILD='$(BUILD)' LUA='$(LUA)' scripts/docs/run --check
 

@@ -301,6 +301,30 @@ int lb_throw_text(lua_State *L, int err, const char *message)
 	return lb_throw(L);
 }
 
+int lb_error_errno(lua_State *L, int idx)
+{
+	int err = 0;
+
+	idx = lua_absindex(L, idx);
+	if (!lua_getmetatable(L, idx))
+		return 0;
+	luaL_getmetatable(L, LB_ERROR);
+	if (lua_rawequal(L, -1, -2)) {
+		lua_getfield(L, idx, "errno");
+		err = (int)lua_tointeger(L, -1);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 2);
+	return err;
+}
+
+int lb_throw_no_memory(lua_State *L)
+{
+	char buf[128];
+
+	return lb_throw_text(L, ENOMEM, lb_strerror(ENOMEM, buf, sizeof(buf)));
+}
+
 static int error_tostring(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);

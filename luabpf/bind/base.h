@@ -38,6 +38,10 @@ int lb_refuse(lua_State *L, int err);
 int lb_throw(lua_State *L);
 /* Raises an error object of that message and errno. */
 int lb_throw_text(lua_State *L, int err, const char *message);
+/* The errno of the error object at idx; 0 for any other value. */
+int lb_error_errno(lua_State *L, int idx);
+/* lb_throw_text where malloc has given nothing; what Lua cannot allocate it raises itself. */
+int lb_throw_no_memory(lua_State *L);
 
 /*
  * Registers a class: methods go into a table that is the metatable's __index

@@ -125,18 +125,23 @@ function helper.collect(...)
   return all, n
 end
 
---- Runs Lua code in another process, which has bpf and the arguments as its varargs. LUABPF_LUA:
--- the command for it, with what a sanitizer must load first.
--- @treturn file its output; close() waits for its end
-function helper.process(code, ...)
+--- As helper.process; before: what the command begins with, variables of its environment.
+function helper.process_with(before, code, ...)
   local path = os.tmpname()
   local file <close> = assert(io.open(path, "w"))
   file:write("local bpf = require 'luabpf'\nos.remove(", ("%q"):format(path), ")\n", code)
   file:close()
   local command = { "LUA_PATH='" .. package.path .. "' LUA_CPATH='" .. package.cpath .. "'",
-    "exec " .. (os.getenv "LUABPF_LUA" or "lua5.4"), path }
+    before, "exec " .. (os.getenv "LUABPF_LUA" or "lua5.4"), path }
   for _, argument in ipairs { ... } do command[#command + 1] = "'" .. argument .. "'" end
   return assert(io.popen(table.concat(command, " ") .. " 2>&1"))
+end
+
+--- Runs Lua code in another process, which has bpf and the arguments as its varargs. LUABPF_LUA:
+-- the command for it, with what a sanitizer must load first.
+-- @treturn file its output; close() waits for its end
+function helper.process(code, ...)
+  return helper.process_with("", code, ...)
 end
 
 --- Checks that a call raises, with that text in the message.

@@ -14,8 +14,8 @@ local scan = {}
 -- How long a wait for threads lasts before Lua has a look (Ctrl-C, progress); ns.
 scan.PATIENCE = 50000000
 
--- What the kernel tells of a map, as the core gives it: map:info is made from it.
-scan.info = core.classes["luabpf.map"].info
+-- What the kernel told of a map when its handle was made, none of which changes.
+scan.info = core.known_info
 
 -- What depends on a map's type: a row of maptype.c.
 function scan.kind_of(self)

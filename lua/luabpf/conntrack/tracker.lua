@@ -42,7 +42,8 @@ end
 -- @usage
 -- print(conntrack.cgroup_root())
 function conntrack.cgroup_root()
-  local mounts <close> = assert(io.open("/proc/mounts"))
+  local mounts <close>, message, errno = io.open "/proc/mounts"
+  if not mounts then return nil, "conntrack: " .. message, errno end
   for line in mounts:lines() do
     local path, kind = line:match("^%S+ (%S+) (%S+)")
     if kind == "cgroup2" then

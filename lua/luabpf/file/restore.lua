@@ -117,7 +117,7 @@ local function open_part(path, wanted)
   local map, message, errno = core.open_path(path)
   if not map and errno == core.errno.ENOENT then return nil end
   if not map then return false, message, errno end
-  local info, kind = map:info(), core.maptypes[wanted.type]
+  local info, kind = core.known_info(map), core.maptypes[wanted.type]
   local key_size = wanted.key_size or wanted.key:describe().size
   local value_size = wanted.value_size or wanted.value:describe().size
   if info.type == kind.name and info.key_size == key_size and info.value_size == value_size

@@ -18,6 +18,7 @@ local show = require "luabpf.show.show"
 -- @table map
 
 local map = core.classes["luabpf.map"]
+local raw_info = map.info
 
 -- ---- iteration -----------------------------------------------------------------
 
@@ -170,7 +171,7 @@ local INFO_ORDER = { "id", "name", "type", "key_size", "value_size", "max_entrie
 -- @usage
 -- print(map:info().type) -- hash
 function map:info()
-  local info, message, errno = scan.info(self)
+  local info, message, errno = raw_info(self)
   if not info then return nil, message, errno end
   info.flags = maps.flag_names(info.map_flags)
   info.pin = core.pin_path(self)

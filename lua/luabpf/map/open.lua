@@ -299,7 +299,7 @@ function maps.open(which, more)
   local map, message, errno = open_source(given)
   if not map then return nil, message, errno end
   local key, value = core.layouts(map)
-  local info = core.classes["luabpf.map"].info(map)
+  local info = core.known_info(map)
   core.set_types(map, typed(given.key, key, info.key_size, "key"),
     typed(given.value, value, info.value_size, "value"))
   return map

@@ -69,8 +69,11 @@ local function feed(self, workers, batch_size)
   workers:finish()
 end
 
+-- The message and errno of the first worker that the system refused something. What else a worker
+-- raised is raised.
 local function first_error(results)
   for i, result in ipairs(results) do
+    if result.errno then return ("parallel: worker %d: %s"):format(i, result.text), result.errno end
     if not result.ok then
       error(("parallel: worker %d: %s"):format(i, result.text), 0)
     end
@@ -139,12 +142,14 @@ function map:parallel(given)
     math.min(online, core.max_workers))
   local job, facts = new_job(self, given)
   local texts, queued = texts_of(job, facts, n)
-  local workers <close> = assert(core.workers { jobs = texts,
-    path = later.absolute(package.path), cpath = later.absolute(package.cpath) })
+  local workers <close>, message, errno = core.workers { jobs = texts,
+    path = later.absolute(package.path), cpath = later.absolute(package.cpath) }
+  if not workers then return nil, message, errno end
   if queued then feed(self, workers, job.batch_size) end
   while not workers:wait(scan.PATIENCE) do end
   local results = workers:results()
-  first_error(results)
+  message, errno = first_error(results)
+  if message then return nil, message, errno end
   local report = { workers = #texts, batches = 0, entries = 0, matched = 0 }
   local result = gather(results, given, report)
   report.seconds = (core.now() - start) / 1e9

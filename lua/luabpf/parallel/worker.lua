@@ -4,6 +4,7 @@
 -- reads its part of it or takes the batches that it is given, and sums up.
 
 local core = require "luabpf.core"
+local errors = require "luabpf.base.errors"
 local transfer = require "luabpf.parallel.transfer"
 
 -- Makes globals of modules, by name: each is loaded when a function first uses it.
@@ -17,7 +18,8 @@ local function offer(modules)
 end
 
 local function open_map(job)
-  local map = assert(core.open_fd(job.fd))
+  local map, message, errno = core.open_fd(job.fd)
+  if not map then errors.throw(message, errno) end
   core.set_types(map, job.key and core.layout(job.key), job.value and core.layout(job.value))
   return map
 end

@@ -102,9 +102,10 @@ function map:explain(given)
   options.integer("explain", "limit", given.limit, 0, math.maxinteger)
   local kind = kind_of(given)
   run.deletes = kind == "delete"
-  local query, plan = runs.prepare(self, kind, run, { where = given.where,
+  local query, plan, errno = runs.prepare(self, kind, run, { where = given.where,
     columns = given.columns, group = given.group, select = given.select, sort = given.sort,
     plain = kind == "aggregate" }, 3)
+  if not query then return nil, plan, errno end
   local fragments, size = {}, {}
   for name, value in pairs(plan.size) do size[name] = value end
   for i, part in ipairs(query.listings) do

@@ -39,7 +39,7 @@ local sources = {}
 local map_source = { check = core.check_map, batches = core.classes["luabpf.map"].batches }
 
 function map_source.facts(self)
-  local info = assert(scan.info(self))
+  local info = scan.info(self)
   local key, value = core.layouts(self)
   local kind = core.maptypes[info.type]
   local ncpu = kind.percpu and core.cpus() or nil

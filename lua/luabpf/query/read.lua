@@ -52,6 +52,7 @@ local read = {}
 function read.count(self, where, given)
   local run = runs.new("count", given, options.of "map:count")
   local query, plan, report = runs.begin(self, "entries", run, { where = where })
+  if not query then return nil, plan, report end
   return errors.caught(nil, pcall(count_where, self, query, plan, run, report))
 end
 
@@ -205,6 +206,7 @@ function map:select(given)
   if not given.sort then run.limit = limit end
   local query, plan, report = runs.begin(self, "select", run,
     { where = given.where, columns = given.columns, sort = given.sort })
+  if not query then errors.throw(plan, report) end
   local closing = setmetatable({ query = query, run = run, report = report }, closer)
   local next_block = once(nil)
   if limit ~= 0 then
@@ -363,6 +365,7 @@ function map:aggregate(given)
   local parts = { where = given.where, group = given.group, select = given.select,
     sort = given.sort, plain = true }
   local query, plan, report = runs.begin(self, "aggregate", run, parts)
+  if not query then return nil, plan, report end
   return errors.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
 end
 

@@ -366,7 +366,7 @@ local function take_function(self, run, parts, level)
   return made
 end
 
--- The query of a run, and its plan; nothing is run.
+-- The query of a run, and its plan; nothing is run. nil, message, errno where the system refused.
 -- @tparam string kind of prepare.query
 -- @tparam table parts for prepare.query; where is text, a compiled expression or a function
 -- @tparam integer level whom errors blame, as in error() here
@@ -379,7 +379,8 @@ function runs.prepare(self, kind, run, parts, level)
     parts.where = prepare.text(parts.where, run.what, level + 1)
   end
   parts.params = run.params
-  local query = prepare.query(self, kind, parts)
+  local query, message, errno = errors.caught(nil, pcall(prepare.query, self, kind, parts))
+  if not query then return nil, message, errno end
   -- The rows of a batch are in memory together.
   local most = math.max(run.memory // math.max(query.row_bytes, 1), 1)
   run.batch_size = math.min(run.batch_size, most)
@@ -389,7 +390,8 @@ end
 -- The same for a run that is about to begin: query, plan and report. Errors blame the caller of
 -- the method that calls this.
 function runs.begin(self, kind, run, parts)
-  local query, plan = runs.prepare(self, kind, run, parts, 4)
+  local query, plan, errno = runs.prepare(self, kind, run, parts, 4)
+  if not query then return nil, plan, errno end
   run.packed = judge.params(query, run)
   return query, plan, runs.report(plan, run)
 end

@@ -229,6 +229,7 @@ function map:delete_where(where, given)
   run.hands_over = run.on_delete ~= nil
   local query, plan, report = runs.begin(self, "delete", run,
     { where = where, rows = run.hands_over })
+  if not query then return nil, plan, report end
   report.deleted, report.missing, report.kept = 0, 0, 0
   local message, errno
   if run.limit ~= 0 then
@@ -285,6 +286,7 @@ function map:drain(given)
   run.limit = options.integer("drain", "limit", given.limit, 0, math.maxinteger)
   run.deletes, run.exact, run.hands_over = true, true, true
   local query, plan, report = runs.begin(self, "delete", run, { where = given.where })
+  if not query then errors.throw(plan, report) end
   if report.engine == "kernel" then runs.give_up(query, run, report, plan.obstacle) end
   report.deleted, report.missing, report.kept = 0, 0, 0
   return iter.lazy(function()

@@ -117,6 +117,16 @@ static int map_mapped(lua_State *L)
 	return 2;
 }
 
+/*
+ * core.known_info(map): what of it never changes, as it was when the handle was
+ * made. The kernel is not asked, so it cannot refuse.
+ */
+static int map_known_info(lua_State *L)
+{
+	push_info(L, &lb_check_map(L, 1)->k.info);
+	return 1;
+}
+
 /* core.maps(): a list of the infos of all maps, or nil, message, errno. */
 static int map_list(lua_State *L)
 {
@@ -156,6 +166,7 @@ static int value_cpu_stride(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
+	{ "known_info", map_known_info },
 	{ "maps", map_list },
 	{ "mapped", map_mapped },
 	{ "buckets", hash_buckets },

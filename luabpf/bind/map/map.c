@@ -77,18 +77,24 @@ void lb_map_set_shapes(struct lb_map *m, const struct lb_type *key, const struct
 				      .builder = &m->builders[LB_BUILD_VALUE] };
 }
 
-/* Pushes the layout of a BTF type if it describes size bytes, else nil. Returns its type. */
-static const struct lb_type *push_btf_layout(lua_State *L, const struct btf *btf, uint32_t id,
-					     uint32_t size)
+/*
+ * Pushes the layout of a BTF type if it describes size bytes, else nil; *type is
+ * then set or NULL. 0, or -ENOMEM with nothing pushed.
+ */
+static int push_btf_layout(lua_State *L, const struct btf *btf, uint32_t id, uint32_t size,
+			   const struct lb_type **type)
 {
 	struct lb_layout *layout = id ? lb_btf_layout(btf, id) : NULL;
 
+	if (id && !layout && errno == ENOMEM)
+		return -ENOMEM;
 	if (layout && layout->root->size != size) {
 		lb_layout_free(layout);
 		layout = NULL;
 	}
 	lb_layout_push(L, layout);
-	return layout ? layout->root : NULL;
+	*type = layout ? layout->root : NULL;
+	return 0;
 }
 
 #define LB_BTF "luabpf.btf"
@@ -116,29 +122,44 @@ static struct btf **push_btf_box(lua_State *L)
 	return box;
 }
 
-/* Gives the handle at the top the types of its map's BTF, if the map has any that can be read. */
-static void read_types(lua_State *L, struct lb_map *m)
+/* Gives the handle at that index the types of BTF. 0, or -ENOMEM. */
+static int take_types(lua_State *L, struct lb_map *m, int handle, const struct btf *btf)
 {
 	const struct lb_mapinfo *info = &m->k.info;
 	const struct lb_type *key, *value;
-	int handle = lua_gettop(L);
+	int err = push_btf_layout(L, btf, info->btf_key_type_id, info->key_size, &key);
+
+	if (err)
+		return err;
+	lua_setiuservalue(L, handle, LB_MAP_KEY_LAYOUT);
+	err = push_btf_layout(L, btf, info->btf_value_type_id, info->value_size, &value);
+	if (err)
+		return err;
+	lua_setiuservalue(L, handle, LB_MAP_VALUE_LAYOUT);
+	lb_map_set_shapes(m, key, value);
+	m->k.lock = lb_has_lock(value) && lb_can(&m->k, LB_LOCKABLE);
+	return 0;
+}
+
+/*
+ * Gives the handle at the top the types of its map's BTF, if the map has any and
+ * this process may read it. 0, or -errno: what is refused for a moment must not
+ * leave a handle without types.
+ */
+static int read_types(lua_State *L, struct lb_map *m)
+{
+	int handle = lua_gettop(L), err;
 	struct btf **box;
 
-	if (!info->btf_id)
-		return;
+	if (!m->k.info.btf_id)
+		return 0;
 	box = push_btf_box(L);
-	*box = btf__load_from_kernel_by_id(info->btf_id);
-	if (*box) {
-		key = push_btf_layout(L, *box, info->btf_key_type_id, info->key_size);
-		lua_setiuservalue(L, handle, LB_MAP_KEY_LAYOUT);
-		value = push_btf_layout(L, *box, info->btf_value_type_id, info->value_size);
-		lua_setiuservalue(L, handle, LB_MAP_VALUE_LAYOUT);
-		lb_map_set_shapes(m, key, value);
-		m->k.lock = lb_has_lock(value) && lb_can(&m->k, LB_LOCKABLE);
-		btf__free(*box);
-		*box = NULL;
-	}
+	*box = btf__load_from_kernel_by_id(m->k.info.btf_id);
+	err = *box ? take_types(L, m, handle, *box) : errno == EPERM ? 0 : -errno;
+	btf__free(*box);
+	*box = NULL;
 	lua_settop(L, handle);
+	return err;
 }
 
 int lb_map_fill(lua_State *L, struct lb_map *m, int fd, const char *what)
@@ -149,7 +170,11 @@ int lb_map_fill(lua_State *L, struct lb_map *m, int fd, const char *what)
 		return lb_fail(L, -err, "%s", what);
 	luaL_checkstack(L, 8, NULL);
 	lb_map_set_shapes(m, NULL, NULL);
-	read_types(L, m);
+	err = read_types(L, m);
+	if (err) {
+		lb_kmap_close(&m->k);
+		return lb_fail(L, -err, "%s: BTF", what);
+	}
 	return 1;
 }
 

@@ -65,6 +65,16 @@ static const struct lb_type *plain_bytes(struct lb_type *room, lua_Integer size)
 	return size ? room : NULL;
 }
 
+/*
+ * Whether the kernel may take the same at another time: what fails for such a
+ * reason must not be made without BTF, and lose its layouts for good.
+ */
+static bool passing(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOSPC ||
+	       err == EINTR || err == EAGAIN || err == EBUSY;
+}
+
 /* With BTF, of both sides or none, where the type of map takes it, else without. */
 static int create_typed(lua_State *L, int idx, const char *name)
 {
@@ -80,11 +90,13 @@ static int create_typed(lua_State *L, int idx, const char *name)
 		key = plain_bytes(&room, field_int(L, idx, "key_size"));
 	if (key || value)
 		btf_fd = lb_btf_load(key, value, &key_id, &value_id);
+	if ((key || value) && passing(-btf_fd))
+		return btf_fd;
 	if (btf_fd >= 0) {
 		fd = create(L, idx, name, (uint32_t)btf_fd, key_id, value_id);
 		close(btf_fd);
 	}
-	if (fd < 0 && fd != -EPERM && fd != -ENOMEM)
+	if (fd < 0 && fd != -EPERM && !passing(-fd))
 		fd = create(L, idx, name, 0, 0, 0);
 	return fd;
 }

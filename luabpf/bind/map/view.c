@@ -335,8 +335,13 @@ static int view_copy(lua_State *L)
 {
 	luaL_checkany(L, 1);
 	lua_settop(L, 1);
-	if (luaL_testudata(L, 1, LB_VIEW))
+	if (luaL_testudata(L, 1, LB_VIEW)) {
 		push_copy(L, self(L));
+	} else if (luaL_testudata(L, 1, LB_BATCH)) {
+		lua_getfield(L, 1, "copy");
+		lua_insert(L, 1);
+		lua_call(L, 1, 1);
+	}
 	return 1;
 }
 

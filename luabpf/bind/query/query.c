@@ -79,6 +79,8 @@ static void prepare(lua_State *L, struct lb_interp *ip, const struct lb_fragment
 	uint32_t at = 0;
 	const char *why = lb_interp_init(ip, f, env, &at);
 
+	if (why == lb_fragment_no_memory)
+		lb_throw_no_memory(L);
 	if (why)
 		luaL_error(L, "fragment refused at instruction %d: %s", (int)at, why);
 }
@@ -173,7 +175,7 @@ static void room_for(lua_State *L, struct query *q, uint32_t n)
 		return;
 	match = realloc(q->match, n);
 	if (!match)
-		luaL_error(L, "not enough memory");
+		lb_throw_no_memory(L);
 	q->match = match;
 	q->room = n;
 }
@@ -291,7 +293,7 @@ static int query_rows(lua_State *L)
 	n += match_also(L, q, &block, 5);
 	lua_settop(L, 4);
 	if (!lb_rows_reserve(r, n, s->keys, s->values, s->ncolumns))
-		return luaL_error(L, "not enough memory");
+		return lb_throw_no_memory(L);
 	copy_matches(q, &block, s->keys ? r->memory + (r->keys - r->memory) : NULL,
 		     s->values ? r->memory + (r->values - r->memory) : NULL);
 	for (uint32_t i = 0; i < s->ncolumns; i++)

@@ -202,7 +202,8 @@ static int agg_new(lua_State *L)
 	g->open = true;
 	err = lb_agg_open(&g->a, spec);
 	if (err)
-		return luaL_error(L, "aggregation: %s", strerror(-err));
+		return err == -ENOMEM ? lb_throw_no_memory(L)
+				      : luaL_error(L, "aggregation: %s", strerror(-err));
 	return 1;
 }
 
@@ -514,7 +515,7 @@ static int topn_rows(lua_State *L)
 	lua_getiuservalue(L, 1, 1);
 	r = lb_rows_new(L, -1);
 	if (!lb_rows_reserve(r, (uint32_t)n, true, t->values, t->values ? 0 : t->ncolumns))
-		return luaL_error(L, "not enough memory");
+		return lb_throw_no_memory(L);
 	to = r->memory + (t->values ? r->values - r->memory : 0);
 	for (uint64_t i = 0; i < n; i++) {
 		memcpy(r->memory + (r->keys - r->memory) + i * key, lb_topn_key(&t->t, i), key);

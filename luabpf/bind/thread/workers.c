@@ -41,6 +41,7 @@ struct workers {
 	struct text path, cpath;
 	struct text *jobs;		/* n of each */
 	struct text *results;
+	int *errs;			/* why the system refused, 0 for what else was raised */
 	bool *ok;
 };
 
@@ -135,10 +136,14 @@ static int worker_main(lua_State *L)
 	return 1;
 }
 
+/* What the system refused goes on as the error object that it is. */
 static int add_traceback(lua_State *L)
 {
-	const char *message = luaL_tolstring(L, 1, NULL);
+	const char *message;
 
+	if (lb_error_errno(L, 1))
+		return 1;
+	message = luaL_tolstring(L, 1, NULL);
 	luaL_traceback(L, L, message, 1);
 	return 1;
 }
@@ -148,15 +153,19 @@ static bool run_job(lua_State *L, struct workers *w, uint32_t index, struct text
 {
 	const char *s;
 	size_t len;
-	bool ok;
+	int status;
 
 	lua_pushcfunction(L, add_traceback);
 	lua_pushcfunction(L, worker_main);
 	lua_pushlightuserdata(L, w);
 	lua_pushinteger(L, index);
-	ok = lua_pcall(L, 2, 1, 1) == LUA_OK;
+	status = lua_pcall(L, 2, 1, 1);
+	w->errs[index] = status == LUA_ERRMEM ? ENOMEM : status ? lb_error_errno(L, -1) : 0;
+	if (status != LUA_OK)
+		luaL_tolstring(L, -1, NULL);
 	s = lua_tolstring(L, -1, &len);
-	return keep(result, s ? s : "an error without a text", s ? len : 23) && ok;
+	return keep(result, s ? s : "an error without a text", s ? len : 23) &&
+	       status == LUA_OK;
 }
 
 static int mark_closing(lua_State *L)
@@ -179,6 +188,7 @@ static void work(struct lb_workers *pool, uint32_t index)
 	struct text result = { NULL, 0 };
 	lua_State *L = luaL_newstate();
 
+	w->errs[index] = ENOMEM;
 	w->ok[index] = L && run_job(L, w, index, &result);
 	if (L)
 		close_state(L);
@@ -209,8 +219,10 @@ static void close_workers(struct workers *w)
 	free(w->jobs);
 	free(w->results);
 	free(w->ok);
+	free(w->errs);
 	w->jobs = w->results = NULL;
 	w->ok = NULL;
+	w->errs = NULL;
 	drop(&w->path);
 	drop(&w->cpath);
 	w->n = 0;
@@ -248,7 +260,8 @@ static bool keep_jobs(lua_State *L, struct workers *w, uint32_t n)
 	w->jobs = calloc(n, sizeof(*w->jobs));
 	w->results = calloc(n, sizeof(*w->results));
 	w->ok = calloc(n, sizeof(*w->ok));
-	if (!w->jobs || !w->results || !w->ok)
+	w->errs = calloc(n, sizeof(*w->errs));
+	if (!w->jobs || !w->results || !w->ok || !w->errs)
 		return false;
 	w->n = n;
 	for (uint32_t i = 0; i < n && ok; i++) {
@@ -281,7 +294,7 @@ static int workers_new(lua_State *L)
 	luaL_setmetatable(L, LB_WORKERS);
 	if (!keep_field(L, "path", &w->path) || !keep_field(L, "cpath", &w->cpath) ||
 	    !keep_jobs(L, w, (uint32_t)n))
-		return luaL_error(L, "not enough memory");
+		return lb_throw_no_memory(L);
 	err = lb_workers_start(&w->pool, w->n, work, w);
 	if (err)
 		return lb_fail(L, -err, "parallel: threads");
@@ -313,7 +326,7 @@ static int workers_push(lua_State *L)
 	bool cancelled, pushed;
 
 	if (!p)
-		return luaL_error(L, "not enough memory");
+		return lb_throw_no_memory(L);
 	pushed = lb_workers_push(&w->pool, p, ns, &cancelled);
 	if (cancelled)
 		luaL_pushfail(L);
@@ -354,6 +367,8 @@ static int workers_results(lua_State *L)
 		lua_setfield(L, -2, "ok");
 		lua_pushlstring(L, t->s ? t->s : "not enough memory", t->s ? t->len : 17);
 		lua_setfield(L, -2, "text");
+		if (w->errs[i])
+			lb_set_int(L, "errno", w->errs[i]);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 	return 1;

@@ -165,7 +165,7 @@ static void *alloc(struct reader *r, size_t n, size_t size)
 	void *p = n > SIZE_MAX / size ? NULL : lb_layout_alloc(r->layout, n * size);
 
 	if (!p)
-		luaL_error(r->L, "not enough memory");
+		lb_throw_no_memory(r->L);
 	return p;
 }
 
@@ -223,7 +223,7 @@ static const char *read_name(struct reader *r, int idx, const char *name,
 			lb_path_error(r->L, &here, "empty name, or one with a zero byte");
 		s = lb_layout_strdup(r->layout, s);
 		if (!s)
-			luaL_error(r->L, "not enough memory");
+			lb_throw_no_memory(r->L);
 	}
 	lua_pop(r->L, 1);
 	return s;
@@ -414,7 +414,7 @@ static void read_parts(struct reader *r, int idx, struct lb_type *t, const struc
 	else if (t->kind == LB_STRUCT || t->kind == LB_UNION)
 		read_fields(r, idx, t, path);
 	if (!lb_type_finish(r->layout, t))
-		luaL_error(r->L, "not enough memory");
+		lb_throw_no_memory(r->L);
 	check_distinct(r, t, path);
 }
 
@@ -456,7 +456,7 @@ static int new_layout(lua_State *L)
 	box = push_box(L);
 	r.layout = lb_layout_new();
 	if (!r.layout)
-		luaL_error(L, "not enough memory");
+		lb_throw_no_memory(L);
 	set_layout(box, r.layout);
 	box->layout->root = read_type(&r, 1, &path);
 	return 1;

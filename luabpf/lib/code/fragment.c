@@ -342,6 +342,8 @@ static const char *check_all(struct check *c, uint32_t *i)
 	return why;
 }
 
+const char lb_fragment_no_memory[] = "out of memory";
+
 const char *lb_fragment_check(const struct lb_fragment *f, const struct lb_env *env, uint32_t *at)
 {
 	struct check c = { env, f->code, f->n, NULL };
@@ -354,7 +356,7 @@ const char *lb_fragment_check(const struct lb_fragment *f, const struct lb_env *
 		return f->n ? "fragment too long" : "empty fragment";
 	c.in = calloc((size_t)f->n + 1, sizeof(*c.in));
 	if (!c.in)
-		return "out of memory";
+		return lb_fragment_no_memory;
 	why = check_all(&c, &i);
 	free(c.in);
 	if (at)

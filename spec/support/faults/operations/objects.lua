@@ -1,0 +1,100 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Objects, programs, links. Each try has its own; the interface lo is one of a network namespace
+-- of the harness, the cgroup one that it made.
+
+local bpf = require "luabpf"
+local operations = require "spec.support.faults.operations"
+
+local add = operations.add
+
+local OBJECT <const> = "bpf/objects.bpf.o"
+
+local function loaded(e)
+  e.object = e:own(assert(bpf.load(OBJECT)))
+  e.program = e.object.programs.count_egress
+end
+
+local function attached(e)
+  loaded(e)
+  e.link = e:own(assert(e.program:attach { cgroup = e.cgroup }))
+end
+
+add { name = "bpf.load", setup = function() end,
+  run = function() return bpf.load(OBJECT, { globals = { step = 3 } }) end,
+  right = function(e, object)
+    e:own(object)
+    return object.globals.step == 3 and object.maps.points:describe().value ~= nil
+      and object.programs.called:info().type ~= nil
+  end }
+
+add { name = "object:close", setup = function() end, run = function()
+  local object, message, errno = bpf.load(OBJECT, { maps = { points = { max_entries = 2 } } })
+  if not object then return nil, message, errno end
+  return object:close()
+end }
+
+local function on_program(operation)
+  operation.setup = operation.setup or loaded
+  add(operation)
+end
+
+on_program { name = "program:info", run = function(e) return e.program:info() end,
+  right = function(_, info) return info.name == "count_egress" end }
+on_program { name = "program:fd", run = function(e) return e.program:fd() end }
+on_program { name = "program:close", run = function(e) return e.program:close() end, once = true }
+on_program { name = "program:pin", setup = function(e)
+  loaded(e)
+  e.at = e:pin()
+end, run = function(e) return e.program:pin(e.at) end,
+  right = function(e) return os.remove(e.at) end }
+on_program { name = "program:run", run = function(e)
+  return e.object.programs.count_xdp:run { data = ("\0"):rep(64) }
+end, right = function(_, result) return result.retval == 2 and #result.data == 64 end }
+on_program { name = "bpf.open_program", setup = function(e)
+  loaded(e)
+  e.at = e:pin()
+  assert(e.program:pin(e.at))
+end, run = function(e) return bpf.open_program(e.at) end,
+  right = function(e, program) return e:own(program):info().name == "count_egress" end }
+
+-- An attachment, which must be gone when its link is closed.
+local function attach(as, program, options)
+  on_program { name = "program:attach", as = as, run = function(e)
+    local given = options and {}
+    for name, value in pairs(options or {}) do
+      given[name] = name == "cgroup" and e.cgroup or value
+    end
+    return e.object.programs[program]:attach(given)
+  end, right = function(e, link) return e:own(link):close() end,
+    after = function(e) assert(not e:filters(), "a filter stays") end }
+end
+
+attach("cgroup", "count_egress", { cgroup = true })
+attach("xdp", "count_xdp", { xdp = "lo" })
+attach("tc", "count_tc", { tc = "lo" })
+attach("raw tracepoint", "count_raw")
+
+on_program { name = "link:info", setup = attached, run = function(e) return e.link:info() end,
+  right = function(_, info) return info.type == "cgroup" end }
+on_program { name = "link:fd", setup = attached, run = function(e) return e.link:fd() end }
+on_program { name = "link:detach", setup = attached, run = function(e) return e.link:detach() end,
+  once = true }
+on_program { name = "link:close", setup = attached, run = function(e) return e.link:close() end,
+  once = true }
+on_program { name = "link:close", as = "tc", setup = function(e)
+  loaded(e)
+  e.link = e:own(assert(e.object.programs.count_tc:attach { tc = "lo" }))
+end, run = function(e) return e.link:close() end, once = true,
+  after = function(e, refused) assert(refused or not e:filters(), "a filter stays") end }
+on_program { name = "link:pin", setup = function(e)
+  attached(e)
+  e.at = e:pin()
+end, run = function(e) return e.link:pin(e.at) end,
+  right = function(e) return os.remove(e.at) end }
+on_program { name = "bpf.open_link", setup = function(e)
+  attached(e)
+  e.at = e:pin()
+  assert(e.link:pin(e.at))
+end, run = function(e) return bpf.open_link(e.at) end,
+  right = function(e, link) return e:own(link):info().type == "cgroup" end }

@@ -1,0 +1,119 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Queries: in the kernel, by batches, by a key walk, by threads.
+
+local operations = require "spec.support.faults.operations"
+
+local add = operations.add
+
+-- One operation for each engine that gives the same answer.
+local function by_engines(engines, operation)
+  for _, engine in ipairs(engines) do
+    local one = {}
+    for name, value in pairs(operation) do one[name] = value end
+    one.as = (operation.as and operation.as .. ", " or "") .. engine
+    one.run = function(e) return operation.run(e, engine ~= "chosen" and engine or nil) end
+    operations.add(one)
+  end
+end
+
+local ENGINES <const> = { "kernel", "batch", "walk", "chosen" }
+
+local function twenty(_, n) return n == 20 end
+
+local function refill(e) e:fill(e.map) end
+
+by_engines(ENGINES, { name = "map:count", right = twenty, run = function(e, engine)
+  return e.map:count("value > $least", { engine = engine, params = { least = 200 } })
+end })
+add { name = "map:count", as = "all", run = function(e) return e.map:count() end,
+  right = function(e, n) return n == e.N end }
+add { name = "map:count", as = "by a function", right = twenty,
+  run = function(e) return e.map:count(function(_, value) return value > 200 end) end }
+add { name = "map:count", as = "by threads", right = twenty, run = function(e)
+  return e.map:count("value > 200", { engine = "batch", workers = 2, batch_size = 8 })
+end }
+add { name = "map:count", as = "per CPU", setup = function(e)
+  e.map = e:filled({ type = "percpu_hash" }, e.per_cpu)
+end, right = twenty, run = function(e) return e.map:count "value > 200" end }
+
+by_engines(ENGINES, { name = "map:select", right = twenty, run = function(e, engine)
+  local n = 0
+  for row in e.map:select { where = "value > 200", columns = { "key", "value * 2 as twice" },
+    engine = engine, sort = "key desc" } do
+    if row.twice ~= row.key * 20 then return "wrong" end
+    n = n + 1
+  end
+  return n
+end })
+add { name = "map:select", as = "more rows than memory", right = twenty, run = function(e)
+  local n = 0
+  for _ in e.map:select { where = "value > 200", memory = "4KiB" } do n = n + 1 end
+  return n
+end }
+
+local function four_groups(_, rows)
+  local n = 0
+  for _, row in ipairs(rows) do n = n + row.n end
+  return #rows == 4 and n == 40
+end
+
+by_engines(ENGINES, { name = "map:aggregate", right = four_groups, run = function(e, engine)
+  return e.map:aggregate { group = { "key % 4 as rest" },
+    select = { "count() as n", "sum(value) as total" }, engine = engine, sort = "rest asc" }
+end })
+by_engines({ "kernel", "batch" }, { name = "map:aggregate", as = "one row",
+  run = function(e, engine)
+    return e.map:aggregate { select = { "sum(value) as total", "max(value) as most" },
+      engine = engine }
+  end,
+  right = function(_, rows) return rows[1].total == 8200 and rows[1].most == 400 end })
+add { name = "map:aggregate", as = "by threads", right = four_groups, run = function(e)
+  return e.map:aggregate { group = { "key % 4 as rest" }, select = { "count() as n" },
+    engine = "batch", workers = 2, batch_size = 8 }
+end }
+
+-- Only what matches may be gone.
+local function others_stay(e)
+  local all = e:contents(e.map)
+  for i = 1, 20 do assert(all[i] == i * 10, "another entry was deleted") end
+end
+
+local function twenty_gone(e, report)
+  return report.deleted == 20 and select(2, e:contents(e.map)) == 20
+end
+
+by_engines(ENGINES, { name = "map:delete_where", renew = refill, after = others_stay,
+  right = twenty_gone,
+  run = function(e, engine) return e.map:delete_where("value > 200", { engine = engine }) end })
+add { name = "map:delete_where", as = "by a function", renew = refill, after = others_stay,
+  right = twenty_gone, run = function(e)
+    return e.map:delete_where(function(_, value) return value > 200 end)
+  end }
+add { name = "map:delete_where", as = "dry run", after = function(e)
+  assert(e:is_whole(e.map), "a dry run has deleted")
+end, run = function(e) return e.map:delete_where("value > 200", { dry_run = true }) end,
+  right = function(_, report) return report.matched == 20 end }
+by_engines({ "kernel", "batch" }, { name = "map:delete_where", as = "told", renew = refill,
+  after = others_stay, run = function(e, engine)
+    local n = 0
+    local report, message, errno, partial = e.map:delete_where("value > 200",
+      { engine = engine, on_delete = function() n = n + 1 end })
+    if report and report.deleted ~= n then return "wrong" end
+    return report, message, errno, partial
+  end, right = twenty_gone })
+
+add { name = "map:explain", run = function(e)
+  return e.map:explain { where = "value > 200", columns = { "key" } }
+end, right = function(_, plan) return plan.engine and #tostring(plan) > 0 end }
+
+add { name = "map:parallel", right = function(_, sum) return sum == 8200 end, run = function(e)
+  return e.map:parallel { workers = 2, batch_size = 8, initial = 0, map = function(batch)
+    local n = 0
+    for _, value in batch:entries() do n = n + value end
+    return n
+  end, reduce = function(a, b) return a + b end }
+end }
+
+add { name = "map:snapshot", run = function(e) return e.map:snapshot { where = "value > 200" } end,
+  right = function(e, snapshot) return e:own(snapshot):count() == 20 end }

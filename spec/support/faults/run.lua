@@ -1,0 +1,257 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Fault injection: every public operation, with every fault that can be made to happen to it.
+--
+--   make faults                          all of it: half an hour, two processes
+--   make faults ARGS='--seconds=60'      a minute of it, chosen by chance; --seed=N the same again
+--   make faults ARGS='--only=map:count --fault="bpf PROG_LOAD"'      what these texts are in
+--
+-- For each operation (operations.lua) a first try without a fault counts what it calls; from that
+-- come the faults (sections.lua), each of which has a child of its own (try.lua). A case counts if
+-- its fault has fired. It ends with a table by section and, if there are any, the failures, alike
+-- ones together; the exit status is 0 if there are none.
+
+local faults = package.loadlib(os.getenv "LUABPF_FAULTS", "luaopen_faults")()
+local operations = require "spec.support.faults.operations"
+local sections = require "spec.support.faults.sections"
+local try = require "spec.support.faults.try"
+
+local WORKERS <const> = 2
+-- Cases of each operation that are tried before the time is up.
+local FIRST <const> = 5
+
+local options = {}
+for _, word in ipairs(arg) do
+  local name, value = word:match "^%-%-(%w+)=?(.*)$"
+  options[assert(name, "what is " .. word .. "?")] = value
+end
+local seconds = tonumber(options.seconds or "") or 3600
+local seed = math.tointeger(tonumber(options.seed or "") or os.time())
+
+-- What is loaded when it is first needed is loaded now: no fault is to hit that.
+local function load_all()
+  local pipe <close> = assert(io.popen "find lua/luabpf -name '*.lua'")
+  for path in pipe:lines() do
+    require((path:match "^lua/(.*)%.lua$":gsub("/init$", ""):gsub("/", ".")))
+  end
+end
+
+-- ---- a worker ----------------------------------------------------------------------
+
+-- Past the last event: they are counted.
+local NOTHING <const> = { section = "none", begin = function(control)
+  control.hook(math.maxinteger)
+end, finish = function() return 0 end, tell = function(control, tell)
+  local _, allocations, events = control.counted()
+  tell("allocations", allocations)
+  tell("events", events)
+  for kind, n in pairs(control.counts()) do tell("k" .. kind, n) end
+  for _, folder in ipairs { "/proc", "/sys" } do
+    tell(folder:sub(2), control.touched(folder) and 1 or 0)
+  end
+end }
+
+-- A try without a fault: what the operation calls.
+local function clean_run(operation, place)
+  local clean = try.run(faults, operation, NOTHING, { 99, 0, 99 }, place.base, place.cgroup)
+  clean.counts = {}
+  for name, value in pairs(clean) do
+    local kind = type(name) == "string" and name:match "^k(%d+)$"
+    if kind then clean.counts[math.tointeger(kind)] = value end
+  end
+  clean["touched /proc"], clean["touched /sys"] = clean.proc, clean.sys
+  return clean
+end
+
+local function matches(text, pattern)
+  return not pattern or text:find(pattern, 1, true) ~= nil
+end
+
+-- What a fault of that section is not for.
+local function fits(operation, fault)
+  if fault.section == "fork" then
+    local shared = operation.shared and not operation.renew and not operation.once
+    return fault.both == (shared or false) and not operation.once and not operation.alone
+  end
+  return true
+end
+
+local function faults_of(operation, clean)
+  local list = {}
+  for _, section in ipairs(sections.order) do
+    sections[section](function(fault)
+      if fits(operation, fault) and matches(fault.name, options.fault)
+        and matches(section, options.section) then
+        list[#list + 1] = fault
+      end
+    end, clean, faults)
+  end
+  return list
+end
+
+local function say(...)
+  io.stdout:write(table.concat({ ... }, "\t"), "\n")
+  io.stdout:flush()
+end
+
+-- Whether the case counts: its fault has fired.
+local function counts(fault, result)
+  if fault.counted == "refused" then return result.verdict ~= "right" end
+  return result.fired > 0
+end
+
+local function one_case(case, place)
+  local operation, fault = case.operation, case.fault
+  local result = try.run(faults, operation, fault, case.allowed, place.base, place.cgroup)
+  if fault.refuses == false and result.verdict == "refused" then
+    table.insert(result.problems, "refused")
+  end
+  if not counts(fault, result) and #result.problems == 0 then return end
+  say("case", fault.section, fault.kind, result.verdict or "lost", #result.problems)
+  for _, problem in ipairs(result.problems) do
+    say("problem", fault.section, operation.title, fault.name, problem)
+  end
+end
+
+local function shuffle(list)
+  for i = #list, 2, -1 do
+    local j = math.random(i)
+    list[i], list[j] = list[j], list[i]
+  end
+  return list
+end
+
+-- The cases of an operation; none if it fails by itself.
+local function cases_of(operation, place)
+  local clean = clean_run(operation, place)
+  if clean.verdict ~= "right" or #clean.problems > 0 then
+    say("problem", "none", operation.title, "no fault", table.concat(clean.problems, "; "))
+    return {}
+  end
+  local allowed, cases = { clean.held1, clean.held2, clean.held3 }, {}
+  for i, fault in ipairs(shuffle(faults_of(operation, clean))) do
+    cases[i] = { operation = operation, fault = fault, allowed = allowed }
+  end
+  return cases
+end
+
+local function mine(worker)
+  local list, n = {}, 0
+  for _, operation in ipairs(operations.all()) do
+    if matches(operation.title, options.only) then
+      n = n + 1
+      if n % WORKERS == worker then list[#list + 1] = operation end
+    end
+  end
+  return list
+end
+
+-- A few cases of each operation first, so that all have a turn however little time there is.
+local function work(worker)
+  load_all()
+  math.randomseed(seed)
+  local place = { base = ("/tmp/f%x"):format(faults.pid()), cgroup = options.cgroup }
+  local deadline, left = os.time() + seconds, {}
+  for _, operation in ipairs(shuffle(mine(worker))) do
+    for i, case in ipairs(cases_of(operation, place)) do
+      if i > FIRST then left[#left + 1] = case else one_case(case, place) end
+    end
+  end
+  shuffle(left)
+  while #left > 0 and os.time() < deadline do one_case(table.remove(left), place) end
+  say("left", #left)
+end
+
+-- ---- all of it -----------------------------------------------------------------------
+
+-- A worker's own network, cgroup and mounts; the cgroup goes when it is done.
+local START <const> = [[exec unshare -nm sh -c '
+  ip link set lo up
+  folder=$(mktemp -d) && mount -t cgroup2 cgroup2 $folder || exit
+  cgroup=$folder/faults_$$
+  mkdir $cgroup
+  nice -n %d env LD_PRELOAD=%s \
+    %s spec/support/faults/run.lua --cgroup=$cgroup --worker=%d %s
+  rmdir $cgroup
+  umount $folder && rmdir $folder
+']]
+
+local function start(worker)
+  local given = {}
+  for name, value in pairs(options) do given[#given + 1] = ("--%s=\"%s\""):format(name, value) end
+  local nice = math.tointeger(tonumber(options.nice or "")) or 19
+  return assert(io.popen(START:format(nice, os.getenv "LUABPF_FAULTS",
+    os.getenv "LUABPF_LUA" or "lua5.4", worker, table.concat(given, " ") .. " --seed=" .. seed)))
+end
+
+local function split(line)
+  local fields = {}
+  for field in line:gmatch "[^\t]+" do fields[#fields + 1] = field end
+  return fields
+end
+
+local function tally(totals, section, verdict, problems)
+  local row = totals[section] or { cases = 0, right = 0, refused = 0, raised = 0, failed = 0 }
+  totals[section] = row
+  row.cases = row.cases + 1
+  if problems > 0 then
+    row.failed = row.failed + 1
+  else
+    row[verdict] = row[verdict] + 1
+  end
+end
+
+local function read(totals, failures, line)
+  local f = split(line)
+  if f[1] == "case" then
+    tally(totals, f[2], f[4], math.tointeger(f[5]))
+    tally(totals, "all", f[4], math.tointeger(f[5]))
+  elseif f[1] == "left" then
+    totals.left = totals.left + math.tointeger(f[2])
+  elseif f[1] == "problem" then
+    local what = f[3] .. ": " .. tostring(f[5]):gsub("0x%x+", "0x"):gsub("f%x+_[%x_]+", "NAME")
+    local known = failures[what]
+    if not known then
+      known = { n = 0, example = f[4], what = what }
+      failures[what], failures[#failures + 1] = known, known
+    end
+    known.n = known.n + 1
+  else
+    failures[#failures + 1] = { n = 1, what = line, example = "a worker's own words" }
+  end
+end
+
+local function print_totals(totals)
+  print(("%-12s %8s %8s %8s %8s %8s"):format("section", "cases", "right", "refused", "raised",
+    "failed"))
+  for _, section in ipairs { "call", "allocation", "hook", "signal", "fork", "limit", "missing",
+    "seccomp", "all" } do
+    local row = totals[section]
+    if row then
+      print(("%-12s %8d %8d %8d %8d %8d"):format(section, row.cases, row.right, row.refused,
+        row.raised, row.failed))
+    end
+  end
+end
+
+local function lead()
+  local started = os.time()
+  print(("faults: seed %d"):format(seed))
+  local pipes, totals, failures = {}, { left = 0 }, {}
+  for worker = 0, WORKERS - 1 do pipes[#pipes + 1] = start(worker) end
+  for _, pipe in ipairs(pipes) do
+    for line in pipe:lines() do read(totals, failures, line) end
+    pipe:close()
+  end
+  print_totals(totals)
+  print(("%d s; %d cases were left out for want of time"):format(os.time() - started, totals.left))
+  table.sort(failures, function(a, b) return a.n > b.n end)
+  for _, known in ipairs(failures) do
+    print(("%6d  %s\n        as with %s"):format(known.n, known.what, known.example))
+  end
+  print(("%d passed, %d failed"):format(totals.all and totals.all.cases - totals.all.failed or 0,
+    #failures > 0 and math.max(1, totals.all and totals.all.failed or 0) or 0))
+  os.exit(#failures == 0 and totals.all ~= nil)
+end
+
+if options.worker then work(math.tointeger(options.worker)) else lead() end

@@ -1,0 +1,244 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The faults that an operation is tried under, made from what a run of it without faults has
+-- called. Errnos are those that a call can have where the system refuses: none says something
+-- about a map that is not so ("no such entry").
+
+local core = require "luabpf.core"
+
+local sections = {}
+
+local E = core.errno
+
+-- Commands of bpf(2) by number. Source: linux/bpf.h, enum bpf_cmd.
+local COMMANDS <const> = { [0] = "MAP_CREATE", "MAP_LOOKUP_ELEM", "MAP_UPDATE_ELEM",
+  "MAP_DELETE_ELEM", "MAP_GET_NEXT_KEY", "PROG_LOAD", "OBJ_PIN", "OBJ_GET", "PROG_ATTACH",
+  "PROG_DETACH", "PROG_TEST_RUN", "PROG_GET_NEXT_ID", "MAP_GET_NEXT_ID", "PROG_GET_FD_BY_ID",
+  "MAP_GET_FD_BY_ID", "OBJ_GET_INFO_BY_FD", "PROG_QUERY", "RAW_TRACEPOINT_OPEN", "BTF_LOAD",
+  "BTF_GET_FD_BY_ID", "TASK_FD_QUERY", "MAP_LOOKUP_AND_DELETE_ELEM", "MAP_FREEZE",
+  "BTF_GET_NEXT_ID", "MAP_LOOKUP_BATCH", "MAP_LOOKUP_AND_DELETE_BATCH", "MAP_UPDATE_BATCH",
+  "MAP_DELETE_BATCH", "LINK_CREATE", "LINK_UPDATE", "LINK_GET_FD_BY_ID", "LINK_GET_NEXT_ID",
+  "ENABLE_STATS", "ITER_CREATE", "LINK_DETACH", "PROG_BIND_MAP" }
+
+local BPF <const> = { "EPERM", "ENOMEM", "EINTR", "EAGAIN", "EBUSY" }
+local NEW_DESCRIPTOR <const> = { MAP_CREATE = true, PROG_LOAD = true, OBJ_GET = true,
+  RAW_TRACEPOINT_OPEN = true, BTF_LOAD = true, LINK_CREATE = true, PROG_GET_FD_BY_ID = true,
+  MAP_GET_FD_BY_ID = true, BTF_GET_FD_BY_ID = true, LINK_GET_FD_BY_ID = true }
+local MORE <const> = {
+  MAP_CREATE = { "ENOSPC" }, PROG_LOAD = { "ENOSPC", "EACCES" }, OBJ_PIN = { "ENOSPC", "EROFS" },
+  OBJ_GET = { "EACCES" }, BTF_LOAD = { "ENOSPC" }, LINK_CREATE = { "ENOSPC" },
+  MAP_UPDATE_ELEM = { "E2BIG" }, MAP_UPDATE_BATCH = { "E2BIG", "EINVAL" },
+  MAP_LOOKUP_BATCH = { "ENOSPC", "EINVAL", "EFAULT", "EDEADLK" },
+  MAP_LOOKUP_AND_DELETE_BATCH = { "ENOSPC", "EINVAL", "EDEADLK" },
+  MAP_DELETE_BATCH = { "EINVAL", "EDEADLK" }, PROG_TEST_RUN = { "EINVAL", "EDEADLK" },
+}
+
+local SHORT <const> = -1
+
+local CALLS <const> = {
+  mmap = { "ENOMEM", "EAGAIN", "EPERM" }, malloc = { "ENOMEM" },
+  open = { "EACCES", "EMFILE", "ENFILE", "ENOMEM", "EIO", "EINTR" },
+  read = { "EIO", "EINTR", "ENOMEM", SHORT },
+  write = { "ENOSPC", "EIO", "EDQUOT", "EFBIG", "EINTR", SHORT },
+  fsync = { "EIO", "ENOSPC", "EDQUOT" }, fdatasync = { "EIO", "ENOSPC", "EDQUOT" },
+  rename = { "EACCES", "ENOSPC", "EIO", "EROFS", "EBUSY" },
+  flock = { "ENOLCK", "EINTR", "EAGAIN" }, stat = { "EACCES", "EIO", "ENOMEM", "ELOOP" },
+  unlink = { "EACCES", "EIO", "EROFS" }, seek = { "EIO", "ESPIPE" },
+  truncate = { "EIO", "ENOSPC", "EROFS" }, close = { "EIO", "EINTR" },
+  thread = { "EAGAIN", "EPERM", "ENOMEM" },
+  socket = { "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM" },
+  send = { "ENOBUFS", "ENOMEM", "EINTR", "EPERM" },
+  receive = { "ENOBUFS", "ENOMEM", "EINTR", "EAGAIN" },
+  ioctl = { "ENOMEM", "EPERM", "EINTR" }, dup = { "EMFILE", "ENFILE" },
+  poll = { "EINTR", "ENOMEM" }, sleep = { "EINTR" },
+  perf_event_open = { "EMFILE", "EACCES", "ENOMEM", "EPERM" },
+}
+
+-- Calls past this many are tried at every so-manieth only.
+local DENSE <const> = 300
+-- Allocations of Lua and steps of hooks go into the thousands: so many a place are tried.
+local SPREAD <const> = 150
+
+local MEMORY <const> = "not enough memory"
+
+local function errnos_of_command(name)
+  local list = table.move(BPF, 1, #BPF, 1, {})
+  if NEW_DESCRIPTOR[name] then
+    list[#list + 1] = "EMFILE"
+    list[#list + 1] = "ENFILE"
+  end
+  return table.move(MORE[name] or {}, 1, #(MORE[name] or {}), #list + 1, list)
+end
+
+-- Calls f with the numbers from 1 to n, at most dense of them, spread evenly.
+local function spread(n, dense, f)
+  local step = math.max(1, n / dense)
+  local at = 1.0
+  while at <= n do
+    f(math.floor(at))
+    at = at + step
+  end
+end
+
+local function call_fault(kind, name, at, errno, lasting)
+  local err = errno == SHORT and SHORT or E[errno]
+  return {
+    section = "call", kind = name,
+    name = ("%s, call %d%s: %s"):format(name, at, lasting and " and all after it" or "",
+      errno == SHORT and "a short one" or errno),
+    begin = function(control) control.arm(kind, at, err, lasting) end,
+    finish = function(control) return (control.counted()) end,
+  }
+end
+
+local function calls_of_kind(add, kind, name, n, errnos)
+  for _, errno in ipairs(errnos) do
+    spread(n, DENSE, function(at) add(call_fault(kind, name, at, errno, false)) end)
+    if errno ~= SHORT then
+      spread(n, 4, function(at) add(call_fault(kind, name, at, errno, true)) end)
+    end
+  end
+end
+
+--- Each call that the operation makes, with each errno, alone and with all after it.
+function sections.call(add, clean, control)
+  for command, name in pairs(COMMANDS) do
+    calls_of_kind(add, command, "bpf " .. name, clean.counts[command], errnos_of_command(name))
+  end
+  for name, errnos in pairs(CALLS) do
+    calls_of_kind(add, control.kinds[name], name, clean.counts[control.kinds[name]], errnos)
+  end
+end
+
+--- Allocations of Lua.
+function sections.allocation(add, clean)
+  for _, lasting in ipairs { false, true } do
+    spread(clean.allocations, lasting and 10 or SPREAD, function(at)
+      add { section = "allocation", kind = "allocation", raises = MEMORY,
+        name = ("allocation %d%s"):format(at, lasting and " and all after it" or ""),
+        begin = function(control) control.allocations(at, lasting) end,
+        finish = function(control) return (control.counted()) end }
+    end)
+  end
+end
+
+--- A hook that raises.
+function sections.hook(add, clean)
+  spread(clean.events, SPREAD, function(at)
+    add { section = "hook", kind = "hook", raises = "raised by the hook",
+      name = "event " .. at,
+      begin = function(control) control.hook(at) end,
+      finish = function(control) return (control.counted()) end }
+  end)
+end
+
+--- Signals that a handler takes: no failure, so the answer must be right.
+function sections.signal(add)
+  for _, us in ipairs { 50, 200, 1000, 5000 } do
+    add { section = "signal", kind = "signal", name = ("every %d us"):format(us), refuses = false,
+      begin = function(control) control.storm(us) end,
+      finish = function(control) return control.storm_end() end }
+  end
+end
+
+--- A child that has the handles too.
+function sections.fork(add)
+  for _, both in ipairs { true, false } do
+    local child
+    add { section = "fork", kind = "fork", both = both,
+      name = both and "child and parent at once" or "the child, then the parent",
+      begin = function(control, e, operation)
+        child = control.fork()
+        if child > 0 then
+          if not both then child = control.wait(child) end
+          if operation.renew then operation.renew(e) end
+          return
+        end
+        local ok, first, message = pcall(operation.run, e)
+        control.leave(ok and (first or message == nil) and
+          (not operation.right or operation.right(e, first, message)) and 0 or 1)
+      end,
+      finish = function(control)
+        if math.type(child) then child = control.wait(child) end
+        if child ~= "exit 0" then error("the child: " .. child, 0) end
+        return 1
+      end }
+  end
+end
+
+-- Descriptors beyond those that are open, bytes beyond those that are mapped, bytes of a file,
+-- processes of the user.
+local LIMITS <const> = {
+  descriptors = { 0, 1, 2, 3, 4, 5, 6, 8, 10 },
+  memory = { 0, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26 },
+  filesize = { 0, 1, 100, 400, 700 },
+  processes = { 0 },
+}
+
+--- Limits of the process. They stay, so nothing is tried again after them.
+function sections.limit(add, clean, control)
+  for resource, values in pairs(LIMITS) do
+    for _, value in ipairs(values) do
+      if resource ~= "processes" or clean.counts[control.kinds.thread] > 0 then
+        add { section = "limit", kind = resource, name = resource .. " " .. value, blind = true,
+          raises = MEMORY, counted = "refused",
+          begin = function(c)
+            local base = resource == "descriptors" and c.held()
+              or resource == "memory" and c.space() or 0
+            assert(c.limit(resource, base + value))
+          end,
+          finish = function() return 0 end }
+      end
+    end
+  end
+end
+
+--- File systems that are gone.
+function sections.missing(add, clean)
+  for _, path in ipairs { "/proc", "/sys", "/sys/fs/bpf" } do
+    if path == "/sys/fs/bpf" or clean["touched " .. path] == 1 then
+      add { section = "missing", kind = path, name = path,
+        counted = path == "/sys/fs/bpf" and "refused" or nil,
+        begin = function(control) assert(control.mask(path)) end,
+        finish = function(control)
+          assert(control.unmask(path))
+          return 1
+        end }
+    end
+  end
+end
+
+-- Calls that profiles of containers refuse. Source: asm/unistd_64.h.
+local SYSTEM_CALLS <const> = { perf_event_open = { 298, "perf_event_open" },
+  flock = { 73, "flock" }, fdatasync = { 75, "fdatasync" }, fsync = { 74, "fsync" },
+  rename = { 82, "rename" }, socket = { 41, "socket" }, memfd_create = { 319, "open" },
+  clone3 = { 435, "thread" } }
+local BPF_CALL <const> = 321
+
+local function refusal(add, name, number, argument, errno)
+  add { section = "seccomp", kind = name, name = name .. ": " .. errno, blind = true,
+    begin = function(control) assert(control.refuse(number, argument, E[errno])) end,
+    finish = function() return 1 end }
+end
+
+--- Filters. They cannot be taken away again.
+function sections.seccomp(add, clean, control)
+  for command, name in pairs(COMMANDS) do
+    if clean.counts[command] > 0 then
+      for _, errno in ipairs { "EPERM", "ENOSYS", "EINVAL", "EINTR", "ENOMEM", "EAGAIN" } do
+        refusal(add, "bpf " .. name, BPF_CALL, command, errno)
+      end
+    end
+  end
+  for name, call in pairs(SYSTEM_CALLS) do
+    if clean.counts[control.kinds[call[2]]] > 0 and name ~= "memfd_create" then
+      for _, errno in ipairs { "EPERM", "ENOSYS" } do
+        refusal(add, name, call[1], -1, errno)
+      end
+    end
+  end
+end
+
+sections.order = { "call", "allocation", "hook", "signal", "fork", "limit", "missing", "seccomp" }
+
+return sections
