@@ -10,6 +10,7 @@
 --             it is not nil or false. Not called where the system refused
 --   after     function(e, refused): what must hold after either; raises if it does not
 --   keeps     a pattern: files that a failure may leave in e.folder
+--   prints    it writes to standard output
 --   once      what cannot be tried a second time on the same handles
 --   renew     function(e): puts back what run changed, before each time
 --   alone     a child must not do it as well

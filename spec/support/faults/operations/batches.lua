@@ -223,3 +223,13 @@ on_snapshot("head", function(e) return e.snapshot:head(2) end,
   function(_, list) return #list == 2 end)
 on_snapshot("describe", function(e) return e.snapshot:describe() end)
 on_snapshot("close", function(e) return assert(e.map:snapshot()):close() end)
+
+-- ---- help ------------------------------------------------------------------------
+
+local function yes() return true end
+
+add { name = "batch:help", prints = true, right = yes, run = function(e)
+  for batch in e.map:batches() do batch:help "copy" end
+end }
+add { name = "snapshot:help", prints = true, setup = taken, right = yes,
+  run = function(e) return e.snapshot:help "diff" end }

@@ -182,3 +182,12 @@ add { name = "map:head", run = function(e) return e.map:head(3) end,
   right = function(_, list) return #list == 3 and #tostring(list) > 0 end }
 add { name = "map:describe", run = function(e) return e.map:describe() end,
   right = function(_, about) return about.key and about.value and #tostring(about) > 0 end }
+
+-- ---- help ------------------------------------------------------------------------
+
+local function yes() return true end
+
+add { name = "bpf.help", prints = true, setup = nothing, right = yes,
+  run = function() return bpf.help "map:select" end }
+add { name = "map:help", prints = true, right = yes,
+  run = function(e) return e.map:help "select" end }

@@ -98,3 +98,8 @@ on_program { name = "bpf.open_link", setup = function(e)
   assert(e.link:pin(e.at))
 end, run = function(e) return bpf.open_link(e.at) end,
   right = function(e, link) return e:own(link):info().type == "cgroup" end }
+
+for name, handle in pairs { object = "object", program = "program", link = "link" } do
+  on_program { name = name .. ":help", prints = true, setup = attached,
+    run = function(e) return e[handle]:help "close" end, right = function() return true end }
+end
