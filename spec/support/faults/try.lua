@@ -186,7 +186,9 @@ function try.run(control, operation, fault, allowed, base, cgroup)
   end
   if ending ~= "exit 0" then table.insert(result.problems, 1, ending) end
   if not result.verdict and ending == "exit 0" then table.insert(result.problems, 1, text) end
-  if noise ~= "" and not operation.prints then table.insert(result.problems, "printed: " .. shown(noise)) end
+  if noise ~= "" and not operation.prints then
+    table.insert(result.problems, "printed: " .. shown(noise))
+  end
   -- What did not come to an end was at least begun.
   if not result.verdict then result.fired = 1 end
   return result
