@@ -32,7 +32,7 @@ trap '' INT TERM HUP
 read -r _
 n=0
 until rmdir "$1" 2>/dev/null || [ ! -d "$1" ] || [ $n = 250 ]; do n=$((n + 1)); sleep 0.02; done
-[ -z "$2" ] || { umount "$2" && rmdir "$2"; }
+[ -z "$2" ] || { umount -l "$2" && rmdir "$2"; }
 [ ! -d "$1" ]
 ]]
 

@@ -113,6 +113,21 @@ static void push_hook(lua_State *L, const char *name, lua_CFunction f, struct wo
 	lua_setfield(L, -2, name);
 }
 
+/* Pushes the worker's function. Files that cannot be read now are the system's refusal. */
+static void load_worker(lua_State *L)
+{
+	int status;
+
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "luabpf.parallel.worker");
+	errno = 0;
+	status = lua_pcall(L, 1, 1, 0);
+	if (status == LUA_ERRMEM)
+		lua_error(L);
+	if (status != LUA_OK)
+		lb_throw_text(L, errno ? errno : EIO, luaL_tolstring(L, -1, NULL));
+}
+
 /* Arguments: the workers, the index. Returns the text of the result. */
 static int worker_main(lua_State *L)
 {
@@ -124,9 +139,7 @@ static int worker_main(lua_State *L)
 	set_text(L, "path", &w->path);
 	set_text(L, "cpath", &w->cpath);
 	luaL_requiref(L, "luabpf.core", luaopen_luabpf_core, 0);
-	lua_getglobal(L, "require");
-	lua_pushliteral(L, "luabpf.parallel.worker");
-	lua_call(L, 1, 1);
+	load_worker(L);
 	lua_pushlstring(L, job->s, job->len);
 	lua_createtable(L, 0, 2);
 	push_hook(L, "take", hook_take, w);

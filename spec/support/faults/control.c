@@ -132,6 +132,7 @@ static long fired;
 static void begin(lua_State *L)
 {
 	memory.real = lua_getallocf(L, &memory.data);
+	memory.n = memory.fired = hook_n = hook_fired = 0;
 	lua_setallocf(L, allocate, NULL);
 	lua_sethook(L, hook_at ? raise_at : NULL, LUA_MASKCALL | LUA_MASKRET, 0);
 	faults_arm(calls.kind, calls.at, calls.err, calls.lasting);
@@ -142,7 +143,8 @@ static void end(lua_State *L)
 	fired = faults_disarm() + memory.fired + hook_fired;
 	lua_sethook(L, NULL, 0, 0);
 	lua_setallocf(L, memory.real, memory.data);
-	hook_at = 0;
+	hook_at = memory.at = 0;
+	calls.kind = -1;
 }
 
 /* call(f, argument): as pcall, with what was asked for while f runs, and not longer. */
@@ -383,25 +385,37 @@ static int pid(lua_State *L)
 
 /* ---- children ------------------------------------------------------------------------------- */
 
-/* In the child: what f gives goes to out; what it prints is in noise. */
+/* Where a child tells its parent something. */
+static int telling = -1;
+
+/* tell(text): what run gives in the parent. */
+static int tell(lua_State *L)
+{
+	size_t size;
+	const char *text = luaL_checklstring(L, 1, &size);
+
+	for (ssize_t n; size > 0 && (n = write(telling, text, size)) > 0; size -= (size_t)n)
+		text += n;
+	return 0;
+}
+
+/* In the child: what f tells goes to out; what it prints is in noise. */
 __attribute__((noreturn))
 static void child(lua_State *L, int out, int noise)
 {
-	size_t size;
-	const char *text;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	telling = out;
 	dup2(noise, 1);
 	dup2(noise, 2);
-	if (lua_pcall(L, 0, 1, 0) != LUA_OK)
-		lua_pushfstring(L, "the harness: %s", lua_tostring(L, -1));
-	text = lua_tolstring(L, -1, &size);
-	for (ssize_t n; text && size > 0 && (n = write(out, text, size)) > 0; size -= (size_t)n)
-		text += n;
+	if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+		lua_pushfstring(L, "problem=the harness: %s\n", lua_tostring(L, -1));
+		lua_replace(L, 1);
+		tell(L);
+	}
 	_exit(0);
 }
 
-/* What comes out of fd until it is closed, or false when it takes longer than so many ms. */
+/* What comes out of fd until it is closed; false when nothing does for so many ms. */
 static bool collect(lua_State *L, int fd, int ms)
 {
 	struct pollfd wait = { fd, POLLIN, 0 };
@@ -436,8 +450,8 @@ static void push_end(lua_State *L, bool in_time, int status)
 }
 
 /*
- * run(f, seconds): calls f in a child. What it gave, how it ended ("exit 0",
- * "hang", "killed by signal 11"), what it printed.
+ * run(f, seconds): calls f in a child. What it told, how it ended ("exit 0",
+ * "killed by signal 11"; "hang": it told nothing for so long), what it printed.
  */
 static int run(lua_State *L)
 {
@@ -493,7 +507,7 @@ static const luaL_Reg functions[] = {
 	{ "limit", limit }, { "refuse", refuse }, { "mask", mask }, { "unmask", unmask },
 	{ "held", held }, { "last", last }, { "run", run }, { "fork", fork_here }, { "wait", wait_for },
 	{ "leave", leave }, { "folder", folder }, { "files", files }, { "space", space },
-	{ "pid", pid }, { "touched", touched }, { NULL, NULL },
+	{ "pid", pid }, { "tell", tell }, { "touched", touched }, { NULL, NULL },
 };
 
 __attribute__((visibility("default"))) int luaopen_faults(lua_State *L);

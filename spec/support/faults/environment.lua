@@ -119,13 +119,21 @@ function environment:files()
   return names
 end
 
---- Closes what is open, last made first.
-function environment:close()
-  for i = #self.owned, 1, -1 do
+--- Closes what is open, last made first, down to the first n.
+function environment:close(n)
+  for i = #self.owned, (n or 0) + 1, -1 do
     local x = self.owned[i]
     if x.close then x:close() end
+    self.owned[i] = nil
   end
-  self.owned = {}
+end
+
+--- Removes files and pins that are not among the names given (of files()).
+function environment:tidy(names)
+  for name in pairs(self:files()) do
+    local pin = name:match "^pin (.*)"
+    if not names[name] then os.remove(pin and PINS .. "/" .. pin or self:path(name)) end
+  end
 end
 
 --- Removes files and pins of a folder that environments were made in; by its name alone.

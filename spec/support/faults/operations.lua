@@ -13,6 +13,8 @@
 --   prints    it writes to standard output
 --   once      what cannot be tried a second time on the same handles
 --   renew     function(e): puts back what run changed, before each time
+--   probes    libbpf finds out in it what the kernel has, and remembers that for the whole process:
+--             after a fault it may be refused for good
 --   alone     a child must not do it as well
 --
 -- and e, made for each try, with functions that make things which are closed or removed after it:

@@ -41,25 +41,25 @@ end
 -- Past the last event: they are counted.
 local NOTHING <const> = { section = "none", begin = function(control)
   control.hook(math.maxinteger)
-end, finish = function() return 0 end, tell = function(control, tell)
-  local _, allocations, events = control.counted()
-  tell("allocations", allocations)
-  tell("events", events)
-  for kind, n in pairs(control.counts()) do tell("k" .. kind, n) end
+end, finish = function() return 0 end, tell = function(control, told)
+  local _
+  _, told.allocations, told.events = control.counted()
+  for kind, n in pairs(control.counts()) do told["k" .. kind] = n end
   for _, folder in ipairs { "/proc", "/sys" } do
-    tell(folder:sub(2), control.touched(folder) and 1 or 0)
+    told["touched " .. folder:sub(2)] = control.touched(folder) and 1 or 0
   end
 end }
 
 -- A try without a fault: what the operation calls.
 local function clean_run(operation, place)
-  local clean = try.run(faults, operation, NOTHING, { 99, 0, 99 }, place.base, place.cgroup)
+  local clean
+  try.all(faults, operation, { NOTHING }, { 99, 0, 99 }, place.base, place.cgroup,
+    function(_, result) clean = result end)
   clean.counts = {}
   for name, value in pairs(clean) do
     local kind = type(name) == "string" and name:match "^k(%d+)$"
     if kind then clean.counts[math.tointeger(kind)] = value end
   end
-  clean["touched /proc"], clean["touched /sys"] = clean.proc, clean.sys
   return clean
 end
 
@@ -100,17 +100,19 @@ local function counts(fault, result)
   return result.fired > 0
 end
 
-local function one_case(case, place)
-  local operation, fault = case.operation, case.fault
-  local result = try.run(faults, operation, fault, case.allowed, place.base, place.cgroup)
-  if fault.refuses == false and result.verdict == "refused" then
-    table.insert(result.problems, "refused")
-  end
-  if not counts(fault, result) and #result.problems == 0 then return end
-  say("case", fault.section, fault.kind, result.verdict or "lost", #result.problems)
-  for _, problem in ipairs(result.problems) do
-    say("problem", fault.section, operation.title, fault.name, problem)
-  end
+-- Tries them, and says what came of each; how many were tried.
+local function try_all(operation, list, allowed, place, is_over)
+  return try.all(faults, operation, list, allowed, place.base, place.cgroup,
+    function(fault, result)
+      if fault.refuses == false and result.verdict == "refused" then
+        table.insert(result.problems, "refused")
+      end
+      if not counts(fault, result) and #result.problems == 0 then return end
+      say("case", fault.section, fault.kind, result.verdict or "lost", #result.problems)
+      for _, problem in ipairs(result.problems) do
+        say("problem", fault.section, operation.title, fault.name, problem)
+      end
+    end, is_over)
 end
 
 local function shuffle(list)
@@ -121,18 +123,29 @@ local function shuffle(list)
   return list
 end
 
--- The cases of an operation; none if it fails by itself.
-local function cases_of(operation, place)
+-- Faults that one child can have one after the other come last.
+local function alone_first(list)
+  local ordered = {}
+  for _, passing in ipairs { false, true } do
+    for _, fault in ipairs(list) do
+      if (fault.passing or false) == passing then ordered[#ordered + 1] = fault end
+    end
+  end
+  return ordered
+end
+
+-- What an operation is to be tried under, in two lists, and what may stay of it; nothing if it
+-- fails by itself.
+local function plan_of(operation, place)
   local clean = clean_run(operation, place)
   if clean.verdict ~= "right" or #clean.problems > 0 then
     say("problem", "none", operation.title, "no fault", table.concat(clean.problems, "; "))
-    return {}
+    return nil
   end
-  local allowed, cases = { clean.held1, clean.held2, clean.held3 }, {}
-  for i, fault in ipairs(shuffle(faults_of(operation, clean))) do
-    cases[i] = { operation = operation, fault = fault, allowed = allowed }
-  end
-  return cases
+  local list = shuffle(faults_of(operation, clean))
+  return { operation = operation, allowed = { clean.held1, clean.held2, clean.held3 },
+    first = table.move(list, 1, math.min(#list, FIRST), 1, {}),
+    rest = alone_first(table.move(list, FIRST + 1, #list, 1, {})) }
 end
 
 local function mine(worker)
@@ -146,20 +159,25 @@ local function mine(worker)
   return list
 end
 
--- A few cases of each operation first, so that all have a turn however little time there is.
+-- A few cases of each operation first, so that all have a turn however little time there is; then
+-- so many at a time.
 local function work(worker)
   load_all()
   math.randomseed(seed)
   local place = { base = ("/tmp/f%x"):format(faults.pid()), cgroup = options.cgroup }
-  local deadline, left = os.time() + seconds, {}
+  local deadline, plans, left = os.time() + seconds, {}, 0
+  local function is_over() return os.time() >= deadline end
   for _, operation in ipairs(shuffle(mine(worker))) do
-    for i, case in ipairs(cases_of(operation, place)) do
-      if i > FIRST then left[#left + 1] = case else one_case(case, place) end
+    local plan = plan_of(operation, place)
+    if plan then
+      try_all(operation, plan.first, plan.allowed, place)
+      plans[#plans + 1] = plan
     end
   end
-  shuffle(left)
-  while #left > 0 and os.time() < deadline do one_case(table.remove(left), place) end
-  say("left", #left)
+  for _, plan in ipairs(shuffle(plans)) do
+    left = left + #plan.rest - try_all(plan.operation, plan.rest, plan.allowed, place, is_over)
+  end
+  say("left", left)
 end
 
 -- ---- all of it -----------------------------------------------------------------------

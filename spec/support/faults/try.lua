@@ -1,12 +1,16 @@
 -- SPDX-License-Identifier: MIT
 --
--- One try of an operation under one fault, in a child of its own, and what is checked of it:
+-- Tries of an operation under faults, in a child, and what is checked of each:
 --
 --   it ends, not by a signal, in time, and prints nothing
 --   it gives the right answer, or nil, message, errno, or raises an error object of both
 --   what is raised as text is what Lua or the hook raises, and nothing else
 --   afterwards, without the fault, the same handles give the right answer
 --   no descriptor, thread, mapping, pin or file stays that a run without faults does not leave
+--
+-- Faults that are over when the call is, and have left no problem, are followed by others in the
+-- same child, on the same handles, until one does not fire there: what it waits for was done by an
+-- earlier try, so it has a child in which it is the first.
 
 local environment = require "spec.support.faults.environment"
 
@@ -21,6 +25,7 @@ try.HELD = { "descriptors", "threads", "mapped maps" }
 --   section, kind, name: where it is counted, and how it is told apart
 --   begin(control, e), finish(control): inject it; finish gives how often it fired
 --   raises: what it makes Lua raise, as a pattern
+--   passing: when it is over nothing is left of it
 --   blind: the map cannot be asked for what became of it
 
 -- What Lua says where luabpf's own code is wrong.
@@ -92,27 +97,20 @@ local function more(before, now, keeps, refused)
   return left
 end
 
--- What is held now beyond what was held before and what is allowed, as text; "" if nothing is.
-local function excess(control, before, allowed)
-  local problems = {}
-  for i, n in ipairs { control.held() } do
-    local more_of = n - before[i] - allowed[i]
-    if more_of > 0 then
-      problems[#problems + 1] = ("%d %s stay"):format(more_of, try.HELD[i])
+-- What is held beyond what was held before and what is allowed, once all is closed and collected;
+-- nil if nothing is. Collecting takes longer than most tries: it is done where something stays.
+local function leaked(control, before, allowed)
+  local problems
+  for _ = 1, 3 do
+    problems = {}
+    for i, n in ipairs { control.held() } do
+      local excess = n - before[i] - allowed[i]
+      if excess > 0 then problems[#problems + 1] = ("%d %s stay"):format(excess, try.HELD[i]) end
     end
-  end
-  return table.concat(problems, ", ")
-end
-
--- What a fault left to the collector is looked at after that; it takes longer than most tries.
-local function leaked(control, before, allowed, fault)
-  if fault.section ~= "call" then collectgarbage() end
-  for _ = 1, 2 do
-    if excess(control, before, allowed) == "" then return nil end
+    if #problems == 0 then return nil end
     collectgarbage()
   end
-  local text = excess(control, before, allowed)
-  return text ~= "" and ("%s; the last descriptor is %s"):format(text, control.last()) or nil
+  return ("%s; the last descriptor is %s"):format(table.concat(problems, ", "), control.last())
 end
 
 -- The same again without a fault.
@@ -125,29 +123,25 @@ local function again(operation, e, problem)
 end
 
 -- The fault is over before anything is looked at. What run gave is not kept.
-local function finished(control, operation, e, fault, tell, ...)
-  tell("fired", fault.finish(control))
-  if fault.tell then fault.tell(control, tell) end
+local function finished(control, operation, e, fault, told, ...)
+  told.fired = fault.finish(control)
+  if fault.tell then fault.tell(control, told) end
   return judge(operation, e, fault, ...)
 end
 
--- In the child.
-local function inside(control, operation, fault, allowed, folder, cgroup)
-  local told = {}
-  local function tell(word, text)
-    told[#told + 1] = word .. "=" .. tostring(text):gsub("\n", " ")
-  end
-  local function problem(text) tell("problem", text) end
-  local e = environment.new(control, folder, cgroup)
+local NAMES <const> = { "map", "object", "program", "link", "snapshot", "file", "tracker" }
+
+-- One fault, on what is set up; files: what there was.
+local function one(control, operation, e, fault, files)
+  local told, problems = {}, {}
+  local function problem(text) problems[#problems + 1] = text end
+  local owned = #e.owned
   e.fault = fault.section
-  local setup = operation.setup or default_setup
-  setup(e)
   if operation.renew then operation.renew(e) end
-  local files, held = e:files(), table.pack(control.held())
   fault.begin(control, e, operation)
-  local verdict, why = finished(control, operation, e, fault, tell,
+  local verdict, why = finished(control, operation, e, fault, told,
     control.call(operation.run, e))
-  tell("verdict", verdict)
+  told.verdict = verdict
   if why then problem(why) end
   if operation.after and not fault.blind then
     local ok, message = pcall(operation.after, e, verdict ~= "right")
@@ -155,43 +149,105 @@ local function inside(control, operation, fault, allowed, folder, cgroup)
   end
   local left = verdict ~= "right" and more(files, e:files(), operation.keeps, true) or {}
   if left[1] then problem("left: " .. table.concat(left, ", ")) end
-  if not operation.once and not fault.blind then again(operation, e, problem) end
+  if not (operation.once or operation.probes or fault.blind) then again(operation, e, problem) end
+  e:close(owned)
+  return told, problems
+end
+
+local function told_text(told, problems)
+  local lines = {}
+  for word, value in pairs(told) do lines[#lines + 1] = word .. "=" .. tostring(value) end
+  for _, text in ipairs(problems) do lines[#lines + 1] = "problem=" .. text:gsub("\n", " ") end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- In the child: the faults from the first on, while they leave nothing behind.
+local function tries(control, operation, e, faults, first)
+  local files = e:files()
+  for i = first, #faults do
+    control.tell(("case=%d\n"):format(i))
+    local told, problems = one(control, operation, e, faults[i], files)
+    if i > first and told.fired == 0 then return end
+    control.tell(told_text(told, problems))
+    if operation.once or not faults[i].passing or #problems > 0 then return end
+    if not operation.pure then e:tidy(files) end
+  end
+end
+
+local function inside(control, operation, faults, first, allowed, folder, cgroup)
+  local e, held = environment.new(control, folder, cgroup), table.pack(control.held())
+  local setup = operation.setup or default_setup
+  setup(e)
+  tries(control, operation, e, faults, first)
   e:close()
-  e.map, e.object, e.program, e.link, e.snapshot, e.file = nil, nil, nil, nil, nil, nil
-  local leak = leaked(control, held, allowed, fault)
-  if leak then problem(leak) end
-  for i, n in ipairs { control.held() } do tell("held" .. i, n - held[i]) end
-  return table.concat(told, "\n")
+  for _, name in ipairs(NAMES) do e[name] = nil end
+  local leak = leaked(control, held, allowed)
+  local now = table.pack(control.held())
+  local told = {}
+  for i, n in ipairs(now) do told["held" .. i] = n - held[i] end
+  control.tell(told_text(told, { leak }))
+end
+
+-- What a child told, by the number of the fault.
+local function results_of(text)
+  local results, result = {}, nil
+  for word, value in text:gmatch "([%w ]+)=([^\n]*)" do
+    if word == "case" then
+      result = { problems = {}, fired = 0 }
+      results[math.tointeger(value)] = result
+    elseif word == "problem" then
+      if not result then error("the harness: " .. value, 0) end
+      table.insert(result.problems, value)
+    else
+      result[word] = math.tointeger(tonumber(value) or "") or value
+    end
+  end
+  return results
 end
 
 local n = 0
 
---- Tries it. allowed: how many of try.HELD stay without a fault too.
--- @treturn table fired, verdict, problems (a list), held1 to held3: what more is held after it; and
--- what the fault told
-function try.run(control, operation, fault, allowed, base, cgroup)
+-- One child: the results, and the fault to go on with.
+local function some(control, operation, faults, first, allowed, base, cgroup)
   n = n + 1
   local folder = ("%s_%x"):format(base, n)
   local text, ending, noise = control.run(function()
-    return inside(control, operation, fault, allowed, folder, cgroup)
+    inside(control, operation, faults, first, allowed, folder, cgroup)
   end, SECONDS)
   environment.remove(control, folder)
-  local result = { problems = {}, fired = 0 }
-  for word, value in text:gmatch "(%w+)=([^\n]*)" do
-    if word == "problem" then
-      table.insert(result.problems, value)
-    else
-      result[word] = math.tointeger(value) or value
-    end
-  end
+  local results = results_of(text)
+  local last = first + math.max(#results - first, 0)
+  while results[last + 1] do last = last + 1 end
+  local result = results[last] or { problems = {}, fired = 0 }
+  results[last] = result
   if ending ~= "exit 0" then table.insert(result.problems, 1, ending) end
-  if not result.verdict and ending == "exit 0" then table.insert(result.problems, 1, text) end
   if noise ~= "" and not operation.prints then
     table.insert(result.problems, "printed: " .. shown(noise))
   end
+  if not result.verdict and #result.problems == 0 then
+    results[last] = nil
+    return results, math.max(last, first + 1)
+  end
   -- What did not come to an end was at least begun.
   if not result.verdict then result.fired = 1 end
-  return result
+  return results, last + 1
+end
+
+--- Tries it under each of a list of faults, until is_over() says that time is up.
+-- @param allowed how many of try.HELD stay without a fault too
+-- @param each function(fault, result) called with each result: fired, verdict, problems (a list),
+--   held1 to held3: what more is held after it; and what the fault told
+-- @treturn integer how many were tried
+function try.all(control, operation, faults, allowed, base, cgroup, each, is_over)
+  local first = 1
+  while first <= #faults and not (is_over and is_over()) do
+    local results, following = some(control, operation, faults, first, allowed, base, cgroup)
+    for i = first, following - 1 do
+      if results[i] then each(faults[i], results[i]) end
+    end
+    first = following
+  end
+  return first - 1
 end
 
 return try

@@ -214,15 +214,19 @@ end, function(e, report)
   return report.entries == e.N and select(2, e:read(e:path "out"):gsub("\n", "")) == e.N + 1
 end)
 on_snapshot("diff", function(e)
-  local old <close> = assert(e.map:snapshot { where = "key < 31" })
-  local n = 0
+  local n, old <close>, message, errno = 0, e.map:snapshot { where = "key < 31" }
+  if not old then return nil, message, errno end
   for row in e.snapshot:diff(old) do n = n + (row.status == "added" and 1 or 0) end
   return n
 end, function(_, n) return n == 10 end)
 on_snapshot("head", function(e) return e.snapshot:head(2) end,
   function(_, list) return #list == 2 end)
 on_snapshot("describe", function(e) return e.snapshot:describe() end)
-on_snapshot("close", function(e) return assert(e.map:snapshot()):close() end)
+on_snapshot("close", function(e)
+  local snapshot, message, errno = e.map:snapshot()
+  if not snapshot then return nil, message, errno end
+  return snapshot:close()
+end)
 
 -- ---- help ------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ local REFILL <const> = { renew = function(e) assert(e.tracker:insert(CONNECTIONS
 
 operations.add { name = "conntrack.cgroup_root", setup = function() end,
   run = function() return conntrack.cgroup_root() end }
-operations.add { name = "conntrack.start", setup = function() end, run = function(e)
+operations.add { name = "conntrack.start", probes = true, setup = function() end, run = function(e)
   return conntrack.start { cgroup = e.cgroup, max_entries = 100 }
 end, right = function(_, tracker)
   local listed = tracker:list()

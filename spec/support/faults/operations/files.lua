@@ -97,7 +97,10 @@ end
 
 local function stored(e) return e:is_whole(e.map) end
 
-local function clear(e) e.map:clear() end
+local function clear(e)
+  e.map:clear()
+  os.remove(e:path "c")
+end
 
 local function import(as, format, options)
   add { name = "map:import", as = as, setup = source(format), after = only_rows, right = stored,

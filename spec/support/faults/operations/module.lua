@@ -120,6 +120,8 @@ constant("bpf.boottime", bpf.boottime)
 constant("bpf.cpus", bpf.cpus)
 constant("bpf.duration", function() return bpf.duration "1.5s" end, 1500000000)
 constant("bpf.size", function() return bpf.size "64KiB" end, 65536)
+constant("bpf.within", function() return bpf.within("10.1.2.3", "10.0.0.0/8") end, true)
+constant("bpf.text", function() return bpf.text "nginx\0\1" end, "nginx")
 constant("bpf.errno", function() return bpf.errno.ENOENT end, 2)
 constant("bpf.defaults", function() return bpf.defaults.batch_size end, 4096)
 -- Whether it slept, or a signal ended it.

@@ -20,7 +20,7 @@ local function attached(e)
   e.link = e:own(assert(e.program:attach { cgroup = e.cgroup }))
 end
 
-add { name = "bpf.load", setup = function() end,
+add { name = "bpf.load", probes = true, setup = function() end,
   run = function() return bpf.load(OBJECT, { globals = { step = 3 } }) end,
   right = function(e, object)
     e:own(object)
@@ -28,7 +28,7 @@ add { name = "bpf.load", setup = function() end,
       and object.programs.called:info().type ~= nil
   end }
 
-add { name = "object:close", setup = function() end, run = function()
+add { name = "object:close", probes = true, setup = function() end, run = function()
   local object, message, errno = bpf.load(OBJECT, { maps = { points = { max_entries = 2 } } })
   if not object then return nil, message, errno end
   return object:close()
