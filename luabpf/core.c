@@ -32,6 +32,11 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_sums(L);
 	lb_open_output(L);
 	lb_open_input(L);
+	lb_open_reader(L);
+	lb_open_events(L);
+	lb_open_kinds(L);
+	lb_open_writer(L);
+	lb_open_wait(L);
 	lb_open_snapshot(L);
 	lb_open_diff(L);
 	lb_open_store(L);

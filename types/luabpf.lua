@@ -173,6 +173,15 @@
 ---@field report? luabpf.report a table that is filled with the report
 ---@field compile? boolean of a function as where: true raises unless all of it is compiled, false has Lua judge all entries; without it what can be is compiled
 
+---What a reader has seen.
+---@class luabpf.reader_stats
+---@field records integer looked at
+---@field bytes integer of them
+---@field discarded integer given up by the program that had reserved them
+---@field lost integer what perf buffers had no room for; a ring buffer has no such count
+---@field backlog integer bytes that wait to be read now
+---@field high_water integer the most bytes that a look found waiting in one buffer
+
 ---Many keys or values: a list, a packed string of records, or a batch, which serves as both.
 ---@alias luabpf.records luabpf.data[]|string|luabpf.batch
 
@@ -456,6 +465,21 @@ function bpf.open_link(path) end
 ---@return integer? # errno
 function bpf.open_program(path) end
 
+---Waits until one of several is ready: readers, signals, timers, and what else has `pollfd`.
+---@param list table what is waited for
+---@param timeout? integer|string ns or text; none: waits for ever
+---@return table? # those that are ready, in the order of the list; empty at the timeout
+---@return (?string|string)? # "signal" when a handler took a signal
+---@return integer? # errno
+function bpf.poll(list, timeout) end
+
+---Takes signals in place of their handlers, in this thread, until it is closed.
+---@param ... string names: "TERM", "INT", "HUP", "USR1" and so on
+---@return luabpf.signals? # the handle
+---@return string? # message
+---@return integer? # errno
+function bpf.signals(...) end
+
 ---The bytes of a size.
 ---@param size luabpf.size an integer, or text as "64KiB"
 ---@return integer # bytes
@@ -482,6 +506,13 @@ function bpf.snapshot(path, options) end
 ---@param text string what a view shows
 ---@return string # what is before the NUL
 function bpf.text(text) end
+
+---Makes a timer that is due again and again.
+---@param every integer|string ns or text, from one time to the next; first after as much
+---@return luabpf.timer? # the timer
+---@return string? # message
+---@return integer? # errno
+function bpf.timer(every) end
 
 ---Whether an address lies in a prefix, as `in` has it in expressions.
 ---@param address string as a view shows it: "10.0.0.1", "2001:db8::1", or a prefix
@@ -522,6 +553,39 @@ function bpf.iter.map(fn, ...) end
 ---@param ... any the iterator, with all its values
 ---@return fun():any # an iterator
 function bpf.iter.take(n, ...) end
+
+---The records of one step of a reader, where they lie, until its next step. `#events` is their
+---number.
+---@class luabpf.events
+local events = {}
+
+---The bytes of the i-th record.
+---@param i integer from 1
+---@return string # the bytes
+function events:packed(i) end
+
+---The i-th record, decoded.
+---@param i integer from 1
+---@return luabpf.data # the record; its bytes, where it fits no layout
+---@return ?string # why it comes as bytes
+---@return ?integer # the CPU, of perf buffers
+function events:record(i) end
+
+---Iterates over the records, decoded: event, reason and CPU as with `events:views`.
+---@return fun():luabpf.data,string?,integer? # an iterator
+function events:records() end
+
+---Adds a field up over all records that have it, modulo 2^64.
+---@param field string an integer field of the layout
+---@return integer # the sum
+---@return integer # how many records had it
+function events:sum(field) end
+
+---Iterates over the records as views, which read fields where they lie, each until the next step. A
+---record that fits no layout comes as a binary string, and the reason after it. Of perf buffers the
+---CPU is the third.
+---@return fun():luabpf.view|string,string?,integer? # an iterator
+function events:views() end
 
 ---A program that is attached to something.
 ---@class luabpf.link
@@ -878,6 +942,24 @@ function map:pop(options) end
 ---@return integer? # errno
 function map:push(value, mode) end
 
+---@class luabpf.map_reader_options
+---@field layout? any what a record is: the name of a struct ("struct event"), which is looked for in the BTF of the object that the map was loaded with, else of the programs that use it; declarations, the last of which may be "char name[]" or "bytes name[]"; or, where a field tells records apart, `{ field = "kind", [1] = layout, [2] = layout }`. Left out: records are binary strings
+---@field pages? integer of each CPU's perf buffer; a power of two (default 64)
+---@field on_lost? function called with a number and a CPU when its perf buffer had no room for so many events
+---@field take? boolean reads although another process holds the map, and may be its reader (default false)
+
+---Opens a reader of the events of a map: a ring buffer, or a perf event array. A map has one reader:
+---positions and buffers are the map's.
+---
+---Linux 5.8 for ring buffers.
+---
+---Needs CAP_PERFMON for perf buffers, CAP_SYS_ADMIN to look for types in the BTF of programs.
+---@param options? luabpf.map_reader_options as listed below
+---@return luabpf.reader? # the reader
+---@return string? # message
+---@return integer? # errno
+function map:reader(options) end
+
 ---@class luabpf.map_select_options : luabpf.query_options
 ---@field where? luabpf.where the condition
 ---@field columns? luabpf.columns what of each entry; without them key and value come
@@ -976,6 +1058,18 @@ function map:upsert_batch(keys, values, options) end
 ---@return fun():luabpf.view?,luabpf.view? # an iterator of views
 function map:views(options) end
 
+---@class luabpf.map_writer_options
+---@field layout? any what records are: the name of a struct, declarations or a layout; left out: binary strings
+
+---Opens a writer of a user ring buffer.
+---
+---Linux 6.1.
+---@param options? luabpf.map_writer_options as listed below
+---@return luabpf.writer? # the writer
+---@return string? # message
+---@return integer? # errno
+function map:writer(options) end
+
 ---What `bpf.load` loaded: the maps, programs and global variables of an object file, by name.
 ---@class luabpf.object
 ---@field maps table<string,luabpf.map> the maps
@@ -1061,6 +1155,109 @@ function program:pin(path) end
 ---@return string? # message
 ---@return integer? # errno
 function program:run(options) end
+
+---A reader of a ring buffer or of perf buffers.
+---@class luabpf.reader
+local reader = {}
+
+---@class luabpf.reader_batches_options
+---@field batch_size? integer records of one step, at most (default 256)
+---@field timeout? integer|string from the start of the loop: what lies there when it is over is still given; "0s": what is there now; none: waits for ever
+---@field limit? integer so many records; the rest stays in the buffer
+
+---Iterates over batches of records, which are read where they lie and released at the next step or
+---when the loop ends, also by a break or an error.
+---@param options? luabpf.reader_batches_options as listed below
+---@return fun():luabpf.events? # an iterator
+function reader:batches(options) end
+
+---Closes the reader; a loop or wait that goes on meanwhile ends. What was given last is released,
+---what was not given stays in a ring buffer. Again does nothing.
+---@return true # it is closed
+function reader:close() end
+
+---Tells whether the reader is closed.
+---@return boolean # whether it is
+function reader:closed() end
+
+---Tells copas and `socket.select` whether records lie there without a wait.
+---@return boolean # whether they do
+function reader:dirty() end
+
+---What the descriptor is waited for, as cqueues wants to know.
+---@return string # "r"
+function reader:events() end
+
+---The same as `pollfd`, for copas and `socket.select`.
+---@return integer # the descriptor
+function reader:getfd() end
+
+---The next record, decoded and released.
+---@param timeout? integer|string ns or text; none: waits for ever
+---@return ?luabpf.data # the record; of one that fits no layout its bytes; nil when none came
+---@return ?string # why it comes as bytes, or why none came: "timeout", "closed", or "signal" when a handler took one
+---@return ?integer # the CPU, of perf buffers
+function reader:next(timeout) end
+
+---The descriptor that becomes readable when events may have come: the reader's own, edge-triggered.
+---Look as soon as it does, and after `reader:timeout()` in any case.
+---@return integer # the descriptor, which stays the reader's
+function reader:pollfd() end
+
+---@class luabpf.reader_records_options
+---@field timeout? integer|string from the start of the loop: what lies there when it is over is still given; "0s": what is there now; none: waits for ever
+---@field limit? integer so many records; the rest stays in the buffer
+
+---Iterates over the records, decoded. Each is released when the next is asked for or the loop ends,
+---also by a break or an error. A record that fits no layout comes as its bytes, and the reason after
+---it. Of perf buffers the CPU is the third.
+---@param options? luabpf.reader_records_options as listed below
+---@return fun():luabpf.data?,string?,integer? # an iterator
+function reader:records(options) end
+
+---What the reader has seen so far; prints as a table.
+---@return luabpf.reader_stats # the counts
+function reader:stats() end
+
+---Seconds after which the reader wants a look whatever its descriptor says, for cqueues: what was
+---sent without a wake-up is found then.
+---@return number # 0 when records lie there; never nil
+function reader:timeout() end
+
+---Signals that come as values, in place of their handlers.
+---@class luabpf.signals
+local signals = {}
+
+---Lets the signals through again; one that has come and was not taken is delivered. Again does
+---nothing.
+---@return true # it is closed
+function signals:close() end
+
+---Tells copas and `socket.select` whether something is there without a wait.
+---@return boolean # false: the descriptor says it
+function signals:dirty() end
+
+---What the descriptor is waited for, as cqueues wants to know.
+---@return string # "r"
+function signals:events() end
+
+---The same as `pollfd`, for copas and `socket.select`.
+---@return integer # the descriptor
+function signals:getfd() end
+
+---Waits for a signal.
+---@param timeout? integer|string ns or text; none: waits for ever
+---@return ?string # its name, "TERM"; nil when none came
+---@return ?string # why none came: "timeout", or "signal" when a handler took another one
+function signals:next(timeout) end
+
+---The descriptor that is readable when a signal has come.
+---@return integer # the descriptor, which stays the handle's
+function signals:pollfd() end
+
+---Seconds after which it wants a look in any case, as cqueues wants to know.
+---@return nil # it wants none
+function signals:timeout() end
 
 ---The entries of a map as they were, in a file or in memory. `#snapshot` is how many can be read.
 ---@class luabpf.snapshot
@@ -1167,5 +1364,54 @@ function snapshot:select(options) end
 ---@param options? integer|luabpf.snapshot_scan_options the batch size, or a table
 ---@return fun():luabpf.view?,luabpf.view? # an iterator of views
 function snapshot:views(options) end
+
+---A timer that is due again and again.
+---@class luabpf.timer
+local timer = {}
+
+---Ends the timer. Again does nothing.
+---@return true # it is closed
+function timer:close() end
+
+---Tells copas and `socket.select` whether something is there without a wait.
+---@return boolean # false: the descriptor says it
+function timer:dirty() end
+
+---What the descriptor is waited for, as cqueues wants to know.
+---@return string # "r"
+function timer:events() end
+
+---The same as `pollfd`, for copas and `socket.select`.
+---@return integer # the descriptor
+function timer:getfd() end
+
+---Waits until the timer is due.
+---@param timeout? integer|string ns or text; none: waits for ever
+---@return ?integer # how often it was due since it was last asked; nil when it was not
+---@return ?string # why not: "timeout", or "signal" when a handler took one
+function timer:next(timeout) end
+
+---The descriptor that is readable when the timer is due.
+---@return integer # the descriptor, which stays the timer's
+function timer:pollfd() end
+
+---Seconds after which it wants a look in any case, as cqueues wants to know.
+---@return nil # it wants none
+function timer:timeout() end
+
+---A writer of a user ring buffer: gives records to the BPF programs that drain it.
+---@class luabpf.writer
+local writer = {}
+
+---Closes the writer; what was written stays for the programs. Again does nothing.
+---@return true # it is closed
+function writer:close() end
+
+---Gives a record to the programs that drain the ring.
+---@param record luabpf.data bytes, or with a layout what it encodes
+---@return true? # it is written
+---@return string? # message
+---@return integer? # errno
+function writer:write(record) end
 
 return bpf

@@ -29,8 +29,10 @@ later.methods("luabpf.map", {
   export = "luabpf.file.export",
   import = "luabpf.file.import",
   parallel = "luabpf.parallel.parallel",
+  reader = "luabpf.event.reader",
   select = "luabpf.query.read",
   snapshot = "luabpf.file.snapshot",
+  writer = "luabpf.event.writer",
 })
 later.methods("luabpf.snapshot", {
   diff = "luabpf.file.difference",
@@ -40,6 +42,10 @@ for _, class in ipairs { "luabpf.map", "luabpf.batch", "luabpf.snapshot", "luabp
   "luabpf.program", "luabpf.link" } do
   later.methods(class, { help = "luabpf.show.help" })
   strict(core.classes[class], class:match "%w+$", "method")
+end
+for _, class in ipairs { "luabpf.reader", "luabpf.events", "luabpf.writer", "luabpf.signals",
+  "luabpf.timer" } do
+  strict(class)
 end
 core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
 
@@ -69,6 +75,9 @@ local bpf = {
   within = words.within,
   text = words.text,
   help = later.call("luabpf.show.help", "print"),
+  poll = later.call("luabpf.event.wait", "poll"),
+  signals = later.call("luabpf.event.wait", "signals"),
+  timer = later.call("luabpf.event.wait", "timer"),
   now = core.now,
   boottime = core.boottime,
   cpus = core.cpus,

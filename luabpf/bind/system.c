@@ -10,6 +10,7 @@
 #include "lib/kernel/privilege.h"
 
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -92,6 +93,51 @@ static int system_release(lua_State *L)
 static int system_boot_id(lua_State *L)
 {
 	lua_pushstring(L, lb_boot_id());
+	return 1;
+}
+
+#define LB_FOLDER "luabpf.folder"
+
+static void folder_close(DIR **box)
+{
+	if (*box)
+		closedir(*box);
+	*box = NULL;
+}
+
+static int folder_gc(lua_State *L)
+{
+	folder_close(luaL_checkudata(L, 1, LB_FOLDER));
+	return 0;
+}
+
+static const luaL_Reg folder_methods[] = { { NULL, NULL } };
+static const luaL_Reg folder_meta[] = { { "__gc", folder_gc }, { NULL, NULL } };
+
+/*
+ * core.list_folder(path): the names in a folder, but for "." and ".."; nil,
+ * message, errno.
+ */
+static int system_list_folder(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	DIR **box = lua_newuserdatauv(L, sizeof(DIR *), 0);
+	const struct dirent *each;
+	lua_Integer n = 0;
+
+	*box = NULL;
+	luaL_setmetatable(L, LB_FOLDER);
+	lua_newtable(L);
+	*box = opendir(path);
+	if (!*box)
+		return lb_fail(L, errno, "%s", path);
+	while ((each = readdir(*box)) != NULL) {
+		if (strcmp(each->d_name, ".") == 0 || strcmp(each->d_name, "..") == 0)
+			continue;
+		lua_pushstring(L, each->d_name);
+		lua_rawseti(L, -2, ++n);
+	}
+	folder_close(box);
 	return 1;
 }
 
@@ -184,6 +230,7 @@ static const luaL_Reg functions[] = {
 	{ "release", system_release },
 	{ "boot_id", system_boot_id },
 	{ "working_folder", system_working_folder },
+	{ "list_folder", system_list_folder },
 	{ "isatty", system_isatty },
 	{ "columns", system_columns },
 	{ "probe_map_type", system_probe_map_type },
@@ -215,6 +262,7 @@ static void push_errno(lua_State *L)
 
 void lb_open_system(lua_State *L)
 {
+	lb_newclass(L, LB_FOLDER, folder_methods, folder_meta);
 	luaL_setfuncs(L, functions, 0);
 	push_errno(L);
 	lua_setfield(L, -2, "errno");

@@ -55,6 +55,7 @@ local function run(page, list)
   end
   for i, example in ipairs(list) do code[i] = "__next()\n" .. example.code end
   local text = table.concat(code):gsub(PIN:gsub("%p", "%%%0"), pin)
+  text = text:gsub('"events%.bpf%.o"', '"bpf/events.bpf.o"')
   assert(load(text, "=" .. page, "t", env))()
   return outputs
 end

@@ -11,6 +11,8 @@ local helper = require "spec.support.helper"
 local objects = require "spec.support.objects"
 local texts = require "luabpf.show.help_texts"
 require "luabpf.file.snapshot" -- its class is complete then
+require "luabpf.event.reader" -- and these
+require "luabpf.event.wait"
 
 -- Classes that users do not meet.
 local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,
@@ -19,7 +21,7 @@ local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,
   ["luabpf.snapshot_diff"] = true, ["luabpf.decoder"] = true, ["luabpf.workers"] = true,
   ["luabpf.crew"] = true, ["luabpf.store"] = true, ["luabpf.row_writer"] = true,
   ["luabpf.row_reader"] = true, ["luabpf.output"] = true, ["luabpf.error"] = true,
-  ["luabpf.globals"] = true }
+  ["luabpf.globals"] = true, ["luabpf.folder"] = true }
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -130,6 +132,7 @@ end
 local function localized(code, pin, folder)
   code = code:gsub("/sys/fs/bpf/flows", pin)
   code = code:gsub('"(flows%.%w+)"', ('"%s/%%1"'):format(folder))
+  code = code:gsub('"events%.bpf%.o"', '"bpf/events.bpf.o"')
   return (code:gsub('"programs%.bpf%.o"', ("%q"):format(objects.OBJECT)))
 end
 

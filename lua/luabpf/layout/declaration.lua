@@ -8,6 +8,7 @@
 --   TYPE NAME[n]... , TYPE[n] NAME   arrays; the last length of char and bytes is the text's
 --   TYPE NAME : bits              a bitfield, of an integer, bool or enum
 --   enum8 NAME { a, b = 5 }       8, 16, 32 or 64 bits; signed if a value is negative
+--   char NAME[], bytes NAME[]     the rest of an event, at the end of its layout
 --
 -- Errors are plain strings that begin with the path given: "key: "u33 x": no type 'u33'".
 
@@ -135,6 +136,19 @@ local function enum(size, body, tag, at)
     values = values }
 end
 
+-- ---- the rest of an event -------------------------------------------------------
+
+local RESTS <const> = { char = "text", bytes = "bytes" }
+
+-- The field of "char name[]", or nil if the text is no such declaration.
+local function rest_of(text)
+  local word, name = text:match("^%s*(%l+)%s+([%a_][%w_]*)%s*%[%s*%]%s*$")
+  local kind = RESTS[word]
+  if not kind then return nil end
+  local desc = { kind = kind, name = word, size = 0, align = 1, n = kind == "text" and 0 or nil }
+  return { type = desc, name = name, rest = true }
+end
+
 -- ---- declarations --------------------------------------------------------------
 
 local function base_type(word, body, tag, at)
@@ -171,9 +185,12 @@ end
 -- A declaration.
 -- @tparam string text
 -- @tparam string path begins the messages of errors
--- @treturn table { type = description, name = string or nil, bits = width or nil }
+-- @treturn table { type = description, name = string or nil, bits = width or nil, rest = true
+--   for what has no length of its own }
 function declaration.parse(text, path)
   local at = { path = path, text = text }
+  local rest_field = rest_of(text)
+  if rest_field then return rest_field end
   local head, body, tail = text:match("^(.-)(%b{})(.*)$")
   head = head and head .. tail or text
   local plain, bits = head:match("^(.-)%s*:%s*(.-)%s*$")

@@ -90,8 +90,8 @@ local function read_field(item, packed, path, depth)
   return field
 end
 
--- The description of a struct or union.
-local function read_struct(list, packed, path, tag, depth)
+-- The description of a struct or union. open: its last field may be the rest of an event.
+local function read_struct(list, packed, path, tag, depth, open)
   if depth > MAX_DEPTH then fail(path, "structs nest deeper than %d", MAX_DEPTH) end
   check_keys(list, path)
   if list.packed ~= nil then packed = list.packed end
@@ -100,6 +100,9 @@ local function read_struct(list, packed, path, tag, depth)
   local names = {}
   for i, item in ipairs(list) do
     local field = read_field(item, packed, path, depth)
+    if field.rest and not (open and i == #list) then
+      fail(path, "%q: only the last field of an event has no length", item)
+    end
     claim(names, field, path)
     place(record, field, packed)
     record.fields[i] = field
@@ -118,10 +121,12 @@ function nested(list, packed, path, depth)
   return { name = name, type = wrap(read_struct(list, packed, path .. "." .. name, name, depth)) }
 end
 
--- The description of a whole key or value.
-local function read(given, what)
+-- The description of a whole key, value or event.
+local function read(given, what, open)
   if is_layout(given) then return given:describe() end
-  if type(given) == "table" then return read_struct(given, false, what, given.name or what, 1) end
+  if type(given) == "table" then
+    return read_struct(given, false, what, given.name or what, 1, open)
+  end
   if type(given) ~= "string" then
     fail(what, "type name or list of declarations expected, got %s", type(given))
   end
@@ -226,11 +231,12 @@ end
 -- @param given type name, list of declarations, or a layout
 -- @tparam string what "key" or "value": begins the messages of errors
 -- @tparam[opt=3] integer level whom errors blame, as in error(): 3 is the caller's caller
+-- @tparam[opt] table options open: the last field may be "char name[]", the rest of an event
 -- @treturn luabpf.layout
 -- Raises for what is no declaration.
-function layout.new(given, what, level)
+function layout.new(given, what, level, options)
   if is_layout(given) then return given end
-  return build(level, read, given, what)
+  return build(level, read, given, what, options and options.open)
 end
 
 -- A layout with the types of some fields changed; offsets stay.

@@ -420,6 +420,36 @@ nil, message, errno: there is no such pin, or it is of something else.
     assert(object.programs.count_xdp:pin "/sys/fs/bpf/flows")
     local program <close> = assert(bpf.open_program "/sys/fs/bpf/flows")
     os.remove "/sys/fs/bpf/flows"]=],
+["bpf.poll"] = [=[
+bpf.poll(list [, timeout])
+
+Waits until one of several is ready: readers, signals, timers, and what else has pollfd.
+
+* list (table): what is waited for.
+* timeout (integer or string): ns or text; none: waits for ever.
+
+Gives table: those that are ready, in the order of the list; empty at the timeout; and ?string:
+"signal" when a handler took a signal.
+
+nil, message, errno: the system refuses to wait.
+
+    local tick <close> = bpf.timer "10ms"
+    local stop <close> = bpf.signals "TERM"
+    print(bpf.poll({ stop, tick }, "10s")[1] == tick) -- true]=],
+["bpf.signals"] = [=[
+bpf.signals(...)
+
+Takes signals in place of their handlers, in this thread, until it is closed.
+
+* ... (string): names: "TERM", "INT", "HUP", "USR1" and so on.
+
+Gives signals: the handle.
+
+nil, message, errno: no descriptor is left.
+
+Raises: there is no signal of that name.
+
+    local stop <close> = bpf.signals("TERM", "HUP")]=],
 ["bpf.size"] = [=[
 bpf.size(size)
 
@@ -473,6 +503,19 @@ Gives string: what is before the NUL.
 Raises: for what is no string.
 
     print((bpf.text("nginx\\0\\1")))]=],
+["bpf.timer"] = [=[
+bpf.timer(every)
+
+Makes a timer that is due again and again.
+
+* every (integer or string): ns or text, from one time to the next; first after as much.
+
+Gives timer: the timer.
+
+nil, message, errno: no descriptor is left.
+
+    local tick <close> = bpf.timer "10ms"
+    tick:next()]=],
 ["bpf.within"] = [=[
 bpf.within(address, prefix)
 
@@ -535,6 +578,76 @@ Needs CAP_NET_ADMIN and CAP_PERFMON.
 
     local tracker <close> = assert(conntrack.start { cgroup = CGROUP, max_entries = 1000 })
     print(tracker)]=],
+["events:packed"] = [=[
+events:packed(i)
+
+The bytes of the i-th record.
+
+* i (integer): from 1.
+
+Gives string: the bytes.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader())
+    assert(object.programs.send:run())
+    for batch in reader:batches { timeout = "0s" } do print(#batch:packed(1)) end]=],
+["events:record"] = [=[
+events:record(i)
+
+The i-th record, decoded.
+
+* i (integer): from 1.
+
+Gives data: the record; its bytes, where it fits no layout; and ?string: why it comes as bytes;
+and ?integer: the CPU, of perf buffers.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    assert(object.programs.send:run())
+    for batch in reader:batches { timeout = "0s" } do print(batch:record(1).number) end]=],
+["events:records"] = [=[
+events:records()
+
+Iterates over the records, decoded: event, reason and CPU as with events:views.
+
+Gives fun():data,string?,integer: an iterator.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    assert(object.programs.send:run())
+    for batch in reader:batches { timeout = "0s" } do
+      for event in batch:records() do print(event.comm) end
+    end]=],
+["events:sum"] = [=[
+events:sum(field)
+
+Adds a field up over all records that have it, modulo 2^64.
+
+* field (string): an integer field of the layout.
+
+Gives integer: the sum; and integer: how many records had it.
+
+Raises: no layout of the reader has such a field.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    assert(object.programs.send:run())
+    for batch in reader:batches { timeout = "0s" } do print(batch:sum "length") end]=],
+["events:views"] = [=[
+events:views()
+
+Iterates over the records as views, which read fields where they lie, each until the next step. A
+record that fits no layout comes as a binary string, and the reason after it. Of perf buffers the
+CPU is the third.
+
+Gives fun():view or string,string?,integer: an iterator.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    assert(object.programs.send:run())
+    for batch in reader:batches { timeout = "0s" } do
+      for event in batch:views() do print(event.number) end
+    end]=],
 ["link:close"] = [=[
 link:close()
 
@@ -1100,6 +1213,38 @@ Linux 5.16 for bloom filters.
     local queue <close> = assert(bpf.create { type = "queue", value = "u32", max_entries = 4 })
     queue:push(7)
     print(queue:pop()) -- 7]=],
+["map:reader"] = [=[
+map:reader([options])
+
+Opens a reader of the events of a map: a ring buffer, or a perf event array. A map has one reader:
+positions and buffers are the map's.
+
+* options.layout (any): what a record is: the name of a struct ("struct event"), which is looked
+  for in the BTF of the object that the map was loaded with, else of the programs that use it;
+  declarations, the last of which may be "char name[]" or "bytes name[]"; or, where a field tells
+  records apart, { field = "kind", [1] = layout, [2] = layout }. Left out: records are binary
+  strings.
+* options.pages (integer): of each CPU's perf buffer; a power of two. Default: 64.
+* options.on_lost (function): called with a number and a CPU when its perf buffer had no room
+  for so many events.
+* options.take (boolean): reads although another process holds the map, and may be its reader.
+  Default: false.
+
+Gives reader: the reader.
+
+nil, message, errno: the map has a reader (EBUSY), no BTF has the type (ENOENT), the handle is for
+reading only.
+
+Raises: the layout is none.
+
+Linux 5.8 for ring buffers.
+
+Needs CAP_PERFMON for perf buffers, CAP_SYS_ADMIN to look for types in the BTF of programs.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    assert(object.programs.send:run())
+    for event in reader:records { timeout = "0s" } do print(event.number, event.comm) end]=],
 ["map:select"] = [=[
 map:select([options])
 
@@ -1264,6 +1409,23 @@ Raises: an error object with message, errno and partial where the kernel refuses
     local bytes = 0
     for _, value in map:views() do bytes = bytes + value.bytes end
     print(bytes)]=],
+["map:writer"] = [=[
+map:writer([options])
+
+Opens a writer of a user ring buffer.
+
+* options.layout (any): what records are: the name of a struct, declarations or a layout; left
+  out: binary strings.
+
+Gives writer: the writer.
+
+nil, message, errno: the map is no user ring buffer, or no BTF has the type (ENOENT).
+
+Linux 6.1.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local writer <close> = assert(object.maps.commands:writer { layout = "struct command" })
+    assert(writer:write { number = 1, value = 42 })]=],
 ["object:close"] = [=[
 object:close()
 
@@ -1395,6 +1557,189 @@ Linux 5.14 for "syscall" programs.
     local object <close> = assert(bpf.load "programs.bpf.o")
     local result = assert(object.programs.count_xdp:run { data = ("\0"):rep(64) })
     print(result.retval)]=],
+["reader:batches"] = [=[
+reader:batches([options])
+
+Iterates over batches of records, which are read where they lie and released at the next step or
+when the loop ends, also by a break or an error.
+
+* options.batch_size (integer): records of one step, at most. Default: 256.
+* options.timeout (integer or string): from the start of the loop: what lies there when it is
+  over is still given; "0s": what is there now; none: waits for ever.
+* options.limit (integer): so many records; the rest stays in the buffer.
+
+Gives fun():events: an iterator.
+
+Raises: an error object where another reader took the position.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    assert(object.programs.send:run())
+    for batch in reader:batches { timeout = "0s" } do print(#batch, batch:sum "length") end]=],
+["reader:close"] = [=[
+reader:close()
+
+Closes the reader; a loop or wait that goes on meanwhile ends. What was given last is released,
+what was not given stays in a ring buffer. Again does nothing.
+
+Gives true: it is closed.
+
+    bpf.load("events.bpf.o").maps.ring:reader():close()]=],
+["reader:closed"] = [=[
+reader:closed()
+
+Tells whether the reader is closed.
+
+Gives boolean: whether it is.
+
+    print(bpf.load("events.bpf.o").maps.ring:reader():closed())]=],
+["reader:dirty"] = [=[
+reader:dirty()
+
+Tells copas and socket.select whether records lie there without a wait.
+
+Gives boolean: whether they do.
+
+    print(bpf.load("events.bpf.o").maps.ring:reader():dirty()) -- false]=],
+["reader:events"] = [=[
+reader:events()
+
+What the descriptor is waited for, as cqueues wants to know.
+
+Gives string: "r".
+
+    print(bpf.load("events.bpf.o").maps.ring:reader():events()) -- r]=],
+["reader:getfd"] = [=[
+reader:getfd()
+
+The same as pollfd, for copas and socket.select.
+
+Gives integer: the descriptor.
+
+    print(bpf.load("events.bpf.o").maps.ring:reader():getfd())]=],
+["reader:next"] = [=[
+reader:next([timeout])
+
+The next record, decoded and released.
+
+* timeout (integer or string): ns or text; none: waits for ever.
+
+Gives ?data: the record; of one that fits no layout its bytes; nil when none came; and ?string:
+why it comes as bytes, or why none came: "timeout", "closed", or "signal" when a handler took one;
+and ?integer: the CPU, of perf buffers.
+
+Raises: an error object where another reader took the position.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    print(reader:next "10ms") -- nil timeout]=],
+["reader:pollfd"] = [=[
+reader:pollfd()
+
+The descriptor that becomes readable when events may have come: the reader's own, edge-triggered.
+Look as soon as it does, and after reader:timeout() in any case.
+
+Gives integer: the descriptor, which stays the reader's.
+
+    print(bpf.load("events.bpf.o").maps.ring:reader():pollfd())]=],
+["reader:records"] = [=[
+reader:records([options])
+
+Iterates over the records, decoded. Each is released when the next is asked for or the loop ends,
+also by a break or an error. A record that fits no layout comes as its bytes, and the reason after
+it. Of perf buffers the CPU is the third.
+
+* options.timeout (integer or string): from the start of the loop: what lies there when it is
+  over is still given; "0s": what is there now; none: waits for ever.
+* options.limit (integer): so many records; the rest stays in the buffer.
+
+Gives fun():data?,string?,integer: an iterator.
+
+Raises: an error object where another reader took the position.
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+    assert(object.programs.send:run())
+    for event in reader:records { timeout = "1s", limit = 1 } do print(event.number) end]=],
+["reader:stats"] = [=[
+reader:stats()
+
+What the reader has seen so far; prints as a table.
+
+Gives reader_stats: the counts.
+
+    print(bpf.load("events.bpf.o").maps.ring:reader():stats().records) -- 0]=],
+["reader:timeout"] = [=[
+reader:timeout()
+
+Seconds after which the reader wants a look whatever its descriptor says, for cqueues: what was
+sent without a wake-up is found then.
+
+Gives number: 0 when records lie there; never nil.
+
+    print(bpf.load("events.bpf.o").maps.ring:reader():timeout()) -- 0.1]=],
+["signals:close"] = [=[
+signals:close()
+
+Lets the signals through again; one that has come and was not taken is delivered. Again does
+nothing.
+
+Gives true: it is closed.
+
+    bpf.signals("USR1"):close()]=],
+["signals:dirty"] = [=[
+signals:dirty()
+
+Tells copas and socket.select whether something is there without a wait.
+
+Gives boolean: false: the descriptor says it.
+
+    print(bpf.signals("USR1"):dirty()) -- false]=],
+["signals:events"] = [=[
+signals:events()
+
+What the descriptor is waited for, as cqueues wants to know.
+
+Gives string: "r".
+
+    print(bpf.signals("USR1"):events()) -- r]=],
+["signals:getfd"] = [=[
+signals:getfd()
+
+The same as pollfd, for copas and socket.select.
+
+Gives integer: the descriptor.
+
+    print(bpf.signals("USR1"):getfd())]=],
+["signals:next"] = [=[
+signals:next([timeout])
+
+Waits for a signal.
+
+* timeout (integer or string): ns or text; none: waits for ever.
+
+Gives ?string: its name, "TERM"; nil when none came; and ?string: why none came: "timeout", or
+"signal" when a handler took another one.
+
+    local stop <close> = bpf.signals "USR1"
+    print(stop:next "10ms") -- nil timeout]=],
+["signals:pollfd"] = [=[
+signals:pollfd()
+
+The descriptor that is readable when a signal has come.
+
+Gives integer: the descriptor, which stays the handle's.
+
+    local stop <close> = bpf.signals "USR1"
+    print(stop:pollfd())]=],
+["signals:timeout"] = [=[
+signals:timeout()
+
+Seconds after which it wants a look in any case, as cqueues wants to know.
+
+Gives nil: it wants none.
+
+    print(bpf.signals("USR1"):timeout()) -- nil]=],
 ["snapshot:aggregate"] = [=[
 snapshot:aggregate([options])
 
@@ -1587,6 +1932,67 @@ Raises: an error object where a block is damaged.
 
     local snapshot <close> = assert(map:snapshot())
     for key, value in snapshot:views() do print(key.addr, value.packets) end]=],
+["timer:close"] = [=[
+timer:close()
+
+Ends the timer. Again does nothing.
+
+Gives true: it is closed.
+
+    bpf.timer("1s"):close()]=],
+["timer:dirty"] = [=[
+timer:dirty()
+
+Tells copas and socket.select whether something is there without a wait.
+
+Gives boolean: false: the descriptor says it.
+
+    print(bpf.timer("1s"):dirty()) -- false]=],
+["timer:events"] = [=[
+timer:events()
+
+What the descriptor is waited for, as cqueues wants to know.
+
+Gives string: "r".
+
+    print(bpf.timer("1s"):events()) -- r]=],
+["timer:getfd"] = [=[
+timer:getfd()
+
+The same as pollfd, for copas and socket.select.
+
+Gives integer: the descriptor.
+
+    print(bpf.timer("1s"):getfd())]=],
+["timer:next"] = [=[
+timer:next([timeout])
+
+Waits until the timer is due.
+
+* timeout (integer or string): ns or text; none: waits for ever.
+
+Gives ?integer: how often it was due since it was last asked; nil when it was not; and ?string:
+why not: "timeout", or "signal" when a handler took one.
+
+    local tick <close> = bpf.timer "10ms"
+    print(tick:next() >= 1) -- true]=],
+["timer:pollfd"] = [=[
+timer:pollfd()
+
+The descriptor that is readable when the timer is due.
+
+Gives integer: the descriptor, which stays the timer's.
+
+    local tick <close> = bpf.timer "1s"
+    print(tick:pollfd())]=],
+["timer:timeout"] = [=[
+timer:timeout()
+
+Seconds after which it wants a look in any case, as cqueues wants to know.
+
+Gives nil: it wants none.
+
+    print(bpf.timer("1s"):timeout()) -- nil]=],
 ["tracker:cleanup"] = [=[
 tracker:cleanup([options])
 
@@ -1727,6 +2133,28 @@ nil, message, errno: a pin cannot be removed.
 
     local tracker = assert(conntrack.start { cgroup = CGROUP })
     tracker:stop()]=],
+["writer:close"] = [=[
+writer:close()
+
+Closes the writer; what was written stays for the programs. Again does nothing.
+
+Gives true: it is closed.
+
+    bpf.load("events.bpf.o").maps.commands:writer():close()]=],
+["writer:write"] = [=[
+writer:write(record)
+
+Gives a record to the programs that drain the ring.
+
+* record (data): bytes, or with a layout what it encodes.
+
+Gives true: it is written.
+
+nil, message, errno: the ring is full (ENOSPC), or smaller than the record (E2BIG).
+
+    local object <close> = assert(bpf.load "events.bpf.o")
+    local writer <close> = assert(object.maps.commands:writer { layout = "struct command" })
+    assert(writer:write { number = 1, value = 42 })]=],
 ["batch"] = [=[
 batch
 
@@ -1847,6 +2275,11 @@ One thing that has changed between two snapshots.
 * new (data): the value now, where there is one.
 * delta (data): of what changed the value's integer fields, new minus old; of per-CPU values the
   sums over the CPUs.]=],
+["events"] = [=[
+events
+
+The records of one step of a reader, where they lie, until its next step. #events is their
+number.]=],
 ["export_report"] = [=[
 export_report
 
@@ -2039,6 +2472,21 @@ The options that all queries take.
 * report (report): a table that is filled with the report.
 * compile (boolean): of a function as where: true raises unless all of it is compiled, false has
   Lua judge all entries; without it what can be is compiled.]=],
+["reader"] = [=[
+reader
+
+A reader of a ring buffer or of perf buffers.]=],
+["reader_stats"] = [=[
+reader_stats
+
+What a reader has seen.
+
+* records (integer): looked at.
+* bytes (integer): of them.
+* discarded (integer): given up by the program that had reserved them.
+* lost (integer): what perf buffers had no room for; a ring buffer has no such count.
+* backlog (integer): bytes that wait to be read now.
+* high_water (integer): the most bytes that a look found waiting in one buffer.]=],
 ["records"] = [=[
 records
 
@@ -2104,6 +2552,10 @@ What a scan did: report = {} in the options of an iterator is filled with it whe
 * retried (integer): how often the kernel was asked again.
 * restarted (integer): how often a key walk had to begin anew, which may repeat entries.
 * complete (boolean): whether the end of the map was reached.]=],
+["signals"] = [=[
+signals
+
+Signals that come as values, in place of their handlers.]=],
 ["size"] = [=[
 size
 
@@ -2176,6 +2628,10 @@ time
 A span of time: nanoseconds, or text as "30s" with the units ns us ms s m h d.
 
 integer|string]=],
+["timer"] = [=[
+timer
+
+A timer that is due again and again.]=],
 ["tracker"] = [=[
 tracker
 
@@ -2201,4 +2657,8 @@ A condition: the text of an expression, a compiled one, or a function of key and
 views.
 
 string|expression|fun(key:view,value:view):any]=],
+["writer"] = [=[
+writer
+
+A writer of a user ring buffer: gives records to the BPF programs that drain it.]=],
 }

@@ -18,7 +18,8 @@ enum {
 	LB_MAP_VALUE_LAYOUT = 2,
 	LB_MAP_PINS = 3,	/* a list of where it was pinned or opened, or nil */
 	LB_MAP_BUILDERS = 4,	/* what map->builders points to */
-	LB_MAP_UVALUES = 4,
+	LB_MAP_BTF = 5,		/* of events: the raw BTF of the object it is of, or nil */
+	LB_MAP_UVALUES = 5,
 };
 
 /* What a map's builders make. */

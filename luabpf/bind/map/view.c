@@ -166,6 +166,19 @@ static void push_lent(lua_State *L, const struct lb_view *v, const struct lb_mem
 		lua_remove(L, top + 1);
 }
 
+/* What follows the fields of a record. */
+static void push_rest(lua_State *L, const struct lb_view *v, const struct lb_member *m,
+		      const uint8_t *base)
+{
+	uint32_t size = v->room - m->offset;
+	uint8_t local[LB_LENT_LOCAL];
+	int top = lua_gettop(L);
+
+	lb_push_rest(L, m->type, lent(L, v, base + m->offset, size, local), size);
+	if (lua_gettop(L) > top + 1)
+		lua_remove(L, top + 1);
+}
+
 static void push_member(lua_State *L, const struct lb_view *v, const struct lb_member *m)
 {
 	const uint8_t *base = address(L, v);
@@ -175,7 +188,7 @@ static void push_member(lua_State *L, const struct lb_view *v, const struct lb_m
 		return;
 	}
 	if (lb_is_rest(m->type) && v == v->root)
-		lb_push_rest(L, m->type, base + m->offset, v->room - m->offset);
+		push_rest(L, v, m, base);
 	else
 		push_lent(L, v, m, base);
 }

@@ -16,6 +16,7 @@
 #include "bind/value/path.h"
 #include "lib/kernel/loader.h"
 
+#include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -191,7 +192,25 @@ static int keep(lua_State *L, int results, const char *name)
 	return results;
 }
 
-static int push_map(lua_State *L, const struct bpf_map *map, const char *path)
+/* Keeps the object's BTF with a map of events: only the programs' types say what they are. */
+static void keep_btf(lua_State *L, const struct bpf_object *obj)
+{
+	const struct lb_map *m = lb_to_map(L, -1);
+	const void *raw = NULL;
+	uint32_t size;
+
+	if (!lb_can(&m->k, LB_EVENT_RING) && !lb_can(&m->k, LB_EVENT_PERF))
+		return;
+	if (bpf_object__btf(obj))
+		raw = btf__raw_data(bpf_object__btf(obj), &size);
+	if (!raw)
+		return;
+	lua_pushlstring(L, raw, size);
+	lua_setiuservalue(L, -2, LB_MAP_BTF);
+}
+
+static int push_map(lua_State *L, const struct bpf_object *obj, const struct bpf_map *map,
+		    const char *path)
 {
 	int fd = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0);
 	int results;
@@ -199,6 +218,8 @@ static int push_map(lua_State *L, const struct bpf_map *map, const char *path)
 	if (fd < 0)
 		return lb_fail(L, errno, "%s: map %s", path, bpf_map__name(map));
 	results = lb_map_adopt(L, fd);
+	if (results == 1)
+		keep_btf(L, obj);
 	if (results == 1 && bpf_map__pin_path(map)) {
 		lua_pushstring(L, bpf_map__pin_path(map));
 		lb_map_add_pin(L, -2);
@@ -214,7 +235,7 @@ static int fill_maps(lua_State *L, const struct bpf_object *obj, const char *pat
 	bpf_object__for_each_map(map, obj) {
 		if (bpf_map__is_internal(map) || bpf_map__fd(map) < 0)
 			continue;
-		if (keep(L, push_map(L, map, path), bpf_map__name(map)) != 1)
+		if (keep(L, push_map(L, obj, map, path), bpf_map__name(map)) != 1)
 			return 3;
 	}
 	return 1;

@@ -48,6 +48,9 @@ enum {
 	LB_MAPPABLE = 1 << 24,		/* with BPF_F_MMAPABLE, Linux 5.5 */
 	LB_WIDE_VALUES = 1 << 25,	/* values are read where they have 8 bytes, else ENOSPC */
 	LB_SETS_RDONLY = 1 << 26,	/* the kernel adds BPF_F_RDONLY_PROG, and refuses it when asked */
+	LB_EVENT_RING = 1 << 27,	/* a reader takes records from its mapping */
+	LB_EVENT_PERF = 1 << 28,	/* a reader takes records from perf buffers put into it */
+	LB_EVENT_WRITE = 1 << 29,	/* a writer gives records to BPF programs */
 };
 
 struct lb_maptype {

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/***
+ * The class luabpf.events: the records of one look of a reader, where they lie
+ * in its buffer, until the reader's next step.
+ *
+ * A record that does not fit its layout is given as a binary string, with the
+ * reason. Perf buffers give the CPU, too.
+ *
+ * @module luabpf.bind.event.events
+ */
+#include "bind/event/reader.h"
+#include "bind/map/batch.h"
+#include "bind/map/view.h"
+#include "bind/value/codec.h"
+#include "bind/value/decode.h"
+
+#include <string.h>
+
+/* User value of a batch: the reader. */
+enum { READER = 1, UVALUES = 1 };
+
+struct events {
+	struct lb_event_reader *reader;
+	uint64_t step;
+	uint32_t n;
+};
+
+void lb_events_push(lua_State *L, int reader, uint32_t n)
+{
+	struct events *b;
+
+	reader = lua_absindex(L, reader);
+	b = lua_newuserdatauv(L, sizeof(*b), UVALUES);
+	b->reader = lua_touserdata(L, reader);
+	b->step = b->reader->lender.clock;
+	b->n = n;
+	luaL_setmetatable(L, LB_EVENTS);
+	lua_pushvalue(L, reader);
+	lua_setiuservalue(L, -2, READER);
+}
+
+static bool is_valid(const struct events *b)
+{
+	return lb_lends(&b->reader->lender, b->step);
+}
+
+static struct events *check_events(lua_State *L, int arg)
+{
+	struct events *b = luaL_checkudata(L, arg, LB_EVENTS);
+
+	if (!is_valid(b))
+		luaL_argerror(L, arg, "the batch is stale: its reader went on or was closed");
+	return b;
+}
+
+/* ---- what a record is ---------------------------------------------------- */
+
+/* What perf adds: a record and its 4 bytes of length are a multiple of 8 together. */
+static uint32_t padded(uint32_t size)
+{
+	return ((size + 4 + 7) & ~7u) - 4;
+}
+
+static bool fits(const struct lb_event_reader *e, const struct lb_event_type *t, uint32_t size)
+{
+	if (t->rest)
+		return size >= t->rest->offset;
+	return size == (e->perf ? padded(t->shape.size) : t->shape.size);
+}
+
+static int64_t load_tag(const struct lb_member *m, const uint8_t *p)
+{
+	if (m->bits)
+		return (int64_t)lb_load_bits(p + m->offset, m->bit, m->bits, m->type->is_signed);
+	return (int64_t)lb_load_int(p + m->offset, m->type);
+}
+
+/* The kind of a record; NULL, and pushes why, where it is none. */
+static struct lb_event_type *kind_of(lua_State *L, const struct lb_event_reader *e,
+				     const struct lb_record *r)
+{
+	struct lb_event_type *t = e->types;
+	int64_t tag;
+
+	if (e->tag) {
+		if (r->size < e->tag->offset + e->tag->type->size) {
+			lua_pushfstring(L, "a record of %d bytes ends before its tag", (int)r->size);
+			return NULL;
+		}
+		tag = load_tag(e->tag, r->data);
+		while (t < e->types + e->ntypes && t->tag != tag)
+			t++;
+		if (t == e->types + e->ntypes) {
+			lua_pushfstring(L, "no layout for records with %s = %I", e->tag->name,
+					(LUAI_UACINT)tag);
+			return NULL;
+		}
+	}
+	if (!fits(e, t, r->size)) {
+		lua_pushfstring(L, "a record of %d bytes, %s has %s%d", (int)r->size,
+				t->shape.type->name, t->rest ? "at least " : "",
+				(int)(t->rest ? t->rest->offset : t->shape.size));
+		return NULL;
+	}
+	return t;
+}
+
+/* Pushes the table of a struct that ends with the rest of the record. */
+static void push_open_ended(lua_State *L, const struct lb_event_type *t, const struct lb_record *r)
+{
+	uint32_t fixed = t->rest->offset, size = t->shape.size;
+	uint8_t *whole = lua_newuserdatauv(L, size ? size : 1, 0);
+
+	/* Padding after the last field, where the rest begins, is no padding here. */
+	memset(whole, 0, size);
+	memcpy(whole, r->data, fixed);
+	lb_push(L, &t->shape, whole, false);
+	lua_remove(L, -2);
+	lb_push_rest(L, t->rest->type, r->data + fixed, r->size - fixed);
+	lua_setfield(L, -2, t->rest->name);
+}
+
+/* Pushes bytes, and below why the record is given so: swaps them into place. */
+static int push_misfit(lua_State *L, const struct lb_record *r)
+{
+	lua_pushlstring(L, (const char *)r->data, r->size);
+	lua_insert(L, -2);
+	return 2;
+}
+
+/* Pushes the CPU after an event and perhaps why it is bytes: what a step returns. */
+static int push_cpu(lua_State *L, const struct lb_event_reader *e, const struct lb_record *r, int n)
+{
+	if (!e->perf)
+		return n;
+	if (n == 1)
+		lua_pushnil(L);
+	lua_pushinteger(L, r->ring);
+	return 3;
+}
+
+/* Pushes a record that stays where it is: how many results. */
+static int push_kept(lua_State *L, struct lb_event_reader *e, const struct lb_record *r)
+{
+	const struct lb_event_type *t;
+	int n = 1;
+
+	if (e->ntypes == 0) {
+		lua_pushlstring(L, (const char *)r->data, r->size);
+	} else {
+		t = kind_of(L, e, r);
+		if (!t)
+			n = push_misfit(L, r);
+		else if (t->rest)
+			push_open_ended(L, t, r);
+		else
+			lb_push(L, &t->shape, r->data, false);
+	}
+	return push_cpu(L, e, r, n);
+}
+
+/* Pushes a lent record as a Lua value of its own, from a copy: how many results. */
+static int push_record(lua_State *L, struct lb_event_reader *e, const struct lb_record *r)
+{
+	uint8_t local[LB_LENT_LOCAL];
+	struct lb_record copy = *r;
+	int top = lua_gettop(L), n;
+
+	copy.data = lb_lent(L, &e->lender, e->lender.clock, r->data, r->size, local);
+	lua_settop(L, top + 1);	/* the copy, if it is a userdata; else nil */
+	n = push_kept(L, e, &copy);
+	lua_remove(L, top + 1);
+	return n;
+}
+
+/* ---- loops ------------------------------------------------------------------ */
+
+/* Upvalues of the loops: the batch, where it is, and the list of views. */
+enum { BATCH = 1, PLACE, VIEWS };
+
+struct place {
+	uint32_t i;		/* of the record that comes next */
+	bool release;		/* each record when the next one is asked for */
+	struct lb_view *at;	/* the view that shows something */
+};
+
+/*
+ * The record that comes next, or NULL at the end; what was shown is no longer.
+ * A loop that releases as it goes ends where its batch is stale: what it has
+ * not given comes with the reader's next look.
+ */
+static const struct lb_record *advance(lua_State *L, struct events **batch, struct place *at)
+{
+	struct events *b = lua_touserdata(L, lua_upvalueindex(BATCH));
+
+	*batch = b;
+	if (at->at)
+		lb_view_move(at->at, NULL, 0);
+	at->at = NULL;
+	if (!is_valid(b)) {
+		if (!at->release)
+			luaL_error(L, "the batch is stale: its reader went on or was closed");
+		return NULL;
+	}
+	return at->i < b->n ? &b->reader->records[at->i++] : NULL;
+}
+
+static int records_step(lua_State *L)
+{
+	struct events *b;
+	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
+	const struct lb_record *r = advance(L, &b, at);
+
+	if (!r)
+		return 0;
+	if (at->release)
+		lb_reader_give(&b->reader->r, r);
+	return push_record(L, b->reader, r);
+}
+
+/* Pushes the view for that kind of record, made when it is first needed. */
+static struct lb_view *push_view(lua_State *L, struct events *b, const struct lb_event_type *t)
+{
+	lua_Integer i = t - b->reader->types + 1;
+	struct lb_view *v;
+
+	if (lua_rawgeti(L, lua_upvalueindex(VIEWS), i) == LUA_TUSERDATA)
+		return lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	lua_getiuservalue(L, lua_upvalueindex(BATCH), READER);
+	lua_getiuservalue(L, -1, LB_READER_LAYOUTS);
+	lua_rawgeti(L, -1, i);
+	v = lb_view_new(L, -3, -1, &t->shape, &b->reader->lender, "event");
+	lua_pushvalue(L, -1);
+	lua_rawseti(L, lua_upvalueindex(VIEWS), i);
+	return v;
+}
+
+static int views_step(lua_State *L)
+{
+	struct events *b;
+	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
+	const struct lb_record *r = advance(L, &b, at);
+	const struct lb_event_type *t;
+
+	if (!r)
+		return 0;
+	t = b->reader->ntypes ? kind_of(L, b->reader, r) : NULL;
+	if (!t || (t->shape.type->kind != LB_STRUCT && t->shape.type->kind != LB_UNION)) {
+		lua_settop(L, 0);
+		return push_record(L, b->reader, r);
+	}
+	at->at = push_view(L, b, t);
+	lb_view_move(at->at, r->data, r->size);
+	return push_cpu(L, b->reader, r, 1);
+}
+
+static int loop(lua_State *L, lua_CFunction step, bool release)
+{
+	struct place *at;
+
+	check_events(L, 1);
+	lua_settop(L, 1);
+	at = lua_newuserdatauv(L, sizeof(*at), 0);
+	memset(at, 0, sizeof(*at));
+	at->release = release;
+	lua_newtable(L);
+	lua_pushcclosure(L, step, VIEWS);
+	return 1;
+}
+
+/***
+ * The records of one step of a reader, where they lie, until its next step. `#events` is their number.
+ * @table events
+ */
+
+/***
+ * Iterates over the records as views, which read fields where they lie, each until the next step.
+ * A record that fits no layout comes as a binary string, and the reason after it. Of perf buffers
+ * the CPU is the third.
+ * @function events:views
+ * @treturn fun():view|string,string?,integer? an iterator
+ * @usage
+ * local object <close> = assert(bpf.load "events.bpf.o")
+ * local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+ * assert(object.programs.send:run())
+ * for batch in reader:batches { timeout = "0s" } do
+ *   for event in batch:views() do print(event.number) end
+ * end
+ */
+static int events_views(lua_State *L)
+{
+	return loop(L, views_step, false);
+}
+
+/***
+ * Iterates over the records, decoded: event, reason and CPU as with `events:views`.
+ * @function events:records
+ * @treturn fun():data,string?,integer? an iterator
+ * @usage
+ * local object <close> = assert(bpf.load "events.bpf.o")
+ * local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+ * assert(object.programs.send:run())
+ * for batch in reader:batches { timeout = "0s" } do
+ *   for event in batch:records() do print(event.comm) end
+ * end
+ */
+static int events_records(lua_State *L)
+{
+	return loop(L, records_step, false);
+}
+
+/* core.events_one_by_one(events): the same, and each is released when the next one is asked for. */
+static int events_one_by_one(lua_State *L)
+{
+	lb_reader_give_none(&check_events(L, 1)->reader->r);
+	return loop(L, records_step, true);
+}
+
+/***
+ * The i-th record, decoded.
+ * @function events:record
+ * @tparam integer i from 1
+ * @treturn data the record; its bytes, where it fits no layout
+ * @treturn ?string why it comes as bytes
+ * @treturn ?integer the CPU, of perf buffers
+ * @usage
+ * local object <close> = assert(bpf.load "events.bpf.o")
+ * local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+ * assert(object.programs.send:run())
+ * for batch in reader:batches { timeout = "0s" } do print(batch:record(1).number) end
+ */
+static int events_record(lua_State *L)
+{
+	struct events *b = check_events(L, 1);
+	lua_Integer i = lb_check_int(L, 2, 1, b->n);
+
+	return push_record(L, b->reader, &b->reader->records[i - 1]);
+}
+
+/***
+ * The bytes of the i-th record.
+ * @function events:packed
+ * @tparam integer i from 1
+ * @treturn string the bytes
+ * @usage
+ * local object <close> = assert(bpf.load "events.bpf.o")
+ * local reader <close> = assert(object.maps.ring:reader())
+ * assert(object.programs.send:run())
+ * for batch in reader:batches { timeout = "0s" } do print(#batch:packed(1)) end
+ */
+static int events_packed(lua_State *L)
+{
+	struct events *b = check_events(L, 1);
+	const struct lb_record *r = &b->reader->records[lb_check_int(L, 2, 1, b->n) - 1];
+
+	uint8_t local[LB_LENT_LOCAL];
+	const void *bytes = lb_lent(L, &b->reader->lender, b->step, r->data, r->size, local);
+
+	lua_pushlstring(L, bytes, r->size);
+	return 1;
+}
+
+/* ---- sums ------------------------------------------------------------------- */
+
+static const struct lb_member *number_called(const struct lb_type *t, const char *name)
+{
+	for (uint32_t i = 0; t->kind == LB_STRUCT && i < t->nmembers; i++) {
+		const struct lb_member *m = &t->members[i];
+
+		if (strcmp(m->name, name) == 0 &&
+		    (m->type->kind == LB_INT || m->type->kind == LB_BOOL || m->type->kind == LB_ENUM))
+			return m;
+	}
+	return NULL;
+}
+
+/* The kind of a record, or NULL, without words. */
+static const struct lb_event_type *quiet_kind(const struct lb_event_reader *e,
+					      const struct lb_record *r)
+{
+	const struct lb_event_type *t = e->types;
+
+	if (e->tag) {
+		if (r->size < e->tag->offset + e->tag->type->size)
+			return NULL;
+		while (t < e->types + e->ntypes && t->tag != load_tag(e->tag, r->data))
+			t++;
+	}
+	return t < e->types + e->ntypes && fits(e, t, r->size) ? t : NULL;
+}
+
+/***
+ * Adds a field up over all records that have it, modulo 2^64.
+ * @function events:sum
+ * @tparam string field an integer field of the layout
+ * @treturn integer the sum
+ * @treturn integer how many records had it
+ * @raise no layout of the reader has such a field
+ * @usage
+ * local object <close> = assert(bpf.load "events.bpf.o")
+ * local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
+ * assert(object.programs.send:run())
+ * for batch in reader:batches { timeout = "0s" } do print(batch:sum "length") end
+ */
+static int events_sum(lua_State *L)
+{
+	struct events *b = check_events(L, 1);
+	const struct lb_event_reader *e = b->reader;
+	const char *name = luaL_checkstring(L, 2);
+	const struct lb_member *members[LB_MAX_EVENT_TYPES] = { NULL };
+	lua_Integer n = 0;
+	uint64_t sum = 0;
+	bool known = false;
+
+	for (uint32_t i = 0; i < e->ntypes; i++) {
+		members[i] = number_called(e->types[i].shape.type, name);
+		known = known || members[i];
+	}
+	if (!known)
+		return luaL_error(L, "sum: no integer field '%s' in the layout", name);
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct lb_event_type *t = quiet_kind(e, &e->records[i]);
+		const struct lb_member *m = t ? members[t - e->types] : NULL;
+
+		if (!m)
+			continue;
+		sum += (uint64_t)load_tag(m, e->records[i].data);
+		n++;
+	}
+	lua_pushinteger(L, (lua_Integer)sum);
+	lua_pushinteger(L, n);
+	return 2;
+}
+
+static int events_len(lua_State *L)
+{
+	lua_pushinteger(L, check_events(L, 1)->n);
+	return 1;
+}
+
+static int events_tostring(lua_State *L)
+{
+	const struct events *b = luaL_checkudata(L, 1, LB_EVENTS);
+
+	if (is_valid(b))
+		lua_pushfstring(L, "luabpf.events (%d records)", (int)b->n);
+	else
+		lua_pushliteral(L, "luabpf.events (stale)");
+	return 1;
+}
+
+static const luaL_Reg methods[] = {
+	{ "views", events_views },
+	{ "records", events_records },
+	{ "record", events_record },
+	{ "packed", events_packed },
+	{ "sum", events_sum },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+	{ "__len", events_len },
+	{ "__tostring", events_tostring },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+	{ "events_one_by_one", events_one_by_one },
+	{ NULL, NULL },
+};
+
+void lb_open_events(lua_State *L)
+{
+	lb_newclass(L, LB_EVENTS, methods, meta);
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/***
+ * The classes luabpf.signals and luabpf.timer, descriptors that become
+ * readable (signalfd(2), timerfd_create(2)), and core.poll, which waits for
+ * several. lua/luabpf/event/wait.lua adds timeouts.
+ *
+ * @module luabpf.bind.event.wait
+ */
+#include "bind/base.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define LB_SIGNALS "luabpf.signals"
+#define LB_TIMER "luabpf.timer"
+#define NSEC 1000000000ll
+/* One wait is for no more descriptors. */
+#define MOST_POLLED 1024
+
+struct signals {
+	int fd;			/* -1: closed */
+	sigset_t blocked;	/* by this handle: let through again when it is closed */
+};
+
+struct timer {
+	int fd;
+};
+
+static const struct {
+	const char *name;
+	int number;
+} known[] = {
+	{ "ALRM", SIGALRM }, { "CHLD", SIGCHLD }, { "CONT", SIGCONT }, { "HUP", SIGHUP },
+	{ "INT", SIGINT },   { "PIPE", SIGPIPE }, { "QUIT", SIGQUIT }, { "TERM", SIGTERM },
+	{ "TSTP", SIGTSTP }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "URG", SIGURG },
+	{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "WINCH", SIGWINCH },
+};
+
+#define NKNOWN (sizeof(known) / sizeof(known[0]))
+
+/* ---- signals ---------------------------------------------------------------- */
+
+static int check_signal(lua_State *L, int arg)
+{
+	const char *name = luaL_checkstring(L, arg);
+
+	for (size_t i = 0; i < NKNOWN; i++)
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].number;
+	return luaL_argerror(L, arg, lua_pushfstring(L, "no signal \"%s\" (as in \"TERM\")", name));
+}
+
+/* The signals of the arguments; those that this thread lets through at present. */
+static sigset_t check_signals(lua_State *L, sigset_t *wanted)
+{
+	sigset_t blocked, mine;
+	int n = lua_gettop(L);
+
+	luaL_checkany(L, 1);
+	sigemptyset(wanted);
+	sigemptyset(&mine);
+	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	for (int i = 1; i <= n; i++) {
+		int number = check_signal(L, i);
+
+		sigaddset(wanted, number);
+		if (!sigismember(&blocked, number))
+			sigaddset(&mine, number);
+	}
+	return mine;
+}
+
+/*
+ * core.signals(name...): takes the signals in place of their handlers, in this
+ * thread, until it is closed; nil, message, errno.
+ */
+static int signals_new(lua_State *L)
+{
+	sigset_t wanted, mine = check_signals(L, &wanted);
+	struct signals *s = lua_newuserdatauv(L, sizeof(*s), 0);
+
+	s->fd = -1;
+	luaL_setmetatable(L, LB_SIGNALS);
+	s->fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->fd < 0)
+		return lb_fail(L, errno, "signals");
+	s->blocked = mine;
+	pthread_sigmask(SIG_BLOCK, &mine, NULL);
+	return 1;
+}
+
+static struct signals *check_open_signals(lua_State *L)
+{
+	struct signals *s = luaL_checkudata(L, 1, LB_SIGNALS);
+
+	luaL_argcheck(L, s->fd >= 0, 1, "signals are closed");
+	return s;
+}
+
+/* core.signals_take(signals): the name of one that came, or nil. */
+static int signals_take(lua_State *L)
+{
+	struct signals *s = check_open_signals(L);
+	struct signalfd_siginfo info;
+
+	if (read(s->fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	for (size_t i = 0; i < NKNOWN; i++) {
+		if (known[i].number == (int)info.ssi_signo) {
+			lua_pushstring(L, known[i].name);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/***
+ * The descriptor that is readable when a signal has come.
+ * @function signals:pollfd
+ * @treturn integer the descriptor, which stays the handle's
+ * @usage
+ * local stop <close> = bpf.signals "USR1"
+ * print(stop:pollfd())
+ */
+static int signals_pollfd(lua_State *L)
+{
+	lua_pushinteger(L, check_open_signals(L)->fd);
+	return 1;
+}
+
+static void close_signals(struct signals *s)
+{
+	if (s->fd < 0)
+		return;
+	close(s->fd);
+	s->fd = -1;
+	pthread_sigmask(SIG_UNBLOCK, &s->blocked, NULL);
+}
+
+/***
+ * Lets the signals through again; one that has come and was not taken is delivered. Again does
+ * nothing.
+ * @function signals:close
+ * @treturn true it is closed
+ * @usage
+ * bpf.signals("USR1"):close()
+ */
+static int signals_close(lua_State *L)
+{
+	close_signals(luaL_checkudata(L, 1, LB_SIGNALS));
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static int signals_closer(lua_State *L)
+{
+	close_signals(luaL_checkudata(L, 1, LB_SIGNALS));
+	return 0;
+}
+
+/* ---- timers ------------------------------------------------------------------ */
+
+/* core.timer(ns): due every ns nanoseconds, first after as many; nil, message, errno. */
+static int timer_new(lua_State *L)
+{
+	lua_Integer ns = lb_check_int(L, 1, 1, LUA_MAXINTEGER);
+	struct timespec every = { .tv_sec = ns / NSEC, .tv_nsec = ns % NSEC };
+	struct itimerspec spec = { .it_interval = every, .it_value = every };
+	struct timer *t = lua_newuserdatauv(L, sizeof(*t), 0);
+
+	t->fd = -1;
+	luaL_setmetatable(L, LB_TIMER);
+	t->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (t->fd < 0 || timerfd_settime(t->fd, 0, &spec, NULL) < 0)
+		return lb_fail(L, errno, "timer");
+	return 1;
+}
+
+static struct timer *check_open_timer(lua_State *L)
+{
+	struct timer *t = luaL_checkudata(L, 1, LB_TIMER);
+
+	luaL_argcheck(L, t->fd >= 0, 1, "timer is closed");
+	return t;
+}
+
+/* core.timer_take(timer): how often it was due since it was last asked, or nil. */
+static int timer_take(lua_State *L)
+{
+	struct timer *t = check_open_timer(L);
+	uint64_t n;
+
+	if (read(t->fd, &n, sizeof(n)) != sizeof(n))
+		return 0;
+	lua_pushinteger(L, (lua_Integer)n);
+	return 1;
+}
+
+/***
+ * The descriptor that is readable when the timer is due.
+ * @function timer:pollfd
+ * @treturn integer the descriptor, which stays the timer's
+ * @usage
+ * local tick <close> = bpf.timer "1s"
+ * print(tick:pollfd())
+ */
+static int timer_pollfd(lua_State *L)
+{
+	lua_pushinteger(L, check_open_timer(L)->fd);
+	return 1;
+}
+
+static void close_timer(struct timer *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+}
+
+/***
+ * Ends the timer. Again does nothing.
+ * @function timer:close
+ * @treturn true it is closed
+ * @usage
+ * bpf.timer("1s"):close()
+ */
+static int timer_close(lua_State *L)
+{
+	close_timer(luaL_checkudata(L, 1, LB_TIMER));
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static int timer_closer(lua_State *L)
+{
+	close_timer(luaL_checkudata(L, 1, LB_TIMER));
+	return 0;
+}
+
+/* ---- waiting for several ------------------------------------------------------ */
+
+static int push_ready(lua_State *L, const struct pollfd *fds, int n)
+{
+	lua_Integer found = 0;
+
+	lua_newtable(L);
+	for (int i = 0; i < n; i++) {
+		if (!fds[i].revents)
+			continue;
+		lua_pushinteger(L, i + 1);
+		lua_rawseti(L, -2, ++found);
+	}
+	return 1;
+}
+
+/* core.poll(fds, ms): the list of places in fds that are readable; nil, message, errno. */
+static int system_poll(lua_State *L)
+{
+	struct pollfd fds[MOST_POLLED];
+	int ms = (int)lb_check_int(L, 2, 0, INT32_MAX), n, rc;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	n = (int)lua_rawlen(L, 1);
+	luaL_argcheck(L, n <= MOST_POLLED, 1, "more than 1024 descriptors");
+	for (int i = 0; i < n; i++) {
+		lua_rawgeti(L, 1, i + 1);
+		fds[i] = (struct pollfd){ .fd = (int)lua_tointeger(L, -1), .events = POLLIN };
+		lua_pop(L, 1);
+	}
+	rc = poll(fds, (nfds_t)n, ms);
+	return rc < 0 ? lb_fail(L, errno, "poll") : push_ready(L, fds, n);
+}
+
+static const luaL_Reg signals_methods[] = {
+	{ "pollfd", signals_pollfd },
+	{ "close", signals_close },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg signals_meta[] = {
+	{ "__gc", signals_closer },
+	{ "__close", signals_closer },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg timer_methods[] = {
+	{ "pollfd", timer_pollfd },
+	{ "close", timer_close },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg timer_meta[] = {
+	{ "__gc", timer_closer },
+	{ "__close", timer_closer },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+	{ "signals", signals_new },
+	{ "signals_take", signals_take },
+	{ "timer", timer_new },
+	{ "timer_take", timer_take },
+	{ "poll", system_poll },
+	{ NULL, NULL },
+};
+
+void lb_open_wait(lua_State *L)
+{
+	lb_newclass(L, LB_SIGNALS, signals_methods, signals_meta);
+	lb_newclass(L, LB_TIMER, timer_methods, timer_meta);
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One reader over two kinds of buffers. See reader.h.
+ */
+#include "lib/event/reader.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NSEC 1000000000ull
+
+static bool is_perf(const struct lb_reader *r)
+{
+	return r->perf.n != 0;
+}
+
+static int open_ring(struct lb_reader *r, const struct lb_kmap *m)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int err = lb_ring_map(&r->ring, m->fd, m->info.max_entries);
+
+	if (!err && epoll_ctl(r->epoll, EPOLL_CTL_ADD, m->fd, &event) < 0)
+		err = -errno;
+	return err;
+}
+
+int lb_reader_open(struct lb_reader *r, const struct lb_kmap *m, uint32_t pages)
+{
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	r->pid = getpid();
+	r->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (r->epoll < 0)
+		return -errno;
+	if (lb_can(m, LB_EVENT_PERF))
+		err = lb_perf_open(&r->perf, m->fd, r->epoll, m->info.max_entries, pages);
+	else
+		err = open_ring(r, m);
+	if (err)
+		lb_reader_close(r);
+	return err;
+}
+
+void lb_reader_close(struct lb_reader *r)
+{
+	lb_ring_unmap(&r->ring);
+	lb_perf_close(&r->perf, r->pid == getpid());
+	if (r->epoll >= 0)
+		close(r->epoll);
+	r->epoll = -1;
+	r->held = false;
+}
+
+static int look(struct lb_reader *r, struct lb_record *out, uint32_t n)
+{
+	return is_perf(r) ? lb_perf_look(&r->perf, out, n, &r->stats)
+			  : lb_ring_look(&r->ring, out, n, &r->stats);
+}
+
+/* What no record is in, discarded ones and such, is released too. */
+static void release_all(struct lb_reader *r)
+{
+	if (is_perf(r))
+		lb_perf_release_all(&r->perf);
+	else
+		lb_ring_release(&r->ring, r->ring.at);
+}
+
+/* Takes the edges that have been seen out of epoll, so that it is ready again only by new ones. */
+static void forget_edges(struct lb_reader *r)
+{
+	struct epoll_event events[64];
+
+	while (epoll_wait(r->epoll, events, 64, 0) == 64)
+		;
+}
+
+/* Once a second: CPUs that came or went. */
+static int follow_cpus(struct lb_reader *r)
+{
+	struct timespec ts;
+	uint64_t now;
+
+	if (!is_perf(r))
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
+	if (now < r->follow)
+		return 0;
+	r->follow = now + NSEC;
+	return lb_perf_follow(&r->perf);
+}
+
+int lb_reader_look(struct lb_reader *r, struct lb_record *out, uint32_t n)
+{
+	int found;
+
+	if (r->pid != getpid())
+		return -ECHILD;
+	lb_reader_release(r);
+	found = follow_cpus(r);
+	if (found < 0)
+		return found;
+	found = look(r, out, n);
+	if (found == 0) {
+		release_all(r);
+		forget_edges(r);
+		found = look(r, out, n);
+	}
+	if (found > 0) {
+		r->last = out[found - 1];
+		r->held = true;
+		r->looked = r->last.ring;
+	}
+	return found;
+}
+
+static void release_last(struct lb_reader *r)
+{
+	if (r->held && is_perf(r))
+		lb_perf_release(&r->perf, r->last.ring, r->last.end);
+	else if (r->held)
+		lb_ring_release(&r->ring, r->last.end);
+	r->held = false;
+}
+
+void lb_reader_release(struct lb_reader *r)
+{
+	release_last(r);
+	if (is_perf(r))
+		lb_perf_rewind(&r->perf, r->looked);
+	else
+		r->ring.at = r->ring.released;
+}
+
+void lb_reader_give_none(struct lb_reader *r)
+{
+	r->held = false;
+}
+
+void lb_reader_give(struct lb_reader *r, const struct lb_record *record)
+{
+	release_last(r);
+	r->last = *record;
+	r->held = true;
+}
+
+bool lb_reader_ready(const struct lb_reader *r)
+{
+	return is_perf(r) ? lb_perf_ready(&r->perf) : lb_ring_ready(&r->ring);
+}
+
+int lb_reader_wait(struct lb_reader *r, int ms)
+{
+	struct epoll_event events[64];
+	int n;
+
+	release_all(r);
+	if (lb_reader_ready(r))
+		return 1;
+	n = epoll_wait(r->epoll, events, 64, ms);
+	return n < 0 ? -errno : n > 0;
+}
+
+void lb_reader_mark(struct lb_reader *r, bool on)
+{
+	if (is_perf(r))
+		lb_perf_mark(&r->perf, on);
+	else
+		r->ring.end = on ? lb_position_load(r->ring.producer) : UINT64_MAX;
+}
+
+uint64_t lb_reader_backlog(const struct lb_reader *r)
+{
+	return is_perf(r) ? lb_perf_backlog(&r->perf) : lb_ring_backlog(&r->ring);
+}

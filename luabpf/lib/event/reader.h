@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A reader of events, of either kind of buffer: records are looked at where
+ * they lie, released, and waited for.
+ *
+ *	n = lb_reader_look(r, records, room);	0: wait, then look again
+ *	...
+ *	lb_reader_release(r);			and look again
+ *
+ * Waiting is by an epoll of the reader's own that is edge-triggered: to the
+ * kernel a ring is readable as long as a record at its head is reserved and
+ * not committed, which would make waiting spin. Records that were committed
+ * without a wake-up are no edge: who waits looks again now and then.
+ */
+#ifndef LUABPF_EVENT_READER_H
+#define LUABPF_EVENT_READER_H
+
+#include "lib/event/perf.h"
+#include "lib/event/ring.h"
+#include "lib/kernel/kmap.h"
+
+struct lb_reader {
+	int epoll;			/* -1: closed */
+	struct lb_ring ring;
+	struct lb_perf perf;
+	struct lb_event_stats stats;
+	struct lb_record last;		/* of those that were given */
+	bool held;			/* it is not yet released */
+	uint32_t looked;		/* perf buffers: the ring of the last look */
+	int pid;			/* whose it is: not that of a child made by fork */
+	uint64_t follow;		/* when to look for CPUs that came or went; ns */
+};
+
+/* Whether maps of the type have a reader. */
+static inline bool lb_reader_can(const struct lb_kmap *m)
+{
+	return lb_can(m, LB_EVENT_RING) || lb_can(m, LB_EVENT_PERF);
+}
+
+/* pages: of each perf buffer. 0 or -errno. */
+int lb_reader_open(struct lb_reader *r, const struct lb_kmap *m, uint32_t pages);
+/* Releases nothing. May be called twice. */
+void lb_reader_close(struct lb_reader *r);
+
+/*
+ * What lb_ring_look and lb_perf_look return; what the last look gave is released
+ * before. -ECHILD in a process that the reader's was forked into.
+ */
+int lb_reader_look(struct lb_reader *r, struct lb_record *out, uint32_t n);
+/*
+ * Gives back the space of what was given of the last look: all of it, unless it
+ * is given record by record. What was not given comes again.
+ */
+void lb_reader_release(struct lb_reader *r);
+/* Nothing of the last look is given yet. */
+void lb_reader_give_none(struct lb_reader *r);
+/* The next record of it is; the one before is released. */
+void lb_reader_give(struct lb_reader *r, const struct lb_record *record);
+/* Waits for ms milliseconds at most: 1 when there may be records, 0, or -errno (EINTR). */
+int lb_reader_wait(struct lb_reader *r, int ms);
+/* Whether a look would find something. */
+bool lb_reader_ready(const struct lb_reader *r);
+/* From now on looks end at what lies there now; or no longer. */
+void lb_reader_mark(struct lb_reader *r, bool on);
+/* Bytes that wait to be released. */
+uint64_t lb_reader_backlog(const struct lb_reader *r);
+
+#endif
