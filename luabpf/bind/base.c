@@ -111,10 +111,29 @@ int lb_fail(lua_State *L, int err, const char *what, ...)
 	return 3;
 }
 
+static int nothing(lua_State *L)
+{
+	(void)L;
+	return 0;
+}
+
+/* Any call is one for the hook. */
+int lb_ask_hook(void *data)
+{
+	lua_State *L = data;
+
+	if (!lua_gethook(L) || !lua_checkstack(L, 4))
+		return 0;
+	lua_pushcfunction(L, nothing);
+	return lua_pcall(L, 0, 0, 0) == LUA_OK ? 0 : -LB_INTERRUPTED;
+}
+
 int lb_refuse(lua_State *L, int err)
 {
 	char buf[128];
 
+	if (err == LB_INTERRUPTED)
+		return lua_error(L);
 	luaL_pushfail(L);
 	lua_pushstring(L, lb_strerror(err, buf, sizeof(buf)));
 	lua_pushinteger(L, err);

@@ -8,6 +8,7 @@
 
 #include "lib/kernel/log.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
@@ -32,8 +33,14 @@ int lb_fail_unprivileged(lua_State *L, int err, unsigned int wanted, const char 
  * lines after it, errno, and returns 3. err is a negative errno.
  */
 int lb_log_fail(lua_State *L, int err, struct lb_log *log, const char *what, ...);
-/* lb_fail without WHAT, for callers that name it themselves. */
+/* lb_fail without WHAT, for callers that name it themselves. LB_INTERRUPTED: raises the top. */
 int lb_refuse(lua_State *L, int err);
+/*
+ * For struct lb_asked, with the state as data: calls the debug hook that a signal's handler may
+ * have set, as lua5.4 does for Ctrl-C. If it raises, its error is left at the top: -LB_INTERRUPTED.
+ */
+#define LB_INTERRUPTED ERESTART
+int lb_ask_hook(void *L);
 /* Replaces nil, message, errno at the top by an error object and raises it. */
 int lb_throw(lua_State *L);
 /* Raises an error object of that message and errno. */

@@ -86,7 +86,7 @@ static void test_vectors(bool socket)
 	struct iovec v[] = { lb_iovec(data, 0), lb_iovec(data, 7), lb_iovec(data + 7, 0),
 			     lb_iovec(data + 7, SIZE - 7), lb_iovec(data, 0) };
 	uint64_t at = 5;
-	int err = lb_write_all(r.fd, false, v, 5, &at);
+	int err = lb_write_all(r.fd, false, v, 5, &at, NULL);
 
 	close(r.fd);
 	ok(err == 0 && at == SIZE + 5 && got_it(&r), "all goes into a %s that is full",
@@ -100,7 +100,7 @@ static void test_file(void)
 	uint64_t at = 100;
 	uint8_t got[20];
 
-	ok(lb_write_all(fd, true, v, 2, &at) == 0 && at == 120 && lseek(fd, 0, SEEK_CUR) == 0 &&
+	ok(lb_write_all(fd, true, v, 2, &at, NULL) == 0 && at == 120 && lseek(fd, 0, SEEK_CUR) == 0 &&
 	   pread(fd, got, 20, 100) == 20 && memcmp(got, data, 20) == 0,
 	   "of a file at the offset, whatever its position");
 	close(fd);

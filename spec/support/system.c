@@ -74,6 +74,36 @@ static int do_storm(lua_State *L)
 	return 1;
 }
 
+static lua_State *interrupted;
+
+static void raise_it(lua_State *L, lua_Debug *ar)
+{
+	(void)ar;
+	lua_sethook(L, NULL, 0, 0);
+	luaL_error(L, "interrupted!");
+}
+
+/* As lua5.4 does for Ctrl-C. */
+static void set_hook(int number)
+{
+	(void)number;
+	lua_sethook(interrupted, raise_it, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
+		    1);
+}
+
+/* system.interrupt(us): what lua5.4 does for Ctrl-C, after so many. */
+static int do_interrupt(lua_State *L)
+{
+	suseconds_t us = (suseconds_t)luaL_checkinteger(L, 1);
+	const struct itimerval timer = { { 0, 0 }, { 0, us } };
+	struct sigaction action = { .sa_handler = set_hook };
+
+	interrupted = L;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	return 0;
+}
+
 /* system.limit("files" or "file_size", n): the soft limit; returns the one before. */
 static int do_limit(lua_State *L)
 {
@@ -103,6 +133,7 @@ static const luaL_Reg functions[] = {
 	{ "wait", do_wait },
 	{ "kill", do_kill },
 	{ "storm", do_storm },
+	{ "interrupt", do_interrupt },
 	{ "limit", do_limit },
 	{ "umask", do_umask },
 	{ NULL, NULL },

@@ -78,9 +78,23 @@ end
 
 -- ---- reading ---------------------------------------------------------------------
 
+-- The text of a file; nil where there is none, nil, message, errno where it cannot be read.
+local function read_file(path)
+  local file, message, errno = io.open(path, "rb")
+  if not file then
+    if errno == core.errno.ENOENT then return nil end
+    return nil, message, errno
+  end
+  local _ <close> = file
+  return file:read("a")
+end
+
+-- The text of a checkpoint, nil if there is none. One that cannot be read raises an error object:
+-- what it speaks of would be begun anew.
 local function read_text(self)
-  local file <close> = io.open(self.path, "rb")
-  return file and file:read("a")
+  local text, message, errno = read_file(self.path)
+  if message then self:refuse(message:gsub("^.-: ", "", 1), errno) end
+  return text
 end
 
 -- The record of a checkpoint's text; nil if it is none.
@@ -143,7 +157,7 @@ end
 -- @tparam string target where the run writes
 -- @treturn table|nil now, boottime; nil too of one that is over
 function checkpoint.clocks_of(path, target)
-  local text = read_text { path = path }
+  local text = read_file(path)
   local record = text and parse(text)
   return record and not is_over(record, target) and record.clocks or nil
 end

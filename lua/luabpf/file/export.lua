@@ -62,6 +62,7 @@ local function keep_part(place, report)
     report.kept = ("%s.%d"):format(place.path, n)
     n = n + 1
   until not core.file_status(report.kept)
+  place:must(place.out:permit(report.kept))
   place:must(core.rename(part, report.kept))
   place:close()
 end

@@ -76,7 +76,7 @@ function outlet:open(given)
   if self.is_device then
     self.out = must(self, core.output { device = self.path })
   elseif given.spool and self.call then
-    self.spool = must(self, io.tmpfile())
+    self.spool = must(self, core.temporary_file())
     self.out = must(self, core.output { handle = self.spool })
   else
     self.out = must(self, core.output { handle = self.handle })
@@ -137,6 +137,7 @@ function outlet:finish(before)
   if before then before() end
   if self.is_file then
     self.name = self.path
+    must(self, self.out:permit(self.path))
     must(self, core.rename(self.part, self.path))
   end
   self:close()
@@ -144,7 +145,7 @@ end
 
 -- Gives it up. keep: the part of a file stays.
 function outlet:abandon(keep)
-  if self.out and self.is_file and not keep then os.remove(self.part) end
+  if self.out and self.is_file and not keep then self.out:remove(self.part) end
   if self.spool and io.type(self.spool) == "file" then self.spool:close() end
   self:close()
 end

@@ -12,12 +12,15 @@
  */
 #include "bind/map/batch.h"
 #include "bind/map/lender.h"
+#include "lib/file/fdwrite.h"
 #include "lib/file/rowreader.h"
 #include "lib/layout/address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LB_ROW_READER "luabpf.row_reader"
 /* Bytes read at a time, and that a row may have beside what its key and value take. */
@@ -42,6 +45,7 @@ struct row_reader {
 	uint8_t *keys, *values;		/* malloc'd */
 	uint32_t capacity;
 	int err;			/* what is wrong with the row at start; 0: nothing is known */
+	struct lb_asked asked;		/* while text is waited for */
 };
 
 static struct row_reader *check_reader(lua_State *L)
@@ -51,6 +55,7 @@ static struct row_reader *check_reader(lua_State *L)
 	luaL_argcheck(L, rr->r, 1, "row reader is closed");
 	if (rr->stream)
 		luaL_argcheck(L, rr->stream->closef, 1, "the file was closed");
+	rr->asked = (struct lb_asked){ lb_ask_hook, L };
 	return rr;
 }
 
@@ -87,17 +92,13 @@ static int fill(struct row_reader *rr)
 		return err;
 	errno = 0;
 	n = fread(rr->buf + rr->end, 1, rr->room - rr->end, rr->file);
-	rr->end += n;
-	if (ferror(rr->file)) {
-		int failed = errno;
-
-		/* Also after some bytes: what is left of it would be taken for an error at the end. */
+	err = ferror(rr->file) ? errno ? -errno : -EIO : 0;
+	/* What stays set would be taken for an error of the next call. */
+	if (err)
 		clearerr(rr->file);
-		if (n == 0 || failed == EINTR)
-			return failed == EINTR ? 0 : failed ? -failed : -EIO;
-	}
-	rr->ended = n == 0;
-	return 0;
+	rr->end += n;
+	rr->ended = n == 0 && !err;
+	return n ? 0 : err == -EINTR ? lb_ask(&rr->asked) : err;
 }
 
 /* Bytes of the next row; 0 at the end. */
@@ -223,10 +224,14 @@ static int refused(lua_State *L, const struct row_reader *rr, int err)
 static int open_file(lua_State *L, struct row_reader *rr)
 {
 	if (lua_type(L, 3) == LUA_TSTRING) {
-		do
-			rr->file = fopen(lb_check_path(L, 3), "rbe");
-		while (!rr->file && errno == EINTR);
-		return rr->file ? 0 : -errno;
+		int fd = lb_open_file(lb_check_path(L, 3), O_RDONLY, 0, &rr->asked);
+
+		if (fd < 0)
+			return fd;
+		rr->file = fdopen(fd, "rb");
+		if (!rr->file)
+			close(fd);
+		return rr->file ? 0 : -ENOMEM;
 	}
 	rr->stream = luaL_checkudata(L, 3, LUA_FILEHANDLE);
 	luaL_argcheck(L, rr->stream->closef, 3, "closed file");
@@ -279,6 +284,7 @@ static int reader_new(lua_State *L)
 	rr = lua_newuserdatauv(L, sizeof(*rr), UVALUES);
 	memset(rr, 0, sizeof(*rr));
 	rr->map = m;
+	rr->asked = (struct lb_asked){ lb_ask_hook, L };
 	luaL_setmetatable(L, LB_ROW_READER);
 	keep(L, 5);
 	err = open_file(L, rr);

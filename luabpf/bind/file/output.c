@@ -14,9 +14,10 @@
  *	out:write(text)
  *	next = out:rows(w, batch or rows, from)		until the buffer is full, if it is taken
  *	out:flush() out:sync() out:seek(offset, crc) out:position() out:take() out:fd() out:close()
+ *	out:permit(path) out:remove(path)
  *
  *	core.rename(from, to) core.replace_file(path, text) core.can_replace(path)
- *	core.file_status(path) core.crc32c(text)
+ *	core.temporary_file() core.file_status(path) core.crc32c(text)
  *
  * What the system refuses gives nil, reason, errno.
  */
@@ -38,10 +39,27 @@
 /* User value of a row writer: a list that keeps layouts and names. Of an output: a file handle. */
 enum { KEPT = 1 };
 
+/* nil, reason, errno: what is in the way of a file has words of its own. */
+static int refused(lua_State *L, int err)
+{
+	const char *why = err == -ELOOP ? "a symbolic link is in its place"
+			: err == -EEXIST ? "a file of another user is in its place"
+			: err == -EMLINK ? "the file in its place has a second name"
+			: err == -ECHILD ? "it is written by the process that this one was forked from"
+			: NULL;
+
+	if (!why)
+		return lb_refuse(L, -err);
+	luaL_pushfail(L);
+	lua_pushstring(L, why);
+	lua_pushinteger(L, -err);
+	return 3;
+}
+
 static int done(lua_State *L, int err)
 {
 	if (err)
-		return lb_refuse(L, -err);
+		return refused(L, err);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -177,6 +195,7 @@ static struct output *check_output_at(lua_State *L, int arg)
 
 	if (out->stream)
 		luaL_argcheck(L, out->stream->closef, arg, "the file was closed");
+	out->o.asked = (struct lb_asked){ lb_ask_hook, L };
 	return out;
 }
 
@@ -233,9 +252,10 @@ static int output_new(lua_State *L)
 	lb_out_begin(&out->o);
 	out->stream = NULL;
 	luaL_setmetatable(L, LB_OUTPUT);
+	out->o.asked = (struct lb_asked){ lb_ask_hook, L };
 	err = open_output(L, out);
 	if (err)
-		return lb_refuse(L, -err);
+		return refused(L, err);
 	lua_settop(L, 2);
 	return 1;
 }
@@ -305,7 +325,7 @@ static int output_rows(lua_State *L)
 		i += !err;
 	}
 	if (err)
-		return lb_refuse(L, -err);
+		return refused(L, err);
 	lua_pushinteger(L, (lua_Integer)i + 1);
 	return 1;
 }
@@ -352,6 +372,23 @@ static int output_take(lua_State *L)
 	return 1;
 }
 
+/* out:permit(path): who may read the file there, or a new one, may read this one. */
+static int output_permit(lua_State *L)
+{
+	struct output *out = check_output(L);
+
+	luaL_argcheck(L, out->o.owned, 1, "no file of its own");
+	return done(L, lb_out_permit(&out->o, luaL_checkstring(L, 2)));
+}
+
+/* out:remove(path): the file, which has that name; not in a child of the process that made it. */
+static int output_remove(lua_State *L)
+{
+	struct output *out = check_output(L);
+
+	return done(L, lb_out_remove(&out->o, luaL_checkstring(L, 2)));
+}
+
 static int output_fd(lua_State *L)
 {
 	const struct output *out = check_output(L);
@@ -388,6 +425,27 @@ static int file_replace(lua_State *L)
 static int file_can_replace(lua_State *L)
 {
 	return done(L, lb_out_can_replace(lb_check_path(L, 1)));
+}
+
+static int close_temporary(lua_State *L)
+{
+	luaL_Stream *s = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+
+	return luaL_fileresult(L, fclose(s->f) == 0, NULL);
+}
+
+/* core.temporary_file(): as io.tmpfile, and no program that is started inherits it. */
+static int file_temporary(lua_State *L)
+{
+	luaL_Stream *s = lua_newuserdatauv(L, sizeof(*s), 0);
+
+	s->closef = NULL;
+	luaL_setmetatable(L, LUA_FILEHANDLE);
+	s->f = lb_out_temporary();
+	if (!s->f)
+		return lb_refuse(L, errno);
+	s->closef = close_temporary;
+	return 1;
 }
 
 /*
@@ -442,6 +500,8 @@ static const luaL_Reg output_methods[] = {
 	{ "seek", output_seek },
 	{ "position", output_position },
 	{ "take", output_take },
+	{ "permit", output_permit },
+	{ "remove", output_remove },
 	{ "fd", output_fd },
 	{ "close", output_close },
 	{ NULL, NULL },
@@ -459,6 +519,7 @@ static const luaL_Reg functions[] = {
 	{ "rename", file_rename },
 	{ "replace_file", file_replace },
 	{ "can_replace", file_can_replace },
+	{ "temporary_file", file_temporary },
 	{ "file_status", file_status },
 	{ "crc32c", text_sum },
 	{ NULL, NULL },

@@ -225,7 +225,10 @@ static int writer_add(lua_State *L)
 {
 	struct writer *w = check_writer(L);
 	struct entries e = lb_test_batch(L, 2) ? batch_at(L, w, 2) : rows_at(L, w, 2);
-	int err = lb_snap_add(&w->w, e.keys, e.values, e.n);
+	int err;
+
+	w->w.asked = (struct lb_asked){ lb_ask_hook, L };
+	err = lb_snap_add(&w->w, e.keys, e.values, e.n);
 
 	if (err)
 		return lb_refuse(L, -err);

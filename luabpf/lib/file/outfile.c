@@ -6,8 +6,8 @@
 #include "lib/file/outfile.h"
 
 #include "lib/file/crc32c.h"
-#include "lib/file/fdwrite.h"
 #include "lib/file/sigpipe.h"
+#include "lib/kernel/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,17 +19,17 @@
 
 void lb_out_begin(struct lb_outfile *o)
 {
-	*o = (struct lb_outfile){ .fd = -1 };
+	*o = (struct lb_outfile){ .fd = -1, .process = lb_process() };
 }
 
 /* ---- handing on ------------------------------------------------------------------ */
 
-static int write_fd(int fd, const char *p, size_t n)
+static int write_fd(int fd, const char *p, size_t n, const struct lb_asked *who)
 {
 	struct iovec v = lb_iovec(p, n);
 	uint64_t written = 0;
 
-	return lb_write_all(fd, false, &v, 1, &written);
+	return lb_write_all(fd, false, &v, 1, &written, who);
 }
 
 static bool is_stream(int fd)
@@ -37,18 +37,38 @@ static bool is_stream(int fd)
 	return lseek(fd, 0, SEEK_CUR) < 0;
 }
 
+/* What the FILE has gathered, with n bytes more. It loses bytes where a signal interrupts it. */
+static int flush_stdio(FILE *f, const char *p, size_t n)
+{
+	struct lb_sigpipe held;
+	sigset_t all, before;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	lb_sigpipe_hold(&held);
+	errno = 0;
+	if ((n > 0 && fwrite(p, 1, n, f) != n) || fflush(f) != 0)
+		err = errno ? -errno : -EIO;
+	lb_sigpipe_release(&held, err);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
 /*
  * Behind what the FILE has gathered. To a pipe or socket past it, as it loses bytes where
  * one that is non-blocking has no room; but the position in a file is the FILE's to know.
  */
-static int write_stdio(FILE *f, const char *p, size_t n)
+static int write_stdio(FILE *f, const char *p, size_t n, const struct lb_asked *who)
 {
-	bool stream = is_stream(fileno(f));
+	int fd = fileno(f), err;
 
-	errno = 0;
-	if ((n > 0 && !stream && fwrite(p, 1, n, f) != n) || fflush(f) != 0)
-		return errno ? -errno : -EIO;
-	return stream ? write_fd(fileno(f), p, n) : 0;
+	if (!is_stream(fd))
+		return flush_stdio(f, p, n);
+	err = lb_wait_for_room(fd, who);
+	if (!err)
+		err = flush_stdio(f, NULL, 0);
+	return err ? err : write_fd(fd, p, n, who);
 }
 
 static void account(struct lb_outfile *o, const char *text, size_t n)
@@ -60,12 +80,12 @@ static void account(struct lb_outfile *o, const char *text, size_t n)
 
 static int hand_on(struct lb_outfile *o, const char *text, size_t n)
 {
-	struct lb_sigpipe held;
 	int err;
 
-	lb_sigpipe_hold(&held);
-	err = o->file ? write_stdio(o->file, text, n) : write_fd(o->fd, text, n);
-	lb_sigpipe_release(&held, err == -EPIPE);
+	if (o->process != lb_process())
+		return -ECHILD;
+	err = o->file ? write_stdio(o->file, text, n, &o->asked)
+		      : write_fd(o->fd, text, n, &o->asked);
 	if (!err)
 		account(o, text, n);
 	return err;
@@ -144,7 +164,7 @@ static int sync_fd(int fd)
 
 int lb_out_sync(struct lb_outfile *o)
 {
-	int err = lb_out_flush(o);
+	int err = o->process == lb_process() ? lb_out_flush(o) : -ECHILD;
 
 	if (err || lb_out_fetched(o))
 		return err;
@@ -153,43 +173,118 @@ int lb_out_sync(struct lb_outfile *o)
 
 /* ---- files ------------------------------------------------------------------------ */
 
+/* What goes wrong because others rename and remove is tried again so often. */
+#define TRIES 100
+
 /* Whether the descriptor is of the file that has the name now. */
 static bool still_named(int fd, const char *path)
 {
 	struct stat a, b;
 
-	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
 	       a.st_ino == b.st_ino;
+}
+
+/* 0 for a regular file that only this user has made, under one name. */
+static int check_own(const struct stat *st)
+{
+	if (S_ISLNK(st->st_mode))
+		return -ELOOP;
+	if (S_ISDIR(st->st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st->st_mode))
+		return -EINVAL;
+	if (st->st_uid != geteuid())
+		return -EEXIST;
+	return st->st_nlink > 1 ? -EMLINK : 0;
+}
+
+/* A file that is there and fits, or a new one; -EAGAIN: somebody was quicker. */
+static int open_or_create(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	int err;
+
+	if (fd < 0 && errno == ENOENT) {
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		return fd >= 0 ? fd : errno == EEXIST ? -EAGAIN : -errno;
+	}
+	if (fd < 0)
+		return -errno;
+	err = fstat(fd, &st) < 0 ? -errno : check_own(&st);
+	if (!err && fchmod(fd, 0600) < 0)
+		err = -errno;
+	if (err)
+		close(fd);
+	return err ? err : fd;
+}
+
+/* One try: -EAGAIN if there must be another. */
+static int try_open(struct lb_outfile *o, const char *path)
+{
+	int fd = open_or_create(path), err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	else if (!still_named(fd, path))
+		err = -EAGAIN;	/* an export that has finished meanwhile */
+	if (err) {
+		close(fd);
+		return err;
+	}
+	o->fd = fd;
+	o->owned = true;
+	return 0;
 }
 
 int lb_out_open(struct lb_outfile *o, const char *path)
 {
-	for (;;) {
-		int fd = TEMP_FAILURE_RETRY(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+	int err = -EAGAIN;
 
-		if (fd < 0)
-			return -errno;
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-			int err = -errno;
+	for (int i = 0; i < TRIES && (err == -EAGAIN || err == -EINTR); i++)
+		err = try_open(o, path);
+	return err == -EBUSY ? -EWOULDBLOCK : err == -EAGAIN ? -EBUSY : err;
+}
 
-			close(fd);
-			return err;
-		}
-		if (still_named(fd, path)) {
-			o->fd = fd;
-			o->owned = true;
-			return 0;
-		}
-		close(fd);	/* an export that has finished meanwhile */
+FILE *lb_out_temporary(void)
+{
+	char name[] = P_tmpdir "/luabpf_XXXXXX";
+	int fd = open(P_tmpdir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	FILE *f;
+
+	if (fd < 0) {
+		fd = mkostemp(name, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(name);
 	}
+	f = fd < 0 ? NULL : fdopen(fd, "w+b");
+	if (!f && fd >= 0)
+		close(fd);
+	return f;
+}
+
+/* Links in folders that everybody may write to lead where somebody else wants. */
+static int check_link(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	return S_ISLNK(st.st_mode) && st.st_uid != 0 && st.st_uid != geteuid() ? -ELOOP : 0;
 }
 
 int lb_out_open_device(struct lb_outfile *o, const char *path)
 {
-	int fd = TEMP_FAILURE_RETRY(open(path, O_WRONLY | O_CLOEXEC));
+	int err = check_link(path), fd;
 
+	if (err)
+		return err;
+	fd = lb_open_file(path, O_WRONLY, 0, &o->asked);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	o->fd = fd;
 	o->owned = true;
 	return 0;
@@ -234,10 +329,56 @@ int lb_out_seek(struct lb_outfile *o, uint64_t offset, uint32_t crc)
 
 void lb_out_close(struct lb_outfile *o)
 {
-	if (o->owned)
-		close(o->fd);
-	free(o->buf);
+	int fd = o->owned ? o->fd : -1;
+	char *buf = o->buf;
+
 	lb_out_begin(o);
+	free(buf);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* ---- permissions -------------------------------------------------------------------- */
+
+/* Those of a new file. */
+static mode_t new_mode(void)
+{
+	mode_t mask = umask(077);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+/* Gives the file the permissions of the one that it replaces, and its group if they are for it. */
+static int permit(int fd, const char *path)
+{
+	struct stat old, st;
+	mode_t mode;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (lstat(path, &old) < 0)
+		return errno != ENOENT || fchmod(fd, new_mode()) < 0 ? -errno : 0;
+	if (!S_ISREG(old.st_mode))
+		return fchmod(fd, new_mode()) < 0 ? -errno : 0;
+	mode = old.st_mode & 0777;
+	/* What somebody else has put there may be open to all. */
+	if (old.st_uid != st.st_uid)
+		mode &= new_mode();
+	/* To another group, what everybody may. */
+	if (old.st_gid != st.st_gid && fchown(fd, (uid_t)-1, old.st_gid) < 0)
+		mode = (mode & ~070u) | (mode & 070u & (mode & 07u) << 3);
+	return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+int lb_out_remove(const struct lb_outfile *o, const char *path)
+{
+	return o->process != lb_process() ? -ECHILD : unlink(path) < 0 ? -errno : 0;
+}
+
+int lb_out_permit(const struct lb_outfile *o, const char *path)
+{
+	return permit(o->fd, path);
 }
 
 /* ---- names ------------------------------------------------------------------------- */
@@ -279,6 +420,16 @@ static int name_beside(char *beside, size_t room, const char *path)
 	return (size_t)snprintf(beside, room, "%s.new", path) < room ? 0 : -ENAMETOOLONG;
 }
 
+/* 0 for one of our own, or for none. */
+static int check_beside(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return check_own(&st);
+}
+
 /* 0 for a regular file, or for none where one could be. */
 static int check_file(const char *path)
 {
@@ -297,7 +448,7 @@ int lb_out_can_replace(const char *path)
 	if (!err)
 		err = check_file(path);
 	if (!err)
-		err = check_file(beside);
+		err = check_beside(beside);
 	if (err)
 		return err;
 	folder = folder_of(path);
@@ -307,6 +458,26 @@ int lb_out_can_replace(const char *path)
 	return err;
 }
 
+/* A new file; one of ours that a kill has left gives way. */
+static int create_beside(const char *beside)
+{
+	for (int i = 0; i < TRIES; i++) {
+		int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		int err = fd < 0 ? -errno : 0;
+
+		if (!err)
+			return fd;
+		if (err == -EEXIST) {
+			err = check_beside(beside);
+			if (!err && unlink(beside) < 0 && errno != ENOENT)
+				err = -errno;
+		}
+		if (err && err != -EINTR)
+			return err;
+	}
+	return -EBUSY;
+}
+
 int lb_out_replace(const char *path, const char *text, size_t n)
 {
 	char beside[4096];
@@ -314,10 +485,12 @@ int lb_out_replace(const char *path, const char *text, size_t n)
 
 	if (err)
 		return err;
-	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	fd = create_beside(beside);
 	if (fd < 0)
-		return -errno;
-	err = write_fd(fd, text, n);
+		return fd;
+	err = write_fd(fd, text, n, NULL);
+	if (!err)
+		err = permit(fd, path);
 	close(fd);
 	if (!err && rename(beside, path) < 0)
 		err = -errno;

@@ -4,10 +4,18 @@
  * file, a pipe or a FILE, or fetched by the caller. And files that appear
  * whole under their name: written beside it, synced, renamed. No Lua here.
  *
- * Functions return 0 or -errno. A closed pipe is -EPIPE, never a signal.
+ * Functions return 0 or -errno. A closed pipe is -EPIPE, never a signal. A child
+ * that was forked cannot write to what its parent opened: -ECHILD.
+ *
+ * Files lie where others may write: none is written through a symbolic link, nor
+ * one that somebody else made or has a second name of (-ELOOP, -EEXIST, -EMLINK). While
+ * they are written nobody else can read them; a file that takes the place of
+ * another one can be read by no more than that one could.
  */
 #ifndef LUABPF_LIB_FILE_OUTFILE_H
 #define LUABPF_LIB_FILE_OUTFILE_H
+
+#include "lib/file/fdwrite.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +34,8 @@ struct lb_outfile {
 	uint64_t offset;	/* bytes handed on; those in the buffer follow */
 	bool summed;		/* keeps a checksum */
 	uint32_t crc;		/* CRC32C of what was handed on */
+	uint64_t process;	/* that opened it: lb_process() */
+	struct lb_asked asked;	/* where there is no room */
 };
 
 /* Nothing open: lb_out_close is fine, and writing gathers until it is fetched. */
@@ -35,6 +45,8 @@ void lb_out_begin(struct lb_outfile *o);
  * -EWOULDBLOCK if another export has it. What it holds stays.
  */
 int lb_out_open(struct lb_outfile *o, const char *path);
+/* A FILE for writing and reading that has no name, and goes with the process. NULL: errno. */
+FILE *lb_out_temporary(void);
 /* Opens something that is no regular file, a pipe or a terminal. */
 int lb_out_open_device(struct lb_outfile *o, const char *path);
 /* Makes room for n more bytes at o->buf + o->used. */
@@ -62,6 +74,10 @@ int lb_out_seek(struct lb_outfile *o, uint64_t offset, uint32_t crc);
 /* Frees the buffer and what was not flushed, closes what is owned. May be called twice. */
 void lb_out_close(struct lb_outfile *o);
 
+/* Lets those read the file who may read the one at path, or a new one there. */
+int lb_out_permit(const struct lb_outfile *o, const char *path);
+/* Removes the file, which has that name; not in a child. */
+int lb_out_remove(const struct lb_outfile *o, const char *path);
 /* Renames, and syncs the folder. */
 int lb_out_rename(const char *from, const char *to);
 /* Puts text into a file under that name as a whole, whatever happens meanwhile. */

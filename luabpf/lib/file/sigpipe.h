@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing to pipes without signals: SIGPIPE is held back meanwhile, and taken back
- * where the reader was gone. No Lua here.
+ * Writing without signals: SIGPIPE, of a pipe without a reader, and SIGXFSZ, of a
+ * file past the limit of the process, are held back meanwhile, and taken back. No Lua here.
  *
  *	lb_sigpipe_hold(&h);
  *	err = ...			writes, until all is written or one fails
- *	lb_sigpipe_release(&h, err == -EPIPE);
+ *	lb_sigpipe_release(&h, err);
  *
  * A write that the reader left in the middle of comes short and sends the signal
  * all the same: what is between the two goes on until it fails with EPIPE.
@@ -18,11 +18,11 @@
 
 struct lb_sigpipe {
 	sigset_t before;
-	bool pending;		/* one was, before */
+	sigset_t pending;	/* were, before */
 };
 
 void lb_sigpipe_hold(struct lb_sigpipe *h);
-/* broken: a write has failed with EPIPE. Leaves errno as it is. */
-void lb_sigpipe_release(const struct lb_sigpipe *h, bool broken);
+/* err: of the write that failed, negative; else 0. Leaves errno as it is. */
+void lb_sigpipe_release(const struct lb_sigpipe *h, int err);
 
 #endif

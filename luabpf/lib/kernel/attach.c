@@ -32,16 +32,13 @@ void lb_link_init(struct lb_link *link)
 
 /* ---- what goes where -------------------------------------------------- */
 
-static const char *type_name(const struct lb_prog *p)
-{
-	static __thread char buf[24];
-
-	return lb_progtype_name(p->type, buf, sizeof(buf));
-}
 
 static int wrong_type(const struct lb_prog *p, const char *target, struct lb_log *log)
 {
-	lb_log_reason(log, "a program of type %s cannot be attached to %s", type_name(p), target);
+	char buf[24];
+
+	lb_log_reason(log, "a program of type %s cannot be attached to %s",
+		      lb_progtype_name(p->type, buf, sizeof(buf)), target);
 	return -EINVAL;
 }
 
@@ -99,12 +96,15 @@ static int skb_attach_type(const struct lb_prog *p, enum lb_direction dir, struc
 
 static int cgroup_attach_type(const struct lb_prog *p, enum lb_direction dir, struct lb_log *log)
 {
+	char buf[24];
+
 	if (!for_cgroups(p->type))
 		return wrong_type(p, "a cgroup", log);
 	if (p->type == BPF_PROG_TYPE_CGROUP_SKB)
 		return skb_attach_type(p, dir, log);
 	if (dir != LB_ANY_DIRECTION) {
-		lb_log_reason(log, "programs of type %s have no direction", type_name(p));
+		lb_log_reason(log, "programs of type %s have no direction",
+			      lb_progtype_name(p->type, buf, sizeof(buf)));
 		return -EINVAL;
 	}
 	if (p->attach_type >= 0)
@@ -112,7 +112,8 @@ static int cgroup_attach_type(const struct lb_prog *p, enum lb_direction dir, st
 	if (only_attach_type(p->type) >= 0)
 		return only_attach_type(p->type);
 	lb_log_reason(log, "only its object file says what a program of type %s attaches to: "
-			   "attach it before it is pinned, and pin the link", type_name(p));
+			   "attach it before it is pinned, and pin the link",
+		      lb_progtype_name(p->type, buf, sizeof(buf)));
 	return -EINVAL;
 }
 

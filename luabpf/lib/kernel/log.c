@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static __thread struct lb_log *current;
+/*
+ * Initial-exec: its memory is there with the thread. Other models take it at the first use,
+ * where the process is ended if there is none.
+ */
+static __thread struct lb_log *current __attribute__((tls_model("initial-exec")));
 
 /* Keeps the last LB_LOG_SIZE - 1 bytes of all that is appended. */
 static void append(struct lb_log *log, const char *s, size_t n)

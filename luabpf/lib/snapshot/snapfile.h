@@ -19,6 +19,8 @@
 #ifndef LUABPF_LIB_SNAPSHOT_SNAPFILE_H
 #define LUABPF_LIB_SNAPSHOT_SNAPFILE_H
 
+#include "lib/file/fdwrite.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +59,7 @@ struct lb_snap_writer {
 	uint64_t offset;		/* of the end of the last whole block */
 	uint64_t entries, blocks;
 	uint32_t chain;			/* CRC of the headers of the blocks */
+	struct lb_asked asked;		/* where a pipe is full; set after it was begun */
 };
 
 /*

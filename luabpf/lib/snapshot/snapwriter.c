@@ -9,7 +9,6 @@
 #include "lib/snapshot/snapfile.h"
 
 #include "lib/file/fdwrite.h"
-#include "lib/file/sigpipe.h"
 #include "lib/snapshot/snapformat.h"
 
 #include <errno.h>
@@ -32,16 +31,11 @@ static bool can_seek(int fd)
 static int write_out(struct lb_snap_writer *w, struct iovec *v, int n)
 {
 	uint64_t at = w->offset;
-	struct lb_sigpipe held;
 	int err;
 
 	if (w->broken)
 		return -EPIPE;
-	if (!w->seekable)
-		lb_sigpipe_hold(&held);
-	err = lb_write_all(w->fd, w->seekable, v, n, &at);
-	if (!w->seekable)
-		lb_sigpipe_release(&held, err == -EPIPE);
+	err = lb_write_all(w->fd, w->seekable, v, n, &at, &w->asked);
 	w->broken = err && !w->seekable && at != w->offset;
 	if (!err)
 		w->offset = at;
