@@ -593,7 +593,9 @@ local link = {}
 
 ---Closes the handle; again does nothing. The program is detached unless the link is pinned or open
 ---elsewhere.
----@return true # the handle is closed
+---@return true? # the handle is closed
+---@return string? # message
+---@return integer? # errno
 function link:close() end
 
 ---Detaches the program now, whoever else holds the link, and closes the handle. Tracing links and
@@ -719,7 +721,7 @@ function map:delete_batch(keys, options) end
 ---@class luabpf.map_delete_where_options : luabpf.query_options
 ---@field dry_run? boolean only counts what would be deleted (default false)
 ---@field limit? integer at most so many
----@field on_delete? fun(key:luabpf.data,value:luabpf.data) called after each deletion; if it raises, the error has `undelivered`
+---@field on_delete? fun(key:luabpf.data,value:luabpf.data) called after each deletion, 256 of them at a time: a process that is killed loses so many calls at most (an export with `drain` is for what must not be lost); if it raises, the error has `undelivered`
 
 ---Deletes the entries that match, each judged on the live entry immediately before it is deleted.
 ---@param where luabpf.where the condition

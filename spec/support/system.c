@@ -120,6 +120,37 @@ static int do_limit(lua_State *L)
 	return 2;
 }
 
+static lua_Alloc allocate;
+static void *allocator;
+static lua_Integer left;
+
+static void *failing(void *ud, void *block, size_t old, size_t size)
+{
+	(void)ud;
+	if (left > 0 && size > (block ? old : 0) && --left < 2)
+		return NULL;
+	return allocate(allocator, block, old, size);
+}
+
+/* system.fail_allocation(n): the n-th from now on, and Lua's second try of it; 0: none. */
+static int do_fail_allocation(lua_State *L)
+{
+	lua_Integer n = luaL_checkinteger(L, 1);
+
+	if (!allocate)
+		allocate = lua_getallocf(L, &allocator);
+	left = n ? n + 1 : 0;
+	lua_setallocf(L, n ? failing : allocate, n ? NULL : allocator);
+	return 0;
+}
+
+/* system.raise(number): a signal for this process. */
+static int do_raise(lua_State *L)
+{
+	kill(getpid(), (int)luaL_checkinteger(L, 1));
+	return 0;
+}
+
 /* system.umask(mode): returns the one before. */
 static int do_umask(lua_State *L)
 {
@@ -135,6 +166,8 @@ static const luaL_Reg functions[] = {
 	{ "storm", do_storm },
 	{ "interrupt", do_interrupt },
 	{ "limit", do_limit },
+	{ "fail_allocation", do_fail_allocation },
+	{ "raise", do_raise },
 	{ "umask", do_umask },
 	{ NULL, NULL },
 };

@@ -250,7 +250,7 @@ local function new_report()
 end
 
 local function export(self, run, report)
-  local place = outlet.new(errors.label(prepare.facts(self).info), run.target)
+  local place <close> = outlet.new(errors.label(prepare.facts(self).info), run.target)
   if place.is_device and run.checkpoint then
     place:refuse("a checkpoint needs a regular file", core.errno.EINVAL)
   end

@@ -43,6 +43,11 @@ local function open_file(self, given)
   self.part = self:part_path(given.drain)
   self.name = self.part
   local out, message, errno = core.output { path = self.part, summed = given.summed }
+  if errno == core.errno.EAGAIN then
+    -- It may be one of this process, which a debug hook has ended: its handle is not collected yet.
+    collectgarbage()
+    out, message, errno = core.output { path = self.part, summed = given.summed }
+  end
   if errno == core.errno.EAGAIN then message = "another export is writing it" end
   self.out = must(self, out, message, errno)
 end
@@ -154,5 +159,7 @@ function outlet:close()
   if self.out then self.out:close() end
   self.out = nil
 end
+
+outlet.__close = outlet.close
 
 return outlet

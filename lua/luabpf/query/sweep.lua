@@ -15,6 +15,10 @@ local scan = require "luabpf.base.scan"
 
 local map = core.classes["luabpf.map"]
 
+-- Deletions that on_delete has not been told of, at most: so many are lost with a process that is
+-- killed.
+local CHUNK <const> = 256
+
 -- ---- telling what was deleted ------------------------------------------------------
 
 -- Tells on_delete what was deleted. If it raises, the error carries what it did not get to see.
@@ -96,12 +100,13 @@ end
 
 -- Candidates in pieces that do not go past the limit. What the limit cuts off is not counted as
 -- matched, as in the kernel engine, which stops there.
+-- With on_delete, in chunks: what was deleted of one is told before the next begins.
 local function delete_up_to(self, query, run, candidates, report, by_lua)
-  local at = 1
+  local at, most = 1, run.on_delete and CHUNK or #candidates
   while at <= #candidates do
     local left = room(run, report)
     if left <= 0 then return end
-    local last = math.min(#candidates, at + left - 1) // 1
+    local last = math.min(#candidates, at + left - 1, at + most - 1) // 1
     report.matched = report.matched + last - at + 1
     if not run.dry_run then
       local some = part_of(candidates, at, last)
@@ -147,21 +152,26 @@ local function delete_asked(self, query, run, result, rows, report)
   if #hits > 0 then delete_up_to(self, query, run, asked:pick(hits), report, true) end
 end
 
--- One run inside the kernel: how it stopped; nil, why there was none and errno.
+-- One run inside the kernel: how it stopped; nil, why there was none and errno. With on_delete it
+-- only finds what matches; that is judged again and deleted in chunks.
 local function kernel_step(self, query, run, report, rows_room)
-  local result, rows, errno = runs.scan(query, run, { rows = rows_room, dry = run.dry_run,
-    limit = run.limit and run.limit - report.deleted })
+  local result, rows, errno = runs.scan(query, run, { rows = rows_room,
+    dry = run.dry_run or run.on_delete ~= nil, limit = run.limit and run.limit - report.deleted })
   if not result then return nil, rows, errno end
-  local handed_over <close> = rows
+  local found <close> = rows
   report.visited = report.visited + result.visited
-  report.matched = report.matched + result.matched
-  if not run.dry_run then add(report, result.deleted, result.missing, 0) end
-  if run.on_delete then deliver(handed_over:batch(), run.on_delete, report) end
+  if run.on_delete then
+    delete_up_to(self, query, run, found:batch(), report)
+    if result.stop == "limit" and room(run, report) > 0 then return "full" end
+  else
+    report.matched = report.matched + result.matched
+    if not run.dry_run then add(report, result.deleted, result.missing, 0) end
+  end
   if result.stop == "error" then
     errors.throw(("%s: delete_where: %s"):format(errors.label(query.facts.info),
       result.error), result.errno)
   end
-  delete_asked(self, query, run, result, handed_over, report)
+  delete_asked(self, query, run, result, found, report)
   return result.stop
 end
 
@@ -205,8 +215,9 @@ end
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt=false] boolean options.dry_run only counts what would be deleted
 -- @tparam[opt] integer options.limit at most so many
--- @tparam[opt] fun(key:data,value:data) options.on_delete called after each deletion; if it
---   raises, the error has `undelivered`
+-- @tparam[opt] fun(key:data,value:data) options.on_delete called after each deletion, 256 of them
+--   at a time: a process that is killed loses so many calls at most (an export with `drain` is for
+--   what must not be lost); if it raises, the error has `undelivered`
 -- @treturn delete_report what was done
 -- @error the kernel refuses
 -- @partial delete_report what was done until then

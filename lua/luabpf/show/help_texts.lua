@@ -656,6 +656,8 @@ elsewhere.
 
 Gives true: the handle is closed.
 
+nil, message, errno: a tc filter could not be removed: the handle stays open, to be tried again.
+
     local object <close> = assert(bpf.load "programs.bpf.o")
     local link = assert(object.programs.count_xdp:attach { xdp = "lo" })
     link:close()]=],
@@ -860,8 +862,9 @@ Deletes the entries that match, each judged on the live entry immediately before
 * options (query_options): what all queries take.
 * options.dry_run (boolean): only counts what would be deleted. Default: false.
 * options.limit (integer): at most so many.
-* options.on_delete (fun(key:data,value:data)): called after each deletion; if it raises, the
-  error has undelivered.
+* options.on_delete (fun(key:data,value:data)): called after each deletion, 256 of them at a
+  time: a process that is killed loses so many calls at most (an export with drain is for what
+  must not be lost); if it raises, the error has undelivered.
 * the fields of query_options
 
 Gives delete_report: what was done.

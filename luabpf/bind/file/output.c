@@ -378,7 +378,7 @@ static int output_permit(lua_State *L)
 	struct output *out = check_output(L);
 
 	luaL_argcheck(L, out->o.owned, 1, "no file of its own");
-	return done(L, lb_out_permit(&out->o, luaL_checkstring(L, 2)));
+	return done(L, lb_out_permit(&out->o, lb_check_path(L, 2)));
 }
 
 /* out:remove(path): the file, which has that name; not in a child of the process that made it. */
@@ -386,7 +386,7 @@ static int output_remove(lua_State *L)
 {
 	struct output *out = check_output(L);
 
-	return done(L, lb_out_remove(&out->o, luaL_checkstring(L, 2)));
+	return done(L, lb_out_remove(&out->o, lb_check_path(L, 2)));
 }
 
 static int output_fd(lua_State *L)

@@ -17,6 +17,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -178,9 +179,12 @@ int lb_map_fill(lua_State *L, struct lb_map *m, int fd, const char *what)
 	return 1;
 }
 
-int lb_map_adopt(lua_State *L, int fd)
+int lb_map_push_copy(lua_State *L, int fd)
 {
-	return lb_map_fill(L, lb_map_new(L), fd, "map");
+	struct lb_map *m = lb_map_new(L);
+
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? lb_fail(L, errno, "map") : lb_map_fill(L, m, fd, "map");
 }
 
 const char *lb_map_label(const struct lb_map *m, char *buf, size_t size)

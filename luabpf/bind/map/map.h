@@ -54,8 +54,8 @@ struct lb_map *lb_map_new(lua_State *L);
  * on. Returns 1, or 3 with nil, WHAT: reason, errno.
  */
 int lb_map_fill(lua_State *L, struct lb_map *m, int fd, const char *what);
-/* A new handle for fd: lb_map_fill, called "map". */
-int lb_map_adopt(lua_State *L, int fd);
+/* A new handle for a copy of the descriptor: lb_map_fill, called "map". */
+int lb_map_push_copy(lua_State *L, int fd);
 /* Adds the path at the top, which is popped, to the pins that the handle at idx knows. */
 void lb_map_add_pin(lua_State *L, int idx);
 /* Gives the handle types, which its user values keep; NULL: binary strings. */

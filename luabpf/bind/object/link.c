@@ -269,10 +269,30 @@ static int link_detach(lua_State *L)
 	return 1;
 }
 
+/* A filter that could not be removed is tried again at the next collection. */
 static int link_gc(lua_State *L)
 {
-	lb_link_close(to_link(L, 1));
+	lua_settop(L, 1);
+	if (lb_link_close(to_link(L, 1)))
+		luaL_setmetatable(L, LB_LINK);
 	return 0;
+}
+
+/* 0, or 3 with nil, message, errno: the link is still there. */
+static int close_link(lua_State *L)
+{
+	struct lb_log log;
+	int err;
+
+	lb_log_begin(&log);
+	err = lb_link_close(to_link(L, 1));
+	lb_log_end(&log);
+	return err ? lb_log_fail(L, err, &log, "%s: close", description_of(L, 1)) : 0;
+}
+
+static int link_closer(lua_State *L)
+{
+	return close_link(L) ? lb_throw(L) : 0;
 }
 
 /***
@@ -280,6 +300,7 @@ static int link_gc(lua_State *L)
  * open elsewhere.
  * @function link:close
  * @treturn true the handle is closed
+ * @error a tc filter could not be removed: the handle stays open, to be tried again
  * @usage
  * local object <close> = assert(bpf.load "programs.bpf.o")
  * local link = assert(object.programs.count_xdp:attach { xdp = "lo" })
@@ -287,7 +308,10 @@ static int link_gc(lua_State *L)
  */
 static int link_close(lua_State *L)
 {
-	link_gc(L);
+	int refused = close_link(L);
+
+	if (refused)
+		return refused;
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -314,7 +338,7 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg meta[] = {
 	{ "__gc", link_gc },
-	{ "__close", link_gc },
+	{ "__close", link_closer },
 	{ "__tostring", link_tostring },
 	{ NULL, NULL },
 };

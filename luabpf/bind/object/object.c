@@ -212,19 +212,16 @@ static void keep_btf(lua_State *L, const struct bpf_object *obj)
 static int push_map(lua_State *L, const struct bpf_object *obj, const struct bpf_map *map,
 		    const char *path)
 {
-	int fd = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0);
-	int results;
+	int results = lb_map_push_copy(L, bpf_map__fd(map));
 
-	if (fd < 0)
-		return lb_fail(L, errno, "%s: map %s", path, bpf_map__name(map));
-	results = lb_map_adopt(L, fd);
-	if (results == 1)
-		keep_btf(L, obj);
-	if (results == 1 && bpf_map__pin_path(map)) {
+	if (results != 1)
+		return lb_fail(L, (int)lua_tointeger(L, -1), "%s: map %s", path, bpf_map__name(map));
+	keep_btf(L, obj);
+	if (bpf_map__pin_path(map)) {
 		lua_pushstring(L, bpf_map__pin_path(map));
 		lb_map_add_pin(L, -2);
 	}
-	return results;
+	return 1;
 }
 
 /* Handles of the object's own maps, those of its global variables left out. */

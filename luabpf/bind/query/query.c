@@ -24,6 +24,7 @@
 #include "bind/query/queryspec.h"
 #include "bind/query/rowset.h"
 #include "lib/kernel/loader.h"
+#include "lib/kernel/momentary.h"
 #include "lib/keys/keyed.h"
 #include "lib/keys/live.h"
 #include "lib/scan/scan.h"
@@ -380,11 +381,11 @@ static uint32_t decide(struct deletion *x, bool copy)
 	if (x->block.n == 0 || d->refused || q->map->k.lock || !lb_kmap_allows(&q->map->k, true))
 		return 0;
 	err = open_decider(q, d, copy);
-	d->refused = err != 0;
+	d->refused = err && !lb_momentary(err);
 	if (err || lb_region_get(&q->map->pool, lb_keyed_room(&d->keyed, in.n), &region))
 		return 0;
 	err = lb_keyed_load(&d->keyed, region, &log);
-	d->refused = err && err != -ENOMEM;
+	d->refused = err && !lb_momentary(err);
 	if (!err)
 		lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &t, &log);
 	lb_region_put(&q->map->pool, region);
@@ -474,7 +475,7 @@ static int refused(lua_State *L, const struct query *q, int err, struct lb_log *
 		why = lb_strerror(-err, text, sizeof(text));
 	lua_pushfstring(L, tail[0] ? "%s\n%s" : "%s", why, tail);
 	lua_pushinteger(L, -err);
-	lua_pushboolean(L, err != -ENOMEM && (!q->scan_open || q->scan.refused));
+	lua_pushboolean(L, !lb_momentary(err) && (!q->scan_open || q->scan.refused));
 	return 4;
 }
 

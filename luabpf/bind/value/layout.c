@@ -111,11 +111,13 @@ static void set_layout(struct box *box, struct lb_layout *layout)
 	box->layout = box->owner->layout = layout;
 }
 
+/* What the pointer at *arg points to is the handle's as soon as that is NULL. */
 static int take_layout(lua_State *L)
 {
-	struct lb_layout *layout = lua_touserdata(L, 1);
+	struct lb_layout **layout = lua_touserdata(L, 1);
 
-	set_layout(push_box(L), layout);
+	set_layout(push_box(L), *layout);
+	*layout = NULL;
 	return 1;
 }
 
@@ -126,7 +128,8 @@ void lb_layout_push(lua_State *L, struct lb_layout *layout)
 		return;
 	}
 	lua_pushcfunction(L, take_layout);
-	lua_pushlightuserdata(L, layout);
+	lua_pushlightuserdata(L, &layout);
+	/* Which of the two it failed before, its status does not tell: a hook may raise at its end. */
 	if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
 		lb_layout_free(layout);
 		lua_error(L);

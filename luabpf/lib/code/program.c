@@ -9,6 +9,9 @@
 #include "lib/code/program.h"
 #include "lib/kernel/signals.h"
 
+#include "lib/kernel/momentary.h"
+#include "lib/kernel/signals.h"
+
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
@@ -146,6 +149,8 @@ static const char *reason_of(const struct attempt *a, int err)
 	const char *why = helper_version(unknown_helper(text));
 	bool tracing = a->image->type == BPF_PROG_TYPE_RAW_TRACEPOINT;
 
+	if (lb_momentary(err))
+		return NULL;
 	if (why)
 		return why;
 	if (err == -EPERM)
@@ -208,12 +213,15 @@ int lb_program_load(struct lb_program *p, struct lb_image *image, struct lb_regi
 		    const char **refused, struct lb_log *log)
 {
 	int fd = image->code.err;
+	sigset_t before;
 
 	*refused = fd == -E2BIG ? "the program is too long" : NULL;
 	lb_program_close(p);
 	lb_log_begin(log);
+	lb_signals_hold(&before);
 	if (!fd)
 		fd = load_image(image, refused, log);
+	lb_signals_release(&before);
 	lb_log_end(log);
 	if (fd < 0)
 		return fd;

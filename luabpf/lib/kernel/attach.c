@@ -436,21 +436,23 @@ int lb_link_detach(struct lb_link *link)
 	if (err)
 		return err;
 	link->tc.ifindex = 0;
-	lb_link_close(link);
-	return 0;
+	return lb_link_close(link);
 }
 
-void lb_link_close(struct lb_link *link)
+int lb_link_close(struct lb_link *link)
 {
+	int err = link->tc.ifindex ? tc_detach(link) : 0;
 	struct lb_link old = *link;
 
+	/* No descriptor keeps a filter: what is not gone stays this link's. */
+	if (err)
+		return err;
 	lb_link_init(link);
-	if (old.tc.ifindex)
-		tc_detach(&old);
 	if (old.held)
 		bpf_link__destroy(old.held);
 	if (old.fd >= 0)
 		close(old.fd);
+	return 0;
 }
 
 int lb_link_info(const struct lb_link *link, struct bpf_link_info *info)

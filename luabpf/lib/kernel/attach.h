@@ -71,8 +71,11 @@ int lb_link_pin(const struct lb_link *link, const char *path, struct lb_log *log
  * detaches them with their last pin and descriptor.
  */
 int lb_link_detach(struct lb_link *link);
-/* Lets go of it: a kernel link that is pinned stays attached, all else is detached. */
-void lb_link_close(struct lb_link *link);
+/*
+ * Lets go of it: a kernel link that is pinned stays attached, all else is detached. 0; or -errno
+ * where a tc filter is still there: the link is open as before.
+ */
+int lb_link_close(struct lb_link *link);
 /* What the kernel tells; -EOPNOTSUPP for what is not a kernel link. */
 int lb_link_info(const struct lb_link *link, struct bpf_link_info *info);
 

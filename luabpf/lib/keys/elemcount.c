@@ -5,19 +5,28 @@
 #include "lib/keys/elemcount.h"
 
 #include "lib/kernel/kfunc.h"
+#include "lib/kernel/momentary.h"
 
-#include <pthread.h>
+#include <errno.h>
 #include <string.h>
 
-/* Of bpf_map_sum_elem_count in the kernel's BTF; not positive if it has none. */
+/* Of bpf_map_sum_elem_count in the kernel's BTF; negative if it has none, 0 before it was found. */
 static int32_t function_id;
 
-static void find_function(void)
+/* Several threads may find it at once: they find the same. */
+static int32_t find_function(void)
 {
-	function_id = lb_kfunc_id("bpf_map_sum_elem_count");
+	int32_t id = __atomic_load_n(&function_id, __ATOMIC_RELAXED);
+
+	if (id)
+		return id;
+	id = lb_kfunc_id("bpf_map_sum_elem_count");
+	if (!lb_momentary(id))
+		__atomic_store_n(&function_id, id ? id : -ENOENT, __ATOMIC_RELAXED);
+	return id ? id : -ENOENT;
 }
 
-static void write_program(struct lb_image *image, int map_fd)
+static void write_program(struct lb_image *image, int map_fd, int32_t function)
 {
 	struct lb_code *c = &image->code;
 
@@ -26,7 +35,7 @@ static void write_program(struct lb_image *image, int map_fd)
 	lb_image_function(image, 1);
 	lb_emit(c, LB_MOV(BPF_REG_6, BPF_REG_1));
 	lb_emit_map(c, BPF_REG_1, map_fd);
-	lb_emit(c, LB_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function_id));
+	lb_emit(c, LB_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function));
 	lb_emit(c, LB_STORE(BPF_DW, BPF_REG_6, 0, BPF_REG_0));
 	lb_emit(c, LB_MOV_K(BPF_REG_0, 0));
 	lb_emit(c, LB_EXIT());
@@ -34,8 +43,8 @@ static void write_program(struct lb_image *image, int map_fd)
 
 int lb_elemcount_open(struct lb_elemcount *e, struct lb_kmap *map, struct lb_log *log)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct lb_image image = { 0 };
+	int32_t function;
 	int err;
 
 	memset(e, 0, sizeof(*e));
@@ -44,12 +53,12 @@ int lb_elemcount_open(struct lb_elemcount *e, struct lb_kmap *map, struct lb_log
 		e->refused = "the kernel does not count the entries of this type of map";
 		return -LB_ENOTSUPP;
 	}
-	pthread_once(&once, find_function);
-	if (function_id <= 0) {
+	function = find_function();
+	if (function < 0) {
 		e->refused = "bpf_map_sum_elem_count needs Linux 6.6 with BTF";
-		return -LB_ENOTSUPP;
+		return lb_momentary(function) ? function : -LB_ENOTSUPP;
 	}
-	write_program(&image, map->fd);
+	write_program(&image, map->fd, function);
 	err = lb_program_load(&e->program, &image, NULL, &e->refused, log);
 	lb_image_free(&image);
 	return err;

@@ -5,6 +5,7 @@
  */
 #include "lib/keys/keyset.h"
 
+#include "lib/kernel/momentary.h"
 #include "lib/layout/special.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@
 
 /* ---- programs --------------------------------------------------------- */
 
-static struct lb_keyed *open_keyed(const struct lb_many_map *m, enum lb_keyed_op op)
+/* NULL, with the reason in *err: negative. */
+static struct lb_keyed *open_keyed(const struct lb_many_map *m, enum lb_keyed_op op, int *err)
 {
 	struct lb_span zeros[LB_MAX_SPANS];
 	struct lb_keyed_spec spec = {
@@ -27,11 +29,18 @@ static struct lb_keyed *open_keyed(const struct lb_many_map *m, enum lb_keyed_op
 		.env = { .key_size = m->k->info.key_size, .value_size = m->k->info.value_size,
 			 .ncpu = m->k->ncpu },
 	};
-	struct lb_keyed *k = spec.nzeros <= LB_MAX_SPANS ? malloc(sizeof(*k)) : NULL;
+	struct lb_keyed *k;
 
-	if (k && lb_keyed_open(k, m->k, &spec)) {
-		free(k);
+	*err = -LB_ENOTSUPP;
+	if (spec.nzeros > LB_MAX_SPANS)
 		return NULL;
+	*err = -ENOMEM;
+	k = malloc(sizeof(*k));
+	if (k)
+		*err = lb_keyed_open(k, m->k, &spec);
+	if (k && *err) {
+		free(k);
+		k = NULL;
 	}
 	return k;
 }
@@ -40,12 +49,13 @@ static struct lb_keyed *open_keyed(const struct lb_many_map *m, enum lb_keyed_op
 static struct lb_keyed *keyed(const struct lb_many_map *m, enum lb_keyed_op op)
 {
 	struct lb_many *many = m->many;
+	int err = 0;
 
 	if (many->refused[op])
 		return NULL;
 	if (!many->keyed[op])
-		many->keyed[op] = open_keyed(m, op);
-	many->refused[op] = !many->keyed[op];
+		many->keyed[op] = open_keyed(m, op, &err);
+	many->refused[op] = err && !lb_momentary(err);
 	return many->keyed[op];
 }
 
@@ -83,7 +93,7 @@ static void run_keyed(const struct lb_many_map *m, enum lb_keyed_op op, const st
 	err = lb_keyed_load(k, region, &log);
 	if (!err)
 		lb_keyed_run(k, in, NULL, values, region, t, &log);
-	else if (err != -ENOMEM)
+	else if (!lb_momentary(err))
 		refuse(m->many, op);
 	lb_region_put(m->pool, region);
 }
@@ -144,7 +154,7 @@ int lb_many_count(const struct lb_many_map *m, uint64_t *count)
 
 	if (!err && !m->many->count)
 		err = open_count(m);
-	m->many->uncounted = err != 0;
+	m->many->uncounted = err && !lb_momentary(err);
 	return err ? err : lb_elemcount_run(m->many->count, count);
 }
 
