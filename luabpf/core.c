@@ -18,6 +18,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_map(L);
 	lb_open_open(L);
 	lb_open_info(L);
+	lb_open_pin(L);
 	lb_open_entry(L);
 	lb_open_keys(L);
 	lb_open_batch(L);

@@ -32,6 +32,7 @@ later.methods("luabpf.map", {
   reader = "luabpf.event.reader",
   select = "luabpf.query.read",
   snapshot = "luabpf.file.snapshot",
+  users = "luabpf.map.pins",
   writer = "luabpf.event.writer",
 })
 later.methods("luabpf.snapshot", {
@@ -63,6 +64,8 @@ local bpf = {
   _VERSION = "luabpf 0.1.0",
   open = maps.open,
   maps = maps.list,
+  open_or_create = later.call "luabpf.map.open_or_create",
+  pins = later.call("luabpf.map.pins", "list"),
   load = core.load,
   open_program = core.open_program,
   open_link = core.open_link,

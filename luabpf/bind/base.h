@@ -112,6 +112,7 @@ void lb_open_address(lua_State *L);
 void lb_open_map(lua_State *L);
 void lb_open_open(lua_State *L);
 void lb_open_info(lua_State *L);
+void lb_open_pin(lua_State *L);
 void lb_open_entry(lua_State *L);
 void lb_open_keys(lua_State *L);
 void lb_open_batch(lua_State *L);

@@ -82,11 +82,15 @@ end
 local function read_file(path)
   local file, message, errno = io.open(path, "rb")
   if not file then
-    if errno == core.errno.ENOENT then return nil end
+    if errno == core.errno.ENOENT or errno == core.errno.ENOTDIR then return nil end
     return nil, message, errno
   end
   local _ <close> = file
-  return file:read("a")
+  local text
+  text, message, errno = file:read("a")
+  -- That it is a folder is said where it is looked at whether one can be written.
+  if errno == core.errno.EISDIR then return nil end
+  return text, message, errno
 end
 
 -- The text of a checkpoint, nil if there is none. One that cannot be read raises an error object:

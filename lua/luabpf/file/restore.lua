@@ -146,9 +146,17 @@ local function is_free(path)
   return nil, message or ("%s: File exists"):format(path), errno or core.errno.EEXIST
 end
 
--- Filled under the name of a part, then renamed.
-local function create_pinned(pin, wanted, from, header)
-  local free, message, errno = is_free(pin)
+-- The map, which has its pin, without the part; nothing here fails any more.
+local function named(map, part)
+  core.forget_pin(map, part)
+  os.remove(part)
+  return map
+end
+
+-- Filled under the name of a part, then pinned under its own: in one step where one is replaced.
+local function create_pinned(pin, wanted, from, header, replace)
+  local free, message, errno = replace, nil, nil
+  if not replace then free, message, errno = is_free(pin) end
   if not free then return nil, message, errno end
   local part = pin .. "_part"
   local map
@@ -157,16 +165,14 @@ local function create_pinned(pin, wanted, from, header)
   local resumed = map ~= nil
   if not map then map, message, errno = new_part(part, wanted) end
   if not map then return nil, message, errno end
-  local _ <close> = map
+  if resumed then core.set_types(map, wanted.key, wanted.value) end
   local ok
   ok, message, errno = filled(map, from, header, resumed)
-  if not ok then
-    map:unpin()
-    return nil, message, errno
-  end
-  ok, message, errno = os.rename(part, pin)
-  if not ok then return nil, message, errno end
-  return maps.open { path = pin, key = wanted.key, value = wanted.value }
+  if ok then ok, message, errno = map:pin(pin, { replace = replace }) end
+  if ok then return named(map, part) end
+  map:unpin()
+  map:close()
+  return nil, message, errno
 end
 
 local function create_plain(wanted, from, header)
@@ -187,6 +193,8 @@ end
 --   CPU's value
 -- @tfield[opt] string pin a path in a bpffs: the map appears there when it is complete; a try
 --   that was killed is gone on with
+-- @tfield[opt=false] boolean replace takes the place of a map that is pinned there, in one step,
+--   when it is complete
 -- @tfield[opt] string name another name than the snapshot's
 -- @tfield[opt] integer max_entries another number of entries than the snapshot's
 -- @tfield[opt=false] boolean other_cpus takes values of a machine with another number of CPUs: of
@@ -203,6 +211,7 @@ end
 function restore.create(given)
   given = options.check("create", given, options.of "restore_options")
   snapshot.check(given.from, "create: option 'from'", 3)
+  if given.replace and not given.pin then error("create: option 'replace' goes with pin", 2) end
   options.integer("create", "max_entries", given.max_entries, 1, 0xffffffff)
   local header = given.from:header()
   local why = obstacle(header, core.maptypes[header.type], given)
@@ -210,7 +219,9 @@ function restore.create(given)
     return nil, ("%s: create: %s"):format(errors.label(header), why), core.errno.ENOTSUPP
   end
   local wanted = create_options(header, given)
-  if given.pin then return create_pinned(given.pin, wanted, given.from, header) end
+  if given.pin then
+    return create_pinned(given.pin, wanted, given.from, header, given.replace or false)
+  end
   return create_plain(wanted, given.from, header)
 end
 

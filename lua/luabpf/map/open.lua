@@ -133,11 +133,34 @@ local function explain(message, errno, kind)
   return message
 end
 
-local function pinned(map, path)
+local function pinned(map, path, replace)
   if not path then return map end
-  local ok, message, errno = map:pin(path)
+  local ok, message, errno = map:pin(path, { replace = replace or false })
   if ok then return map end
   map:close()
+  return nil, message, errno
+end
+
+-- The map of those fields, pinned.
+local function new_map(fields, kind, given)
+  local map, message, errno = core.create(fields)
+  if not map then return nil, explain(message, errno, kind), errno end
+  core.set_types(map, fields.key, fields.value)
+  return pinned(map, given.pin, given.replace)
+end
+
+-- The map that is there, or a new one; others may pin one meanwhile.
+local function open_or_new(fields, kind, given, existing)
+  local map, message, errno = existing(given.pin, fields)
+  if map == nil then return nil, message, errno end
+  if map then return map, false end
+  map, message, errno = new_map(fields, kind, given)
+  if map then return map, true end
+  if errno == core.errno.EEXIST then
+    local other, why, code = existing(given.pin, fields)
+    if other then return other, false end
+    if other == nil then return nil, why, code end
+  end
   return nil, message, errno
 end
 
@@ -154,6 +177,7 @@ end
 -- @tfield[opt] string[] flags a list of "no_prealloc", "mmapable", "zero_seed" and so on:
 --   linux/bpf.h's in small letters
 -- @tfield[opt] string pin a path in a bpffs, where the map lives on
+-- @tfield[opt=false] boolean replace takes the place of a map that is pinned there, in one step
 -- @tfield[opt] create_options|map inner for maps of maps: a map as they are to be, or the options
 --   for one
 -- @tfield[opt=0] integer map_extra what some types take besides, as the number of hashes of a
@@ -167,13 +191,17 @@ end
 --   key, value: layouts; or key_size, value_size: bytes without a layout.
 --   max_entries: how many entries it has room for; 1 if left out.
 --   flags: list of "no_prealloc", "mmapable", "zero_seed", "no_common_lru", ...
---   pin: a path in bpffs that keeps the map.
+--   pin: a path in bpffs that keeps the map; replace: also where one is pinned already.
 --   inner: for maps of maps, a map like the ones it will hold, or the options to create one.
 --   map_extra: of bloom filters (number of hashes) and arenas; numa_node.
 -- @treturn luabpf.map|nil, message, errno. Needs CAP_BPF, some types more.
 -- Raises for options that cannot be right.
-function maps.create(given)
+-- @tparam[opt] function existing called with the pin and what core.create takes: the map that is
+--   there, false where there is none, nil, message, errno; the second result then says whether the
+--   map was created
+function maps.create(given, existing)
   given = options.check("create", given, options.of "create_options")
+  if given.replace and not given.pin then error("create: option 'replace' goes with pin", 2) end
   local kind = type_of(given.type)
   local key, key_size = part(given, kind, "key")
   local value, value_size = part(given, kind, "value")
@@ -181,6 +209,7 @@ function maps.create(given)
   local flags = flag_bits(given.flags, kind)
   local inner, ours, message, errno = inner_map(given.inner, kind)
   if message then return nil, name .. ": create: " .. message, errno end
+  local _ <close> = ours and inner or nil
   local fields = {
     type = kind.id, name = name, key = key, value = value,
     key_size = key_size, value_size = value_size, inner_fd = inner and inner:fd(),
@@ -189,12 +218,8 @@ function maps.create(given)
     flags = flags | (given.numa_node and FLAGS.numa_node or 0), numa_node = given.numa_node,
     map_extra = given.map_extra,
   }
-  local map
-  map, message, errno = core.create(fields)
-  if ours then inner:close() end
-  if not map then return nil, explain(message, errno, kind), errno end
-  core.set_types(map, key, value)
-  return pinned(map, given.pin)
+  if not existing then return new_map(fields, kind, given) end
+  return open_or_new(fields, kind, given, existing)
 end
 
 -- ---- opening -------------------------------------------------------------------

@@ -162,7 +162,9 @@ local function kernel_step(self, query, run, report, rows_room)
   report.visited = report.visited + result.visited
   if run.on_delete then
     delete_up_to(self, query, run, found:batch(), report)
-    if result.stop == "limit" and room(run, report) > 0 then return "full" end
+    local left = result.stored < result.matched - result.cut
+      or (result.stop == "limit" and room(run, report) > 0)
+    if left and (result.stop == "none" or result.stop == "limit") then return "full" end
   else
     report.matched = report.matched + result.matched
     if not run.dry_run then add(report, result.deleted, result.missing, 0) end

@@ -8,9 +8,11 @@
  */
 #include "bind/map/map.h"
 
+#include "bind/options.h"
 #include "bind/value/builder.h"
 #include "bind/value/layout.h"
 #include "lib/kernel/loader.h"
+#include "lib/kernel/pin.h"
 #include "lib/layout/btf.h"
 #include "lib/layout/special.h"
 
@@ -252,22 +254,28 @@ void lb_map_add_pin(lua_State *L, int idx)
  * Pins the map in a BPF file system: it lives on after this process.
  * @function map:pin
  * @tparam string path where, in a bpffs such as /sys/fs/bpf; names there have no dots
+ * @tparam[opt=false] boolean options.replace takes the place of a map that is pinned there, in one
+ *   step: whoever opens the path finds one or the other
  * @treturn true the map is pinned
  * @error there is something at that path, no bpffs is there, or this process may not write
  * @usage
- * assert(map:pin "/sys/fs/bpf/flows")
+ * assert(map:pin("/sys/fs/bpf/flows", { replace = true }))
  * map:unpin()
  */
 static int map_pin(lua_State *L)
 {
+	static const struct lb_option known[] = {
+		{ "replace", LUA_TBOOLEAN, NULL }, { NULL, 0, NULL },
+	};
 	struct lb_map *m = lb_check_map(L, 1);
 	const char *path = lb_check_path(L, 2);
+	bool replace = lb_options(L, 3, "map:pin", known) && lb_opt_flag(L, 3, "replace");
 	struct lb_log log;
 	char name[32];
 	int err;
 
 	lb_log_begin(&log);
-	err = lb_pin_make(m->k.fd, path, &log);
+	err = replace ? lb_pin_renew(m->k.fd, path, &log) : lb_pin_make(m->k.fd, path, &log);
 	lb_log_end(&log);
 	if (err)
 		return lb_log_fail(L, err, &log, "%s: pin %s",
