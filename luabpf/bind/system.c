@@ -7,7 +7,9 @@
  */
 #include "bind/base.h"
 #include "lib/kernel/kmap.h"
+#include "lib/kernel/momentary.h"
 #include "lib/kernel/privilege.h"
+#include "lib/kernel/signals.h"
 
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -163,17 +165,18 @@ static int system_columns(lua_State *L)
 /*
  * core.probe_map_type(id), core.probe_program_type(id),
  * core.probe_helper(program_type, helper): whether the kernel has it; nil when
- * that cannot be found out, for lack of privileges: without CAP_BPF nothing
- * can, and without the others what is there may be refused like what is not.
+ * that cannot be found out, for want of memory or descriptors, or for lack of
+ * privileges: without CAP_BPF nothing can, and without the others what is there
+ * may be refused like what is not.
  */
-static int push_probe(lua_State *L, int result)
+static int push_probe(lua_State *L, int result, int err)
 {
 	unsigned int needed = LB_CAP_BPF;
 	char buf[128];
 
 	if (result == 0)
 		needed |= LB_CAP_PERFMON | LB_CAP_NET_ADMIN;
-	if (result < 0 || lb_missing_privileges(needed, buf, sizeof(buf)))
+	if (result < 0 || lb_momentary(-err) || lb_missing_privileges(needed, buf, sizeof(buf)))
 		luaL_pushfail(L);
 	else
 		lua_pushboolean(L, result);
@@ -183,24 +186,44 @@ static int push_probe(lua_State *L, int result)
 static int system_probe_map_type(lua_State *L)
 {
 	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+	int result;
 
-	return push_probe(L, libbpf_probe_bpf_map_type((enum bpf_map_type)type, NULL));
+	errno = 0;
+	result = libbpf_probe_bpf_map_type((enum bpf_map_type)type, NULL);
+	return push_probe(L, result, errno);
 }
 
 static int system_probe_program_type(lua_State *L)
 {
 	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
+	sigset_t before;
+	int result, err;
 
-	return push_probe(L, libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL));
+	lb_signals_hold(&before);
+	errno = 0;
+	result = libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL);
+	err = errno;
+	lb_signals_release(&before);
+	return push_probe(L, result, err);
 }
 
 static int system_probe_helper(lua_State *L)
 {
 	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
 	int helper = (int)lb_check_int(L, 2, 1, INT32_MAX);
+	sigset_t before;
+	int result, err;
 
-	return push_probe(L, libbpf_probe_bpf_helper((enum bpf_prog_type)type,
-						     (enum bpf_func_id)helper, NULL));
+	lb_signals_hold(&before);
+	/* A helper is taken to be there where the program is refused without a word of it. */
+	errno = 0;
+	result = libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL);
+	err = errno;
+	if (!lb_momentary(-err))
+		result = libbpf_probe_bpf_helper((enum bpf_prog_type)type,
+						 (enum bpf_func_id)helper, NULL);
+	lb_signals_release(&before);
+	return push_probe(L, result, err);
 }
 
 /* The capabilities this process lacks, as text; nil if none. */

@@ -82,6 +82,59 @@ describe("loading", function()
     assert.equal("kernel", report.engine)
   end)
 
+  it("[fault 27] says that descriptors are short, and goes on when they are not", function()
+    local process = helper.process([[
+      local build = ...
+      local system = package.loadlib(build .. "/support/system.so", "luaopen_system")()
+      local probe = bpf.create { type = "array", value = "u32" }
+      local lowest = probe:fd()
+      probe:close()
+      for more = 0, 40 do
+        local before = system.limit("files", lowest + more)
+        local object, message, errno = bpf.load "bpf/conntrack.bpf.o"
+        system.limit("files", before)
+        if not object and errno ~= bpf.errno.EMFILE then print(more, errno, message) end
+        if object then object:close() end
+      end
+      assert(bpf.load "bpf/conntrack.bpf.o"):close()
+      print "done"
+    ]], os.getenv "LUABPF_BUILD" or ".build")
+    local text = process:read("a")
+    process:close()
+    assert.equal("done\n", text)
+  end)
+
+  it("[fault 27] that fails late leaves no pin", function()
+    local pin, refused = helper.pin(), 0
+    local probe = helper.map()
+    local lowest = probe:fd()
+    probe:close()
+    for more = 16, 60 do
+      local before = system.limit("files", lowest + more)
+      local object = bpf.load("bpf/conntrack.bpf.o", { maps = { conns = { pin = pin } } })
+      system.limit("files", before)
+      local there = bpf.open(pin)
+      assert.equal(object ~= nil, there ~= nil, "with " .. more)
+      if there then
+        there:unpin()
+        there:close()
+      end
+      if object then object:close() else refused = refused + 1 end
+      if object then break end
+    end
+    assert.is_true(refused > 0)
+  end)
+
+  it("[fault 27] features that could not be found out are unknown", function()
+    local ok, features = without_descriptors(bpf.features)
+    assert.is_true(ok)
+    assert.is_nil(features.map_types.hash)
+    assert.is_nil(features.syscall_programs)
+    assert.is_nil(features.loop)
+    assert.truthy(tostring(features):find("syscall_programs +unknown"))
+    assert.is_true(bpf.features().syscall_programs)
+  end)
+
   it("[fault 18] a hook that raises in open, create and load frees nothing twice", function()
     local pin = helper.pin()
     local map = helper.map { value = { "u64 a", "u32 list[4]", "char name[16]" } }

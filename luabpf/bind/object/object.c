@@ -280,6 +280,7 @@ static int load(lua_State *L, const char *path)
 {
 	struct lb_object *o = new_object(L);
 	struct lb_log log;
+	uint64_t there;
 	int err;
 
 	lb_log_begin(&log);
@@ -290,7 +291,7 @@ static int load(lua_State *L, const char *path)
 	each_option(L, o->obj, "maps", set_map);
 	each_option(L, o->obj, "globals", set_global);
 	lb_log_begin(&log);
-	err = lb_object_load(o->obj, &log);
+	err = lb_object_load(o->obj, &there, &log);
 	lb_log_end(&log);
 	if (err) {
 		close_object(o);
@@ -298,6 +299,7 @@ static int load(lua_State *L, const char *path)
 	}
 	if (fill(L, o, path) == 1)
 		return 1;
+	lb_object_unpin(o->obj, there);
 	close_object(o);
 	return 3;
 }

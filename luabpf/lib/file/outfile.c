@@ -199,8 +199,8 @@ static int check_own(const struct stat *st)
 	return st->st_nlink > 1 ? -EMLINK : 0;
 }
 
-/* A file that is there and fits, or a new one; -EAGAIN: somebody was quicker. */
-static int open_or_create(const char *path)
+/* A file that is there and fits, or a new one (*made); -EAGAIN: somebody was quicker. */
+static int open_or_create(const char *path, bool *made)
 {
 	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -208,6 +208,7 @@ static int open_or_create(const char *path)
 
 	if (fd < 0 && errno == ENOENT) {
 		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		*made = fd >= 0;
 		return fd >= 0 ? fd : errno == EEXIST ? -EAGAIN : -errno;
 	}
 	if (fd < 0)
@@ -223,13 +224,17 @@ static int open_or_create(const char *path)
 /* One try: -EAGAIN if there must be another. */
 static int try_open(struct lb_outfile *o, const char *path)
 {
-	int fd = open_or_create(path), err = 0;
+	bool made = false;
+	int fd = open_or_create(path, &made), err = 0;
 
 	if (fd < 0)
 		return fd;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else if (!still_named(fd, path))
+	/* A new one that cannot be locked leaves nothing; one that another has locked is its own. */
+	if (err && err != -EBUSY && made)
+		unlink(path);
+	if (!err && !still_named(fd, path))
 		err = -EAGAIN;	/* an export that has finished meanwhile */
 	if (err) {
 		close(fd);

@@ -226,16 +226,72 @@ static void explain(struct bpf_object *obj, int err, struct lb_log *log)
 		name_refused(err, log);
 }
 
-int lb_object_load(struct bpf_object *obj, struct lb_log *log)
+/* Descriptors that libbpf has open at once, beside those of maps and programs. */
+#define SPARE_DESCRIPTORS 16
+#define MAX_DESCRIPTORS 256
+
+/* 0 if so many descriptors can be had, else -errno. */
+static int have_descriptors(int n)
+{
+	int fds[MAX_DESCRIPTORS], got = 0, err = 0;
+
+	for (; got < n && got < MAX_DESCRIPTORS && !err; got += !err) {
+		fds[got] = got ? fcntl(fds[0], F_DUPFD_CLOEXEC, 0)
+			       : open("/", O_PATH | O_CLOEXEC);
+		err = fds[got] < 0 ? -errno : 0;
+	}
+	while (got > 0)
+		close(fds[--got]);
+	return err;
+}
+
+/*
+ * What libbpf finds out of the kernel it keeps for good, also what it could not find out for
+ * want of a descriptor: then it would load nothing any more.
+ */
+static int check_descriptors(const struct bpf_object *obj)
+{
+	int n = SPARE_DESCRIPTORS;
+	struct bpf_program *p;
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj)
+		n++;
+	bpf_object__for_each_program(p, obj)
+		n++;
+	return have_descriptors(n);
+}
+
+void lb_object_unpin(struct bpf_object *obj, uint64_t there)
+{
+	struct bpf_map *map;
+	int i = 0;
+
+	bpf_object__for_each_map(map, obj) {
+		if (i < LB_PINS_KNOWN && !(there >> i & 1) && bpf_map__is_pinned(map))
+			bpf_map__unpin(map, NULL);
+		i++;
+	}
+}
+
+int lb_object_load(struct bpf_object *obj, uint64_t *there, struct lb_log *log)
 {
 	struct bpf_map *map;
 	sigset_t before;
-	int err = 0;
+	int err = check_descriptors(obj), i = 0;
 
+	*there = 0;
+	if (err)
+		return err;
 	bpf_object__for_each_map(map, obj) {
+		const char *path = bpf_map__pin_path(map);
+
 		err = check_pin(map, log);
 		if (err)
 			return err;
+		if (path && i < LB_PINS_KNOWN && access(path, F_OK) == 0)
+			*there |= UINT64_C(1) << i;
+		i++;
 	}
 	lb_signals_hold(&before);
 	err = bpf_object__load(obj);

@@ -13,6 +13,7 @@
 #include "lib/kernel/maptype.h"
 
 #include <bpf/libbpf.h>
+#include <stdint.h>
 
 int lb_object_open(const char *path, struct bpf_object **obj, struct lb_log *log);
 /*
@@ -23,8 +24,12 @@ int lb_object_set_type(struct bpf_map *map, const struct lb_maptype *type, struc
 /*
  * Creates the maps, reusing what is pinned, and loads the programs. A pin
  * whose map differs from the object's is refused; the reason lists in what.
+ * there: which of the first LB_PINS_KNOWN maps were pinned before, a bit each.
  */
-int lb_object_load(struct bpf_object *obj, struct lb_log *log);
+#define LB_PINS_KNOWN 64
+int lb_object_load(struct bpf_object *obj, uint64_t *there, struct lb_log *log);
+/* Takes back the pins that loading has made. */
+void lb_object_unpin(struct bpf_object *obj, uint64_t there);
 
 /* "xdp", "cgroup_skb"; "type 99" for numbers libbpf has no name for is written into buf. */
 const char *lb_progtype_name(enum bpf_prog_type type, char *buf, size_t size);
