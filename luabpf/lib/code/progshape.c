@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What program shapes share. See shape.h.
+ * What program shapes share. See progshape.h.
  *
  * Per-CPU reductions: lb_reduce in interp.c is the same in C. Up to a number of
  * CPUs each is read by code of its own. For more the loop over the CPUs is

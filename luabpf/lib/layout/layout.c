@@ -83,7 +83,7 @@ const char *lb_layout_strdup(struct lb_layout *layout, const char *s)
 
 /* ---- kinds ------------------------------------------------------------ */
 
-/* By enum lb_kind; the names are those of description tables (codec.c). */
+/* By enum lb_kind; the names are those of description tables (bind/value/layout.c). */
 static const char *const kind_names[] = {
 	[LB_INT] = "int", [LB_BOOL] = "bool", [LB_FLOAT] = "float", [LB_TEXT] = "text",
 	[LB_BYTES] = "bytes", [LB_IPV4] = "ipv4", [LB_IPV6] = "ipv6", [LB_IP] = "ip",
