@@ -261,7 +261,8 @@ KERNELS ?= 6.1 6.12
 KERNEL_SPECS_SHORT = smoke map/methods map/open map/keys object/program query/read query/sweep
 KERNEL_SPECS = $(KERNEL_SPECS_SHORT) map/batches base/iter map/churn layout/codec layout/btf \
 	engine/engine object/object object/link map/limits map/keyset query/differential privilege \
-	show/features conntrack/conntrack conntrack/conntrack_packets docs/conntrack_doc docs/examples
+	show/features conntrack/conntrack conntrack/conntrack_packets docs/conntrack_doc docs/examples \
+	event/reader event/wait
 KERNEL_TEST = @for kernel in $(KERNELS); do BUILD='$(BUILD)' LUA='$(LUA)' MODULE='$(MODULE)' \
 	scripts/kernel-test "$$kernel" --exclude-tags=slow
 

@@ -374,7 +374,7 @@ end
 
 -- ---- the figures -----------------------------------------------------------------
 
-return {
+local figures = {
   -- First, while there is no memory that an earlier scan left behind.
   memory("walk", 8, walk),
   memory("export to JSON lines", 8, export_lines),
@@ -529,3 +529,7 @@ return {
   { name = "explain: estimates, the one that is farthest off", limit = 2, unit = "factor",
     once = true, measure = worst_estimate },
 }
+
+for _, figure in ipairs(require "bench.event_figures") do figures[#figures + 1] = figure end
+
+return figures

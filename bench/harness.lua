@@ -16,19 +16,22 @@ end
 local baseline = {}
 baseline.__index = baseline
 
---- Starts c_baseline (c_baseline.c) on a pinned map of so many entries. With pipes both ways:
--- io.popen has one, a FIFO is the other.
-function harness.baseline(pin, entries)
-  local program = (os.getenv "LUABPF_BUILD" or ".build") .. "/c_baseline"
+--- Starts a program of bench/ with arguments. With pipes both ways: io.popen has one, a FIFO is
+-- the other.
+function harness.process(name, first, second)
+  local program = (os.getenv "LUABPF_BUILD" or ".build") .. "/" .. name
   local fifo = os.tmpname()
   os.remove(fifo)
   assert(os.execute(("mkfifo -m 600 '%s'"):format(fifo)), "cannot make a FIFO")
-  local command = ("'%s' '%s' %d > '%s'"):format(program, pin, entries, fifo)
+  local command = ("'%s' '%s' '%s' > '%s'"):format(program, first, second, fifo)
   local commands = assert(io.popen(command, "w"))
   local answers = assert(io.open(fifo, "rb"))
   os.remove(fifo)
   return setmetatable({ commands = commands, answers = answers }, baseline)
 end
+
+--- Starts c_baseline (c_baseline.c) on a pinned map of so many entries.
+function harness.baseline(pin, entries) return harness.process("c_baseline", pin, entries) end
 
 function baseline:ask(command)
   self.commands:write(command, "\n")
@@ -52,10 +55,12 @@ function baseline:give(what)
   return records
 end
 
-function baseline:__close()
+function baseline:close()
   self.commands:close()
   self.answers:close()
 end
+
+baseline.__close = baseline.close
 
 -- ---- time and memory ------------------------------------------------------------
 

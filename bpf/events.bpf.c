@@ -13,10 +13,11 @@
 
 struct event {
 	__u64 number;
+	__u64 when;		/* ns, bpf_ktime_get_ns */
 	__u32 length;
 	__u32 cpu;
 	char comm[16];
-	__u8 rest[32];
+	__u8 rest[24];
 };
 
 struct opened {
@@ -64,6 +65,7 @@ static __u8 bytes[MAX_RECORD];
 static void fill(struct event *e, __u64 number)
 {
 	e->number = number;
+	e->when = bpf_ktime_get_ns();
 	e->length = (__u32)number % 1000;
 	e->cpu = bpf_get_smp_processor_id();
 	bpf_get_current_comm(e->comm, sizeof(e->comm));

@@ -61,7 +61,7 @@ describe("a reader of a ring buffer", function()
     local event = assert(reader:next "1s")
     assert.equal(0, event.number)
     assert.equal("lua5.4", event.comm)
-    assert.equal(32, #event.rest)
+    assert.equal(24, #event.rest)
     assert.equal(1, reader:next("1s").number)
     assert.same({ nil, "timeout" }, { reader:next "0s" })
   end)
@@ -83,7 +83,8 @@ describe("a reader of a ring buffer", function()
   it("takes declarations, and bytes without a layout", function()
     do
       local reader <close> = assert(ring:reader {
-        layout = { "u64 number", "u32 length", "u32 cpu", "char comm[]" } })
+        layout = { "u64 number", "u64 when", "u32 length", "u32 cpu",
+          "char comm[]" } })
       send(1)
       local event = assert(reader:next "1s")
       assert.equal(0, event.number)
@@ -458,6 +459,35 @@ describe("a reader of perf buffers", function()
     assert.equal(0, reader:next("20s").number)
     process:close()
   end)
+
+  -- Where a CPU may be taken away from everybody: the emulated machines of `make test-kernels`.
+  if os.getenv "LUABPF_HOTPLUG" then
+    it("follows CPUs that go and come", function()
+      local reader <close> = assert(perf:reader { layout = "struct event" })
+      local path = pinned(program)
+      local function online(state)
+        assert(os.execute(("echo %d >/sys/devices/system/cpu/cpu1/online"):format(state)))
+      end
+      -- The CPUs that events come from, when both are asked for one.
+      local function cpus()
+        local seen = {}
+        for cpu = 0, 1 do
+          os.execute(("taskset %d lua5.4 -e '"
+            .. 'local bpf = require "luabpf" '
+            .. 'assert(bpf.open_program("%s")):run { data = ("x"):rep(64) }\' 2>/dev/null')
+            :format(1 << cpu, path))
+        end
+        for _, _, cpu in reader:records { timeout = "2s" } do seen[cpu] = true end
+        return seen
+      end
+      assert.same({ [0] = true, [1] = true }, cpus())
+      online(0)
+      assert.is_true(cpus()[0])
+      online(1)
+      reader:next "2s"
+      assert.same({ [0] = true, [1] = true }, cpus())
+    end)
+  end
 
   it("wants a power of two of pages", function()
     raises("reader: option 'pages': a power of two expected, got 3", function()
