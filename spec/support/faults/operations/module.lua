@@ -178,7 +178,9 @@ add { name = "map:freeze", run = function(e) return e.map:freeze() end, once = t
 add { name = "map:fd", run = function(e) return e.map:fd() end,
   right = function(_, fd) return fd >= 0 end }
 add { name = "map:close", run = function(e)
-  return assert(bpf.open { fd = e.map:fd() }):close()
+  local map, message, errno = bpf.open { fd = e.map:fd() }
+  if not map then return nil, message, errno end
+  return map:close()
 end }
 add { name = "map:head", run = function(e) return e.map:head(3) end,
   right = function(_, list) return #list == 3 and #tostring(list) > 0 end }
