@@ -28,6 +28,7 @@
 ---@field max_entries? integer how many entries there is room for (default 1)
 ---@field flags? string[] a list of "no_prealloc", "mmapable", "zero_seed" and so on: linux/bpf.h's in small letters
 ---@field pin? string a path in a bpffs, where the map lives on
+---@field replace? boolean takes the place of a map that is pinned there, in one step (default false)
 ---@field inner? luabpf.create_options|luabpf.map for maps of maps: a map as they are to be, or the options for one
 ---@field map_extra? integer what some types take besides, as the number of hashes of a bloom filter (default 0)
 ---@field numa_node? integer the node whose memory it takes
@@ -142,6 +143,15 @@
 ---@field matched integer how many the condition held for
 ---@field seconds number how long it took
 
+---What is pinned in a BPF file system.
+---@class luabpf.pin
+---@field path string its path
+---@field kind "luabpf.map"|"luabpf.program"|"luabpf.link"|"other" what it is; "other" is what could not be opened
+---@field id? integer its id
+---@field name? string of maps and programs that have one
+---@field type? string the type, as the kernel calls it
+---@field reason? string why it could not be opened
+
 ---The plan of a query.
 ---@class luabpf.plan
 ---@field engine "kernel"|"luabpf.batch"|"walk" the one that would be used
@@ -201,6 +211,7 @@
 ---@class luabpf.restore_options
 ---@field from luabpf.snapshot a snapshot of whole entries, which stays open; per-CPU maps keep each CPU's value
 ---@field pin? string a path in a bpffs: the map appears there when it is complete; a try that was killed is gone on with
+---@field replace? boolean takes the place of a map that is pinned there, in one step, when it is complete (default false)
 ---@field name? string another name than the snapshot's
 ---@field max_entries? integer another number of entries than the snapshot's
 ---@field other_cpus? boolean takes values of a machine with another number of CPUs: of those that both have (default false)
@@ -270,6 +281,11 @@
 ---@class luabpf.upsert_counts
 ---@field inserted integer how many were absent before
 ---@field updated integer how many were replaced
+
+---Who holds a map.
+---@class luabpf.users
+---@field programs table[] those that use it: `id`, `name`, `type`
+---@field processes table[] those with a descriptor of it, as far as this process may see: `pid`, `name`
 
 ---Reads fields of a key or value out of a batch: `view.bytes`, `view.list[2]`, `#view.list`,
 ---`pairs(view)`. It is for reading, and valid until the next step; `bpf.copy(view)` is a table.
@@ -458,12 +474,28 @@ function bpf.open(which, options) end
 ---@return integer? # errno
 function bpf.open_link(path) end
 
+---Opens the map that is pinned there, if it fits what is asked for; else creates one and pins it.
+---@param options luabpf.create_options as of `bpf.create`, `pin` with them; a map that is there fits if its type, sizes, max_entries and flags are those
+---@return luabpf.map? # the map
+---@return (boolean|string)? # whether it was created
+---@return integer? # errno
+function bpf.open_or_create(options) end
+
 ---Opens a program that is pinned.
 ---@param path string the pin, in a bpffs
 ---@return luabpf.program? # the program
 ---@return string? # message
 ---@return integer? # errno
 function bpf.open_program(path) end
+
+---What a BPF file system holds, folders in it too: a list that prints as a table.
+---
+---Needs CAP_BPF.
+---@param folder? string where to look
+---@return luabpf.pin[]? # the list, in the order of names
+---@return string? # message
+---@return integer? # errno
+function bpf.pins(folder) end
 
 ---Waits until one of several is ready: readers, signals, timers, and what else has `pollfd`.
 ---@param list table what is waited for
@@ -913,12 +945,16 @@ function map:parallel(options) end
 ---@return integer? # errno
 function map:peek(value, options) end
 
+---@class luabpf.map_pin_options
+---@field replace? boolean takes the place of a map that is pinned there, in one step: whoever opens the path finds one or the other (default false)
+
 ---Pins the map in a BPF file system: it lives on after this process.
 ---@param path string where, in a bpffs such as /sys/fs/bpf; names there have no dots
+---@param options? luabpf.map_pin_options named options
 ---@return true? # the map is pinned
 ---@return string? # message
 ---@return integer? # errno
-function map:pin(path) end
+function map:pin(path, options) end
 
 ---@class luabpf.map_pop_options
 ---@field raw? boolean the value comes as a binary string (default false)
@@ -1053,6 +1089,15 @@ function map:update_batch(keys, values, options) end
 ---@return integer? # errno
 ---@return luabpf.upsert_counts? # partial
 function map:upsert_batch(keys, values, options) end
+
+---The programs and processes that hold the map, this process among them; prints as a table. Pins
+---hold it too: `bpf.pins`.
+---
+---Needs CAP_SYS_ADMIN.
+---@return luabpf.users? # the lists
+---@return string? # message
+---@return integer? # errno
+function map:users() end
 
 ---Iterates over views of key and value, which move along: fields are read from the batch where they
 ---are used.

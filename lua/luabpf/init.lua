@@ -46,7 +46,7 @@ for _, class in ipairs { "luabpf.map", "luabpf.batch", "luabpf.snapshot", "luabp
 end
 for _, class in ipairs { "luabpf.reader", "luabpf.events", "luabpf.writer", "luabpf.signals",
   "luabpf.timer" } do
-  strict(class)
+  strict(core.classes[class], class:match "%w+$", "method")
 end
 core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
 

@@ -405,6 +405,26 @@ Linux 5.7.
     assert(link:pin "/sys/fs/bpf/flows")
     local again <close> = assert(bpf.open_link "/sys/fs/bpf/flows")
     os.remove "/sys/fs/bpf/flows"]=],
+["bpf.open_or_create"] = [=[
+bpf.open_or_create(options)
+
+Opens the map that is pinned there, if it fits what is asked for; else creates one and pins it.
+
+* options (create_options): as of bpf.create, pin with them; a map that is there fits if its
+  type, sizes, max_entries and flags are those.
+* the fields of create_options
+
+Gives map: the map; and boolean: whether it was created.
+
+nil, message, errno: the map there does not fit (the message says what), something else is there,
+or the kernel refuses.
+
+Raises: an option that does not fit the type, a layout that cannot be.
+
+    local flows, created = assert(bpf.open_or_create { type = "hash", key = "u32", value = "u64",
+      max_entries = 1000, pin = "/sys/fs/bpf/flows" })
+    print(created) -- true
+    flows:unpin()]=],
 ["bpf.open_program"] = [=[
 bpf.open_program(path)
 
@@ -420,6 +440,22 @@ nil, message, errno: there is no such pin, or it is of something else.
     assert(object.programs.count_xdp:pin "/sys/fs/bpf/flows")
     local program <close> = assert(bpf.open_program "/sys/fs/bpf/flows")
     os.remove "/sys/fs/bpf/flows"]=],
+["bpf.pins"] = [=[
+bpf.pins([folder])
+
+What a BPF file system holds, folders in it too: a list that prints as a table.
+
+* folder (string): where to look. Default: "/sys/fs/bpf".
+
+Gives pin[]: the list, in the order of names.
+
+nil, message, errno: there is no such folder, or this process may not read it.
+
+Needs CAP_BPF.
+
+    assert(map:pin "/sys/fs/bpf/flows")
+    for _, pin in ipairs(assert(bpf.pins())) do print(pin.path, pin.kind, pin.id) end
+    map:unpin()]=],
 ["bpf.poll"] = [=[
 bpf.poll(list [, timeout])
 
@@ -1167,18 +1203,20 @@ nil, message, errno: the map is of another type.
     queue:push(7)
     print(queue:peek(), queue:pop()) -- 7, 7]=],
 ["map:pin"] = [=[
-map:pin(path)
+map:pin(path [, options])
 
 Pins the map in a BPF file system: it lives on after this process.
 
 * path (string): where, in a bpffs such as /sys/fs/bpf; names there have no dots.
+* options.replace (boolean): takes the place of a map that is pinned there, in one step: whoever
+  opens the path finds one or the other. Default: false.
 
 Gives true: the map is pinned.
 
 nil, message, errno: there is something at that path, no bpffs is there, or this process may not
 write.
 
-    assert(map:pin "/sys/fs/bpf/flows")
+    assert(map:pin("/sys/fs/bpf/flows", { replace = true }))
     map:unpin()]=],
 ["map:pop"] = [=[
 map:pop([options])
@@ -1396,6 +1434,19 @@ Raises: a key or value that the layout does not take, named by its place in the 
     local counts = map:upsert_batch({ { addr = "10.0.0.1", port = 1 }, { addr = "10.1.0.1" } },
       { { packets = 5 }, { packets = 6 } })
     print(counts.inserted, counts.updated) -- 1, 1]=],
+["map:users"] = [=[
+map:users()
+
+The programs and processes that hold the map, this process among them; prints as a table. Pins
+hold it too: bpf.pins.
+
+Gives users: the lists.
+
+nil, message, errno: this process may not see programs.
+
+Needs CAP_SYS_ADMIN.
+
+    print(map:users())]=],
 ["map:views"] = [=[
 map:views([options])
 
@@ -2228,6 +2279,7 @@ What bpf.create makes a map of.
 * flags (string[]): a list of "no_prealloc", "mmapable", "zero_seed" and so on: linux/bpf.h's in
   small letters.
 * pin (string): a path in a bpffs, where the map lives on.
+* replace (boolean): takes the place of a map that is pinned there, in one step. Default: false.
 * inner (create_options or map): for maps of maps: a map as they are to be, or the options for
   one.
 * map_extra (integer): what some types take besides, as the number of hashes of a bloom filter.
@@ -2411,6 +2463,18 @@ What map:parallel did.
 * entries (integer): how many entries were in them.
 * matched (integer): how many the condition held for.
 * seconds (number): how long it took.]=],
+["pin"] = [=[
+pin
+
+What is pinned in a BPF file system.
+
+* path (string): its path.
+* kind ("map" or "program" or "link" or "other"): what it is; "other" is what could not be
+  opened.
+* id (integer): its id.
+* name (string): of maps and programs that have one.
+* type (string): the type, as the kernel calls it.
+* reason (string): why it could not be opened.]=],
 ["plan"] = [=[
 plan
 
@@ -2519,6 +2583,8 @@ What bpf.create makes the map of a snapshot with: its type, size, layouts and en
   CPU's value.
 * pin (string): a path in a bpffs: the map appears there when it is complete; a try that was
   killed is gone on with.
+* replace (boolean): takes the place of a map that is pinned there, in one step, when it is
+  complete. Default: false.
 * name (string): another name than the snapshot's.
 * max_entries (integer): another number of entries than the snapshot's.
 * other_cpus (boolean): takes values of a machine with another number of CPUs: of those that
@@ -2648,6 +2714,14 @@ What map:upsert_batch did.
 
 * inserted (integer): how many were absent before.
 * updated (integer): how many were replaced.]=],
+["users"] = [=[
+users
+
+Who holds a map.
+
+* programs (table[]): those that use it: id, name, type.
+* processes (table[]): those with a descriptor of it, as far as this process may see: pid,
+  name.]=],
 ["view"] = [=[
 view
 
