@@ -105,6 +105,7 @@ end
 local function attempt(f, env, fixed)
   local self = run.new(f, env, fixed)
   self.graph = read_once(self, begin(self, f))
+  self:check_percpu()
   return self
 end
 

@@ -37,7 +37,8 @@ local function key_of(name, of, place, size)
   return ("%s%s %d %s %d %s"):format(name, of, place.bit, place.bits, size, place.cpu)
 end
 
-local function check_percpu(self)
+-- Gives up where there are more than a program has room for.
+function run:check_percpu()
   if #self.percpu > MOST_PERCPU then
     run.give_up(("it reads more than %d fields of CPUs"):format(MOST_PERCPU))
   end
@@ -48,7 +49,7 @@ local function loaded(self, key, of, path, make)
   return self:unique(key, function()
     local made = tree.retyped(make(), true)
     made.loaded, made.field, made.text = key, of, path
-    check_percpu(self)
+    self:check_percpu()
     return made
   end)
 end
