@@ -125,8 +125,6 @@ local MISTAKES <const> = {
   { [[perf:head()]], "refuses",
     "head: perf_event_array maps: values of this type of map cannot be read" },
   { [[perf:lookup(1)]], "refuses", "lookup: not supported by perf_event_array maps" },
-  { [[perf:clear()]], "refuses",
-    "clear: perf_event_array maps: values of this type of map cannot be read" },
   { [[for k in ring:entries() do end]], "throws",
     "entries: ringbuf maps: entries of this type of map cannot be enumerated" },
   { [[ring:count()]], "refuses",

@@ -144,7 +144,7 @@
 ---@field seconds number how long it took
 
 ---What is pinned in a BPF file system.
----@class luabpf.pin
+---@class luabpf.pinned
 ---@field path string its path
 ---@field kind "luabpf.map"|"luabpf.program"|"luabpf.link"|"other" what it is; "other" is what could not be opened
 ---@field id? integer its id
@@ -492,7 +492,7 @@ function bpf.open_program(path) end
 ---
 ---Needs CAP_BPF.
 ---@param folder? string where to look
----@return luabpf.pin[]? # the list, in the order of names
+---@return luabpf.pinned[]? # the list, in the order of names
 ---@return string? # message
 ---@return integer? # errno
 function bpf.pins(folder) end

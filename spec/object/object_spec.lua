@@ -41,7 +41,8 @@ describe("bpf.load", function()
     assert.equal("called count_egress count_either count_ingress count_raw count_tc "
       .. "count_tracepoint count_xdp", sorted_names(object.programs))
     assert.equal(200, object.globals.tiny)
-    assert.error_matches(function() return object.nothing end, "object has no method 'nothing'")
+    assert.is_nil(object.nothing)
+    assert.error_matches(function() object:nothing() end, "object has no method 'nothing'")
     assert.is_nil(object.maps.nothing)
   end)
 

@@ -34,7 +34,7 @@ describe("help", function()
     local both = help.text "header"
     assert.matches("snapshot:header", both)
     for _, owner in ipairs { "program", "map", "link" } do
-      assert.matches(owner .. ":pin(path)", help.text "pin", 1, true)
+      assert.matches(owner .. ":pin(path", help.text "pin", 1, true)
     end
   end)
 

@@ -44,7 +44,7 @@ local function add_folder(list, folder)
 end
 
 --- What is pinned in a BPF file system.
--- @table pin
+-- @table pinned
 -- @tfield string path its path
 -- @tfield "map"|"program"|"link"|"other" kind what it is; "other" is what could not be opened
 -- @tfield[opt] integer id its id
@@ -55,7 +55,7 @@ end
 --- What a BPF file system holds, folders in it too: a list that prints as a table.
 -- @function bpf.pins
 -- @tparam[opt="/sys/fs/bpf"] string folder where to look
--- @treturn pin[] the list, in the order of names
+-- @treturn pinned[] the list, in the order of names
 -- @error there is no such folder, or this process may not read it
 -- @privileges CAP_BPF
 -- @usage

@@ -447,7 +447,7 @@ What a BPF file system holds, folders in it too: a list that prints as a table.
 
 * folder (string): where to look. Default: "/sys/fs/bpf".
 
-Gives pin[]: the list, in the order of names.
+Gives pinned[]: the list, in the order of names.
 
 nil, message, errno: there is no such folder, or this process may not read it.
 
@@ -2463,8 +2463,8 @@ What map:parallel did.
 * entries (integer): how many entries were in them.
 * matched (integer): how many the condition held for.
 * seconds (number): how long it took.]=],
-["pin"] = [=[
-pin
+["pinned"] = [=[
+pinned
 
 What is pinned in a BPF file system.
 

@@ -37,7 +37,7 @@ end
 --- The list.
 function operations.all()
   for _, name in ipairs { "module", "entries", "batches", "queries", "files", "objects",
-    "conntrack" } do
+    "events", "conntrack" } do
     part = name
     require("spec.support.faults.operations." .. name)
   end

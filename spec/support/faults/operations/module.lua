@@ -37,6 +37,19 @@ add { name = "bpf.create", as = "with a pin", setup = function(e) e.at = e:pin()
   end,
 }
 
+add { name = "bpf.open_or_create", setup = function(e) e.at = e:pin() end, run = function(e)
+  return bpf.open_or_create { type = "array", value = "u64", max_entries = 9, pin = e.at }
+end, right = function(e, map)
+  e:own(map)
+  return is_map(map) and map:unpin()
+end }
+
+add { name = "bpf.pins", run = function() return bpf.pins "/sys/fs/bpf" end,
+  right = function(_, list) return type(list) == "table" end }
+
+add { name = "map:users", run = function(e) return e.map:users() end,
+  right = function(_, users) return type(users.processes) == "table" end }
+
 add { name = "bpf.create", as = "a map of maps", setup = nothing, run = function()
   return bpf.create { type = "array_of_maps", max_entries = 2,
     inner = { type = "array", value = "u32", max_entries = 3 } }
