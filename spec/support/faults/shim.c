@@ -11,6 +11,11 @@
  * Lua raises where they fail. Streams have the error's mark set, as the C
  * library does.
  */
+/* No function of libc's headers is inline: some of them are defined here. */
+#ifndef __NO_INLINE__
+#define __NO_INLINE__
+#endif
+
 #include "shim.h"
 
 #include <dirent.h>
