@@ -126,6 +126,7 @@ build = {
       ["luabpf.init"] = "lua/luabpf/init.lua",
       ["luabpf.layout.declaration"] = "lua/luabpf/layout/declaration.lua",
       ["luabpf.layout.layout"] = "lua/luabpf/layout/layout.lua",
+      ["luabpf.layout.types"] = "lua/luabpf/layout/types.lua",
       ["luabpf.map.globals"] = "lua/luabpf/map/globals.lua",
       ["luabpf.map.methods"] = "lua/luabpf/map/methods.lua",
       ["luabpf.map.open"] = "lua/luabpf/map/open.lua",

@@ -121,6 +121,8 @@
 ---@field type? string another type of map
 ---@field max_entries? integer room for another number of entries
 ---@field pin? string a path in a bpffs: the map there is taken, or made
+---@field key? luabpf.declaration the layout of keys; over BTF it changes the types of the fields it names
+---@field value? luabpf.declaration the layout of values; over BTF it changes the types of the fields it names
 
 ---What goes after a path, a name or an id in `bpf.open`.
 ---@class luabpf.more_open_options
@@ -545,6 +547,13 @@ function bpf.text(text) end
 ---@return string? # message
 ---@return integer? # errno
 function bpf.timer(every) end
+
+---Says of what type fields are, by the name of the C struct that has them, for every map that is
+---opened or loaded later, and the records of events: BTF has `__be32` where an address is meant.
+---What `bpf.open` or `bpf.load` is told of one map goes over it.
+---@param by_name? table<string,table|string|boolean> the name of a struct, union or typedef, to the types of fields by their names, or to one type that it is as a whole; false forgets it
+---@return table # all that is known now, in the same form
+function bpf.types(by_name) end
 
 ---Whether an address lies in a prefix, as `in` has it in expressions.
 ---@param address string as a view shows it: "10.0.0.1", "2001:db8::1", or a prefix

@@ -17,6 +17,7 @@ local later = require "luabpf.base.later"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local strict = require "luabpf.base.strict"
+local types = require "luabpf.layout.types"
 local words = require "luabpf.function.words"
 require "luabpf.map.methods"
 
@@ -67,6 +68,7 @@ local bpf = {
   open_or_create = later.call "luabpf.map.open_or_create",
   pins = later.call("luabpf.map.pins", "list"),
   load = core.load,
+  types = types.declare,
   open_program = core.open_program,
   open_link = core.open_link,
   iter = iter,

@@ -334,7 +334,7 @@ describe("overriding", function()
 
   it("raises for fields that there are not, other sizes, and bitfields that are none", function()
     local cases = {
-      { { "u32 adr" }, "key.adr: the map has no such field" },
+      { { "u32 adr" }, "key.adr: the map has no such field; did you mean 'addr'?" },
       { { { name = "tuple", "u32 x" } }, "key.tuple.x: the map has no such field" },
       { { "u64 addr" }, "key.addr: u64 has 8 bytes, the map's u32 has 4" },
       { { "u16 flags" }, "key.flags: the map has a bitfield of 4 bits here" },

@@ -5,6 +5,7 @@
 
 local core = require "luabpf.core"
 local layout = require "luabpf.layout.layout"
+local types = require "luabpf.layout.types"
 
 local kinds = {}
 
@@ -35,7 +36,10 @@ local function one(map, given, level)
   end
   local found, message, errno = core.event_layout(map, name)
   if not found and errno == core.errno.ENOENT then message = missing(name) end
-  return found, message, errno
+  if not found then return nil, message, errno end
+  local ok, made = pcall(types.renamed, found)
+  if ok then return made end
+  core.misuse("reader: " .. tostring(made))
 end
 
 -- The numbers that tell kinds apart, in order; field is not one of them.

@@ -13,6 +13,7 @@
 
 local core = require "luabpf.core"
 local declaration = require "luabpf.layout.declaration"
+local suggest = require "luabpf.base.suggest"
 
 local layout = {}
 
@@ -149,6 +150,16 @@ local function find(desc, name)
   end
 end
 
+-- The names that find finds.
+local function field_names(desc, names)
+  names = names or {}
+  for _, field in ipairs(desc.fields) do
+    if field.name then names[#names + 1] = field.name
+    elseif field.type.fields then field_names(field.type, names) end
+  end
+  return names
+end
+
 local function check_size(desc, old, path)
   if desc.size ~= old.size then
     fail(path, "%s has %d bytes, the map's %s has %d", desc.name, desc.size, old.name, old.size)
@@ -190,7 +201,9 @@ local function override_item(desc, item, path, seen, depth)
   local name = is_text and new.name or declaration.name(item.name, path)
   local here = path .. "." .. name
   local field = find(desc, name)
-  if not field then fail(here, "the map has no such field") end
+  if not field then
+    fail(here, "the map has no such field%s", suggest.ending(name, field_names(desc)))
+  end
   if seen[name] then fail(path, "the name '%s' is used twice", name) end
   seen[name] = true
   if is_text then override_field(field, new, here)
@@ -214,6 +227,38 @@ local function overridden(base, given, what)
   local new = read(given, what)
   check_size(new, desc, what)
   return new
+end
+
+-- ---- by the names of types -------------------------------------------------------
+
+local rename
+
+-- What a type is called in the words of bpf.types, in it and below it; whether anything is.
+local function renamed_type(desc, known, path, depth)
+  local entry = known[desc.name]
+  if entry and entry.whole then
+    check_size(entry.whole, desc, path .. desc.name)
+    return entry.whole, true
+  end
+  return desc, rename(desc, known, path, depth + 1)
+end
+
+-- Changes a description in place; whether anything was changed.
+function rename(desc, known, path, depth)
+  local changed = false
+  if depth > MAX_DEPTH then return false end
+  if desc.elem then desc.elem, changed = renamed_type(desc.elem, known, path, depth) end
+  for _, field in ipairs(desc.fields or {}) do
+    local inner
+    if not field.bits then
+      field.type, inner = renamed_type(field.type, known, path, depth)
+      changed = changed or inner
+    end
+  end
+  local entry = is_record(desc) and known[desc.name]
+  if not entry then return changed end
+  merge(desc, entry.fields, path .. desc.name, 1)
+  return true
 end
 
 -- ---- the interface -------------------------------------------------------------
@@ -249,6 +294,17 @@ end
 -- Raises for fields that the base has not got.
 function layout.override(base, given, what, level)
   return build(level, overridden, base, given, what)
+end
+
+-- A layout in which types that are known by their names are what is said of them.
+-- @tparam luabpf.layout base
+-- @tparam table known by name { whole = description } or { fields = list of declarations }
+-- @tparam string path begins the messages of errors, before the name
+-- @treturn luabpf.layout the base, if nothing in it is known
+-- Raises strings without a place: for fields that a type has not got.
+function layout.renamed(base, known, path)
+  local desc, changed = renamed_type(base:describe(), known, path, 0)
+  return changed and build(0, function() return desc end) or base
 end
 
 return layout

@@ -10,6 +10,7 @@ local errors = require "luabpf.base.errors"
 local layout = require "luabpf.layout.layout"
 local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
+local types = require "luabpf.layout.types"
 
 local maps = {}
 
@@ -252,16 +253,17 @@ local function open_source(given)
   return core.open_fd(options.integer("open", "fd", given.fd, 0, 0x7fffffff, nil, 4))
 end
 
--- A layout for the key or value of an open map: what was given, over what its BTF says.
-local function typed(given, known, size, what)
-  if given == nil then return nil end
-  local made = known and layout.override(known, given, what, 4) or layout.new(given, what, 4)
-  local has = made:describe().size
-  if has ~= size then
-    error(("open: %s: the layout has %d bytes, the map's %s has %d"):format(what, has, what, size),
-      3)
-  end
-  return made
+-- Gives a handle that was just opened the layouts of its key and value.
+local function set_types(map, given)
+  local info, key, value = core.known_info(map), core.layouts(map)
+  local ok, message = pcall(function()
+    core.set_types(map, types.layout(key, given.key, info.key_size, "key"),
+      types.layout(value, given.value, info.value_size, "value"))
+  end)
+  if ok then return map end
+  map:close()
+  if type(message) == "string" then core.misuse("open: " .. message) end
+  error(message, 0)
 end
 
 -- What a string or a number names.
@@ -323,11 +325,7 @@ function maps.open(which, more)
   given = options.check("open", given, options.of "open_options")
   local map, message, errno = open_source(given)
   if not map then return nil, message, errno end
-  local key, value = core.layouts(map)
-  local info = core.known_info(map)
-  core.set_types(map, typed(given.key, key, info.key_size, "key"),
-    typed(given.value, value, info.value_size, "value"))
-  return map
+  return set_types(map, given)
 end
 
 -- ---- listing -------------------------------------------------------------------

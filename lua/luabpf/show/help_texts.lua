@@ -552,6 +552,24 @@ nil, message, errno: no descriptor is left.
 
     local tick <close> = bpf.timer "10ms"
     tick:next()]=],
+["bpf.types"] = [=[
+bpf.types([by_name])
+
+Says of what type fields are, by the name of the C struct that has them, for every map that is
+opened or loaded later, and the records of events: BTF has __be32 where an address is meant.
+What bpf.open or bpf.load is told of one map goes over it.
+
+* by_name (table<string,table or string or boolean>): the name of a struct, union or typedef, to
+  the types of fields by their names, or to one type that it is as a whole; false forgets it.
+
+Gives table: all that is known now, in the same form.
+
+Raises: a type that there is not, at once; a field that the struct has not, or a type of another
+size, when a map with that struct is opened.
+
+    bpf.types { flow_key = { saddr = "ipv4", daddr = "ipv4" }, mac_addr = "mac" }
+    print(bpf.types().flow_key.saddr) -- ipv4
+    bpf.types { flow_key = false, mac_addr = false }]=],
 ["bpf.within"] = [=[
 bpf.within(address, prefix)
 
@@ -2419,7 +2437,10 @@ What of a map in an object file is to be other than the file says.
 
 * type (string): another type of map.
 * max_entries (integer): room for another number of entries.
-* pin (string): a path in a bpffs: the map there is taken, or made.]=],
+* pin (string): a path in a bpffs: the map there is taken, or made.
+* key (declaration): the layout of keys; over BTF it changes the types of the fields it names.
+* value (declaration): the layout of values; over BTF it changes the types of the fields it
+  names.]=],
 ["map"] = [=[
 map
 

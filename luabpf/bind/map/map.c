@@ -441,6 +441,31 @@ static int map_pairs(lua_State *L)
 	return 3;
 }
 
+/* Keeps the layout at the top, which is popped, if it has that size: its type, else type. */
+static const struct lb_type *take_layout(lua_State *L, int handle, int uvalue, uint32_t size,
+					 const struct lb_type *type)
+{
+	const struct lb_layout *layout = lb_layout_test(L, -1);
+
+	if (!layout || layout->root->size != size) {
+		lua_pop(L, 1);
+		return type;
+	}
+	lua_setiuservalue(L, handle, uvalue);
+	return layout->root;
+}
+
+void lb_map_take_layouts(lua_State *L, int idx)
+{
+	int handle = lua_absindex(L, idx);
+	struct lb_map *m = lb_to_map(L, handle);
+	const struct lb_type *key, *value;
+
+	value = take_layout(L, handle, LB_MAP_VALUE_LAYOUT, m->k.info.value_size, m->value.type);
+	key = take_layout(L, handle, LB_MAP_KEY_LAYOUT, m->k.info.key_size, m->key.type);
+	lb_map_set_shapes(m, key, value);
+}
+
 /* ---- what the Lua side asks -------------------------------------------- */
 
 /*
@@ -457,15 +482,8 @@ static int map_set_types(lua_State *L)
 			      "the handle is in use: its types cannot change");
 	luaL_argcheck(L, !key || key->root->size == m->k.info.key_size, 2, "wrong size");
 	luaL_argcheck(L, !value || value->root->size == m->k.info.value_size, 3, "wrong size");
-	if (key) {
-		lua_pushvalue(L, 2);
-		lua_setiuservalue(L, 1, LB_MAP_KEY_LAYOUT);
-	}
-	if (value) {
-		lua_pushvalue(L, 3);
-		lua_setiuservalue(L, 1, LB_MAP_VALUE_LAYOUT);
-	}
-	lb_map_set_shapes(m, key ? key->root : m->key.type, value ? value->root : m->value.type);
+	lua_settop(L, 3);
+	lb_map_take_layouts(L, 1);
 	return 0;
 }
 

@@ -60,6 +60,11 @@ int lb_map_push_copy(lua_State *L, int fd);
 void lb_map_add_pin(lua_State *L, int idx);
 /* Gives the handle types, which its user values keep; NULL: binary strings. */
 void lb_map_set_shapes(struct lb_map *m, const struct lb_type *key, const struct lb_type *value);
+/*
+ * Gives the handle at idx, which nothing was decoded by yet, the layouts of key and value at the
+ * top, which are popped. It keeps what it has for nil and for a layout of another size.
+ */
+void lb_map_take_layouts(lua_State *L, int idx);
 /* What messages call the map: its name, or "map 17" in buf. */
 const char *lb_map_label(const struct lb_map *m, char *buf, size_t size);
 /* lb_fail for an operation on a map: "conns: lookup_batch: reason"; pushes nil, message, errno. */

@@ -13,19 +13,25 @@
 #include "bind/object/globals.h"
 #include "bind/object/program.h"
 #include "bind/options.h"
+#include "bind/value/layout.h"
 #include "bind/value/path.h"
 #include "lib/kernel/loader.h"
+#include "lib/layout/btf.h"
 
 #include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
+/* Arguments of load, and what it keeps behind them: a table of layouts by map, and the object. */
+enum { ARG_PATH = 1, ARG_OPTIONS, LAYOUTS, OBJECT };
 /* User values of an object. */
 enum { MAPS = 1, PROGRAMS, GLOBALS, PATH, UVALUES = PATH };
 
 #define LB_OBJECT "luabpf.object"
 #define LB_HANDLES "luabpf.handles"
+/* In the registry: what object_layouts_with was given. */
+#define LAYOUTS_WITH "luabpf.object_layouts"
 
 /* ---- the handle ------------------------------------------------------- */
 
@@ -125,6 +131,15 @@ static void set_pin(lua_State *L, struct bpf_map *map, int idx, const struct lb_
 		lb_path_error(L, path, "%s", strerrordesc_np(errno));
 }
 
+/* The rest is seen to by find_layouts. */
+static void check_layout(lua_State *L, struct bpf_map *map, int idx, const struct lb_path *path)
+{
+	(void)map;
+	if (lua_type(L, idx) != LUA_TSTRING && lua_type(L, idx) != LUA_TTABLE &&
+	    lua_type(L, idx) != LUA_TUSERDATA)
+		lb_path_error(L, path, "layout expected, got %s", luaL_typename(L, idx));
+}
+
 /* The options of one map, the table at the top. */
 static void set_map(lua_State *L, const struct bpf_object *obj, const struct lb_path *path)
 {
@@ -134,7 +149,9 @@ static void set_map(lua_State *L, const struct bpf_object *obj, const struct lb_
 			    const struct lb_path *path);
 	} options[] = {
 		{ "type", set_type }, { "max_entries", set_max_entries }, { "pin", set_pin },
+		{ "key", check_layout }, { "value", check_layout },
 	};
+	const size_t n = sizeof(options) / sizeof(options[0]);
 	struct bpf_map *map = find_map(L, obj, path);
 	int idx = lua_gettop(L);
 
@@ -145,9 +162,9 @@ static void set_map(lua_State *L, const struct bpf_object *obj, const struct lb_
 		const struct lb_path field = { path, name, 0 };
 		size_t i = 0;
 
-		while (i < 3 && strcmp(options[i].name, name) != 0)
+		while (i < n && strcmp(options[i].name, name) != 0)
 			i++;
-		if (i == 3)
+		if (i == n)
 			lb_path_error(L, path, "unknown option '%s'", name);
 		options[i].set(L, map, lua_gettop(L), &field);
 	}
@@ -166,9 +183,9 @@ static void each_option(lua_State *L, const struct bpf_object *obj, const char *
 	const struct lb_path list = { NULL, what, 0 };
 	int top = lua_gettop(L);
 
-	if (!lua_istable(L, 2))
+	if (!lua_istable(L, ARG_OPTIONS))
 		return;
-	if (lua_getfield(L, 2, what) != LUA_TNIL) {
+	if (lua_getfield(L, ARG_OPTIONS, what) != LUA_TNIL) {
 		for (lua_pushnil(L); lua_next(L, top + 1); lua_settop(L, top + 2)) {
 			struct lb_path item = { &list, NULL, 0 };
 
@@ -180,6 +197,68 @@ static void each_option(lua_State *L, const struct bpf_object *obj, const char *
 		}
 	}
 	lua_settop(L, top);
+}
+
+/* ---- layouts ---------------------------------------------------------- */
+
+/* Pushes the layout of a type in the object's BTF, nil for none. False when out of memory. */
+static bool push_layout(lua_State *L, const struct bpf_object *obj, uint32_t id)
+{
+	const struct btf *btf = bpf_object__btf(obj);
+	struct lb_layout *layout = btf && id ? lb_btf_layout(btf, id) : NULL;
+
+	if (btf && id && !layout && errno == ENOMEM)
+		return false;
+	lb_layout_push(L, layout);
+	return true;
+}
+
+/* Pushes the options of a map, or nil. */
+static void push_options(lua_State *L, const char *name)
+{
+	if (!lua_istable(L, ARG_OPTIONS)) {
+		lua_pushnil(L);
+	} else if (lua_getfield(L, ARG_OPTIONS, "maps") == LUA_TTABLE) {
+		lua_getfield(L, -1, name);
+		lua_remove(L, -2);
+	}
+}
+
+/*
+ * Fills LAYOUTS with what lua/luabpf/layout/types.lua makes of the BTF, bpf.types and the options
+ * of each map; what it refuses, it refuses before anything is in the kernel. False when out of
+ * memory.
+ */
+static bool find_layouts(lua_State *L, const struct bpf_object *obj)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		lua_getfield(L, LUA_REGISTRYINDEX, LAYOUTS_WITH);
+		lua_pushstring(L, bpf_map__name(map));
+		push_options(L, bpf_map__name(map));
+		if (!push_layout(L, obj, bpf_map__btf_key_type_id(map)))
+			return false;
+		lua_pushinteger(L, bpf_map__key_size(map));
+		if (!push_layout(L, obj, bpf_map__btf_value_type_id(map)))
+			return false;
+		lua_pushinteger(L, bpf_map__value_size(map));
+		lua_call(L, 6, 1);
+		lua_setfield(L, LAYOUTS, bpf_map__name(map));
+	}
+	return true;
+}
+
+/* Gives the handle at the top the layouts that were found for it. */
+static void take_layouts(lua_State *L, const char *name)
+{
+	lua_getfield(L, LAYOUTS, name);
+	lua_getfield(L, -1, "key");
+	lua_getfield(L, -2, "value");
+	lua_remove(L, -3);
+	lb_map_take_layouts(L, -3);
 }
 
 /* ---- loading ---------------------------------------------------------- */
@@ -216,6 +295,7 @@ static int push_map(lua_State *L, const struct bpf_object *obj, const struct bpf
 
 	if (results != 1)
 		return lb_fail(L, (int)lua_tointeger(L, -1), "%s: map %s", path, bpf_map__name(map));
+	take_layouts(L, bpf_map__name(map));
 	keep_btf(L, obj);
 	if (bpf_map__pin_path(map)) {
 		lua_pushstring(L, bpf_map__pin_path(map));
@@ -257,22 +337,22 @@ static void new_table(lua_State *L)
 	luaL_setmetatable(L, LB_HANDLES);
 }
 
-/* Fills the user values of the loaded object at index 3: 1, or 3 with nil, message, errno. */
+/* Fills the user values of the loaded OBJECT: 1, or 3 with nil, message, errno. */
 static int fill(lua_State *L, struct lb_object *o, const char *path)
 {
 	new_table(L);
 	if (fill_maps(L, o->obj, path) != 1)
 		return 3;
-	lua_setiuservalue(L, 3, MAPS);
+	lua_setiuservalue(L, OBJECT, MAPS);
 	new_table(L);
-	if (fill_programs(L, o->obj, 3) != 1)
+	if (fill_programs(L, o->obj, OBJECT) != 1)
 		return 3;
-	lua_setiuservalue(L, 3, PROGRAMS);
+	lua_setiuservalue(L, OBJECT, PROGRAMS);
 	if (lb_globals_push(L, o->obj, path) != 1)
 		return 3;
-	lua_setiuservalue(L, 3, GLOBALS);
-	lua_pushvalue(L, 1);
-	lua_setiuservalue(L, 3, PATH);
+	lua_setiuservalue(L, OBJECT, GLOBALS);
+	lua_pushvalue(L, ARG_PATH);
+	lua_setiuservalue(L, OBJECT, PATH);
 	return 1;
 }
 
@@ -290,6 +370,10 @@ static int load(lua_State *L, const char *path)
 		return lb_log_fail(L, err, &log, "%s", path);
 	each_option(L, o->obj, "maps", set_map);
 	each_option(L, o->obj, "globals", set_global);
+	if (!find_layouts(L, o->obj)) {
+		close_object(o);
+		return lb_fail(L, ENOMEM, "%s", path);
+	}
 	lb_log_begin(&log);
 	err = lb_object_load(o->obj, &there, &log);
 	lb_log_end(&log);
@@ -310,6 +394,10 @@ static int load(lua_State *L, const char *path)
  * @tfield[opt] string type another type of map
  * @tfield[opt] integer max_entries room for another number of entries
  * @tfield[opt] string pin a path in a bpffs: the map there is taken, or made
+ * @tfield[opt] declaration key the layout of keys; over BTF it changes the types of the fields it
+ *   names
+ * @tfield[opt] declaration value the layout of values; over BTF it changes the types of the
+ *   fields it names
  */
 
 /***
@@ -332,21 +420,35 @@ static int object_load(lua_State *L)
 	static const struct lb_option known[] = {
 		{ "maps", LUA_TTABLE, NULL }, { "globals", LUA_TTABLE, NULL }, { NULL, 0, NULL },
 	};
-	const char *path = lb_check_path(L, 1);
+	const char *path = lb_check_path(L, ARG_PATH);
 	int results;
 
-	lb_options(L, 2, "bpf.load", known);
-	lua_settop(L, 2);
+	lb_options(L, ARG_OPTIONS, "bpf.load", known);
+	lua_settop(L, ARG_OPTIONS);
+	lua_newtable(L);
 	results = load(L, path);
 	if (results == 3 && lua_tointeger(L, -1) == EMFILE) {
 		/* Handles without references, not yet collected, may hold descriptors. */
 		lua_gc(L, LUA_GCCOLLECT);
-		lua_settop(L, 2);
+		lua_settop(L, LAYOUTS);
 		results = load(L, path);
 	}
 	if (results == 1)
-		lua_settop(L, 3);
+		lua_settop(L, OBJECT);
 	return results;
+}
+
+/*
+ * core.object_layouts_with(function): is called with name, options or nil, the layout of keys or
+ * nil, their bytes, the same of values, for each map of an object before it is loaded; gives
+ * { key =, value = }.
+ */
+static int layouts_with(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_settop(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, LAYOUTS_WITH);
+	return 0;
 }
 
 /* ---- methods ---------------------------------------------------------- */
@@ -486,4 +588,6 @@ void lb_open_object(lua_State *L)
 	lua_pop(L, 1);
 	lua_pushcfunction(L, object_load);
 	lua_setfield(L, -2, "load");
+	lua_pushcfunction(L, layouts_with);
+	lua_setfield(L, -2, "object_layouts_with");
 }

@@ -131,6 +131,9 @@ end
 constant("bpf.now", bpf.now)
 constant("bpf.boottime", bpf.boottime)
 constant("bpf.cpus", bpf.cpus)
+constant("bpf.types", function()
+  return bpf.types { never_seen = { addr = "ipv4" } }.never_seen.addr
+end, "ipv4")
 constant("bpf.duration", function() return bpf.duration "1.5s" end, 1500000000)
 constant("bpf.size", function() return bpf.size "64KiB" end, 65536)
 constant("bpf.within", function() return bpf.within("10.1.2.3", "10.0.0.0/8") end, true)

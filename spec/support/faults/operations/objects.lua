@@ -28,6 +28,15 @@ add { name = "bpf.load", probes = true, setup = function() end,
       and object.programs.called:info().type ~= nil
   end }
 
+add { name = "bpf.load", as = "with layouts", probes = true, setup = function() end,
+  run = function()
+    return bpf.load("bpf/addresses.bpf.o", { maps = { flows = { key = { "ipv4 saddr" } } } })
+  end,
+  right = function(e, object)
+    e:own(object)
+    return object.maps.flows:describe().key.fields[1].type.kind == "ipv4"
+  end }
+
 add { name = "object:close", probes = true, setup = function() end, run = function()
   local object, message, errno = bpf.load(OBJECT, { maps = { points = { max_entries = 2 } } })
   if not object then return nil, message, errno end
