@@ -148,7 +148,7 @@
 ---What is pinned in a BPF file system.
 ---@class luabpf.pinned
 ---@field path string its path
----@field kind "luabpf.map"|"luabpf.program"|"luabpf.link"|"other" what it is; "other" is what could not be opened
+---@field kind "map"|"program"|"link"|"other" what it is; "other" is what could not be opened
 ---@field id? integer its id
 ---@field name? string of maps and programs that have one
 ---@field type? string the type, as the kernel calls it
@@ -156,7 +156,7 @@
 
 ---The plan of a query.
 ---@class luabpf.plan
----@field engine "kernel"|"luabpf.batch"|"walk" the one that would be used
+---@field engine "kernel"|"batch"|"walk" the one that would be used
 ---@field why string why it would
 ---@field estimates table<string,integer> ns by engine
 ---@field entries integer how many are expected
@@ -177,7 +177,7 @@
 ---The options that all queries take.
 ---@class luabpf.query_options
 ---@field params? table<string,any> the values of `$name` in texts
----@field engine? "kernel"|"luabpf.batch"|"walk" forces one; without it the cheapest that can
+---@field engine? "kernel"|"batch"|"walk" forces one; without it the cheapest that can
 ---@field exact? boolean keeps to the batch cursor, which misses nothing while entries are replaced (default false)
 ---@field memory? luabpf.size for rows and groups (default "64MiB")
 ---@field budget? luabpf.time how long one run inside the kernel may take; it holds its CPU for so long (default "250ms")
@@ -199,7 +199,7 @@
 
 ---What a query did.
 ---@class luabpf.report
----@field engine "kernel"|"luabpf.batch"|"walk" the one that was used
+---@field engine "kernel"|"batch"|"walk" the one that was used
 ---@field why string why it was
 ---@field visited integer how many entries were looked at
 ---@field matched integer how many the condition held for
@@ -230,7 +230,7 @@
 ---@field batch_size? integer a hint: a batch is whole buckets (default 4096)
 ---@field from? string a batch's cursor: goes on after it
 ---@field raw? boolean binary strings come instead of decoded data (default false)
----@field engine? "luabpf.batch"|"walk" "walk" asks for one key after the other: it may miss or repeat keys that are replaced meanwhile (default "batch")
+---@field engine? "batch"|"walk" "walk" asks for one key after the other: it may miss or repeat keys that are replaced meanwhile (default "batch")
 ---@field report? luabpf.scan_report a table that is filled when the loop ends
 
 ---What a scan did: `report = {}` in the options of an iterator is filled with it when the loop ends.
@@ -812,7 +812,7 @@ function map:entries(options) end
 function map:explain(options) end
 
 ---@class luabpf.map_export_options
----@field format? "jsonl"|"csv"|"luabpf.snapshot" what the path ends in without it, else "jsonl"
+---@field format? "jsonl"|"csv"|"snapshot" what the path ends in without it, else "jsonl"
 ---@field where? luabpf.where the condition
 ---@field params? table<string,any> the values of `$name` in texts
 ---@field columns? luabpf.columns what of each entry, in place of key and value
@@ -859,7 +859,7 @@ function map:head(n) end
 function map:help(name) end
 
 ---@class luabpf.map_import_options
----@field format? "jsonl"|"csv"|"luabpf.snapshot" what the file begins with without it, of pipes "jsonl"
+---@field format? "jsonl"|"csv"|"snapshot" what the file begins with without it, of pipes "jsonl"
 ---@field mode? "any"|"noexist"|"exist" "noexist" keeps what is there, "exist" only replaces it (default "any")
 ---@field dry_run? boolean only counts what would be done to the map as it is now (default false)
 ---@field checkpoint? string a file that remembers how far it has come: the same call goes on there after a kill

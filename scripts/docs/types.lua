@@ -10,11 +10,9 @@ local function full(item)
     or ("luabpf.%s.%s"):format(item.public, item.name)
 end
 
--- A type as doc comments write it, its names made full.
+-- A type as doc comments write it, its names made full; what is in quotes is a choice.
 local function type_of(all, text)
-  return ((text or "any"):gsub("[%a_][%w_.]*", function(name)
-    return all.names[name]
-  end))
+  return ((text or "any"):gsub('"?[%a_][%w_.]*', all.names))
 end
 
 local function optional(text)
