@@ -98,32 +98,29 @@ static int system_boot_id(lua_State *L)
 	return 1;
 }
 
-#define LB_FOLDER "luabpf.folder"
+/* ---- folders ---------------------------------------------------------- */
 
-static void folder_close(DIR **box)
-{
-	if (*box)
-		closedir(*box);
-	*box = NULL;
-}
+#define LB_FOLDER "luabpf.folder"
 
 static int folder_gc(lua_State *L)
 {
-	folder_close(luaL_checkudata(L, 1, LB_FOLDER));
+	DIR **box = luaL_checkudata(L, 1, LB_FOLDER);
+	DIR *dir = *box;
+
+	*box = NULL;
+	if (dir)
+		closedir(dir);
 	return 0;
 }
 
 static const luaL_Reg folder_methods[] = { { NULL, NULL } };
 static const luaL_Reg folder_meta[] = { { "__gc", folder_gc }, { NULL, NULL } };
 
-/*
- * core.list_folder(path): the names in a folder, but for "." and ".."; nil,
- * message, errno.
- */
+/* core.list_folder(path): the names in it, but for "." and ".."; nil, reason, errno. */
 static int system_list_folder(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
-	DIR **box = lua_newuserdatauv(L, sizeof(DIR *), 0);
+	const char *path = lb_check_path(L, 1);
+	DIR **box = lua_newuserdatauv(L, sizeof(*box), 0);
 	const struct dirent *each;
 	lua_Integer n = 0;
 
@@ -132,16 +129,19 @@ static int system_list_folder(lua_State *L)
 	lua_newtable(L);
 	*box = opendir(path);
 	if (!*box)
-		return lb_fail(L, errno, "%s", path);
+		return lb_refuse(L, errno);
 	while ((each = readdir(*box)) != NULL) {
 		if (strcmp(each->d_name, ".") == 0 || strcmp(each->d_name, "..") == 0)
 			continue;
 		lua_pushstring(L, each->d_name);
 		lua_rawseti(L, -2, ++n);
 	}
-	folder_close(box);
+	closedir(*box);
+	*box = NULL;
 	return 1;
 }
+
+/* ---- the terminal ----------------------------------------------------- */
 
 /* Whether descriptor fd is a terminal. */
 static int system_isatty(lua_State *L)

@@ -5,7 +5,7 @@
  */
 #include "bind/map/map.h"
 #include "bind/value/layout.h"
-#include "lib/kernel/mapbtf.h"
+#include "lib/kernel/kprog.h"
 #include "lib/kernel/privilege.h"
 #include "lib/layout/btf.h"
 
@@ -65,12 +65,14 @@ static struct lb_layout *of_object(lua_State *L, const char *name)
 
 static struct lb_layout *of_programs(uint32_t map_id, const char *name)
 {
-	uint32_t program = 0, btf_id;
+	struct bpf_prog_info info = { 0 };
 	struct lb_layout *layout;
 	int found;
 
-	while ((found = lb_map_btf_next(map_id, &program, &btf_id)) > 0) {
-		layout = take_layout(btf__load_from_kernel_by_id(btf_id), name);
+	while ((found = lb_kprog_next_user(map_id, &info)) > 0) {
+		if (!info.btf_id)
+			continue;
+		layout = take_layout(btf__load_from_kernel_by_id(info.btf_id), name);
 		if (layout || errno != ENOENT)
 			return layout;
 	}

@@ -3,19 +3,15 @@
  * What is pinned, and who else holds a map: for lua/luabpf/map/pins.lua.
  */
 #include "bind/map/map.h"
+#include "lib/kernel/kprog.h"
 #include "lib/kernel/maptype.h"
 #include "lib/kernel/pin.h"
 
-#include <bpf/bpf.h>
-#include <dirent.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LB_FOLDER "luabpf.folder"
-/* Maps that a program uses, looked at. */
-#define MAX_MAPS 256
 
 /* core.forget_pin(map, path): it is no pin of the map any more. */
 static int forget_pin(lua_State *L)
@@ -88,72 +84,7 @@ static int pinned(lua_State *L)
 	return 1;
 }
 
-static int folder_gc(lua_State *L)
-{
-	DIR **dir = luaL_checkudata(L, 1, LB_FOLDER);
-	DIR *open = *dir;
-
-	*dir = NULL;
-	if (open)
-		closedir(open);
-	return 0;
-}
-
-/* A folder that errors close too. */
-static DIR **push_folder(lua_State *L)
-{
-	DIR **dir = lua_newuserdatauv(L, sizeof(*dir), 0);
-
-	*dir = NULL;
-	if (luaL_newmetatable(L, LB_FOLDER)) {
-		lua_pushcfunction(L, folder_gc);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
-	return dir;
-}
-
-/* core.list_folder(path): the names in it, or nil, reason, errno. */
-static int list_folder(lua_State *L)
-{
-	const char *path = lb_check_path(L, 1);
-	DIR **dir = push_folder(L);
-	struct dirent *entry;
-	lua_Integer n = 0;
-
-	*dir = opendir(path);
-	if (!*dir)
-		return lb_refuse(L, errno);
-	lua_newtable(L);
-	while (*dir && (entry = readdir(*dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		lua_pushstring(L, entry->d_name);
-		lua_rawseti(L, -2, ++n);
-	}
-	if (*dir)
-		closedir(*dir);
-	*dir = NULL;
-	return 1;
-}
-
 /* ---- who uses a map ----------------------------------------------------------- */
-
-/* Whether the program uses the map: 1, 0, or -errno; info is filled in. */
-static int uses(int fd, uint32_t map, struct bpf_prog_info *info)
-{
-	uint32_t ids[MAX_MAPS], len = sizeof(*info);
-
-	memset(info, 0, sizeof(*info));
-	info->nr_map_ids = MAX_MAPS;
-	info->map_ids = (uintptr_t)ids;
-	if (bpf_obj_get_info_by_fd(fd, info, &len) < 0)
-		return -errno;
-	for (uint32_t i = 0; i < info->nr_map_ids && i < MAX_MAPS; i++)
-		if (ids[i] == map)
-			return 1;
-	return 0;
-}
 
 static void add_program(lua_State *L, const struct bpf_prog_info *info)
 {
@@ -170,28 +101,18 @@ static void add_program(lua_State *L, const struct bpf_prog_info *info)
 static int programs_of(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	struct bpf_prog_info info;
-	uint32_t id = 0;
+	struct bpf_prog_info info = { 0 };
+	int found;
 
 	lua_newtable(L);
-	while (bpf_prog_get_next_id(id, &id) == 0) {
-		int fd = bpf_prog_get_fd_by_id(id);
-		int found = fd < 0 ? -errno : uses(fd, m->k.info.id, &info);
-
-		if (fd >= 0)
-			close(fd);
-		if (found < 0 && found != -ENOENT)
-			return lb_map_fail(L, m, "users", -found);
-		if (found > 0)
-			add_program(L, &info);
-	}
-	return errno == ENOENT ? 1 : lb_map_fail(L, m, "users", errno);
+	while ((found = lb_kprog_next_user(m->k.info.id, &info)) > 0)
+		add_program(L, &info);
+	return found == 0 ? 1 : lb_map_fail(L, m, "users", -found);
 }
 
 static const luaL_Reg functions[] = {
 	{ "forget_pin", forget_pin },
 	{ "pinned", pinned },
-	{ "list_folder", list_folder },
 	{ "programs_of", programs_of },
 	{ NULL, NULL },
 };

@@ -14,11 +14,11 @@
 #include "bind/map/map.h"
 #include "bind/object/link.h"
 #include "bind/options.h"
+#include "lib/kernel/kprog.h"
 #include "lib/kernel/loader.h"
 #include "lib/kernel/testrun.h"
 #include "lib/layout/hex.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -73,16 +73,6 @@ static const char *name_of(lua_State *L, int arg)
 	return name ? name : "program";
 }
 
-static int read_info(int fd, struct bpf_prog_info *info)
-{
-	uint32_t len = sizeof(*info);
-
-	if (bpf_obj_get_info_by_fd(fd, info, &len) < 0)
-		return -errno;
-	info->name[sizeof(info->name) - 1] = '\0';
-	return 0;
-}
-
 static int refused(lua_State *L, int err, const char *operation)
 {
 	return lb_fail(L, -err, "%s: %s", name_of(L, 1), operation);
@@ -101,13 +91,13 @@ static int attach_type_of(const struct bpf_program *prog)
 /* Fills the handle at the top from fd, which it owns from then on: 0 or -errno. */
 static int fill(lua_State *L, struct program *h, int fd)
 {
-	struct bpf_prog_info info = { 0 };
+	struct bpf_prog_info info;
 	int err = fd < 0 ? -errno : 0;
 
 	if (err)
 		return err;
 	h->p.fd = fd;
-	err = read_info(fd, &info);
+	err = lb_kprog_info(fd, &info);
 	if (err)
 		return err;
 	h->p.type = (enum bpf_prog_type)info.type;
@@ -210,25 +200,23 @@ static void push_info(lua_State *L, const struct bpf_prog_info *i)
 	lb_set_int(L, "attach_btf_id", i->attach_btf_id);
 }
 
-/* Adds map_ids, a list of n, to the info at the top: 0 or -errno. */
-static int add_map_ids(lua_State *L, int fd, uint32_t n)
+/* Pushes the list of maps that the program uses, and fills info: 0 or -errno. */
+static int push_map_ids(lua_State *L, int fd, struct bpf_prog_info *info)
 {
-	struct bpf_prog_info info = { .nr_map_ids = n };
-	uint32_t *ids = lua_newuserdatauv(L, (size_t)n * sizeof(*ids) + 1, 0);
-	int err;
+	uint32_t local[64], *ids;	/* a loaded program has no more, others may be bound to it */
+	int err = lb_kprog_info(fd, info);
 
-	info.map_ids = (uintptr_t)ids;
-	err = n ? read_info(fd, &info) : 0;
 	if (err)
 		return err;
-	n = info.nr_map_ids < n ? info.nr_map_ids : n;
-	lua_createtable(L, (int)n, 0);
-	for (uint32_t i = 0; i < n; i++) {
+	ids = lb_scratch(L, info->nr_map_ids * sizeof(*ids), local, sizeof(local));
+	err = lb_kprog_maps(fd, info, ids, info->nr_map_ids);
+	if (err)
+		return err;
+	lua_createtable(L, (int)info->nr_map_ids, 0);
+	for (uint32_t i = 0; i < info->nr_map_ids; i++) {
 		lua_pushinteger(L, ids[i]);
 		lua_rawseti(L, -2, i + 1);
 	}
-	lua_setfield(L, -3, "map_ids");
-	lua_pop(L, 1);
 	return 0;
 }
 
@@ -246,14 +234,15 @@ static int add_map_ids(lua_State *L, int fd, uint32_t n)
 static int program_info(lua_State *L)
 {
 	struct program *h = check_program(L, 1);
-	struct bpf_prog_info info = { 0 };
-	int err = read_info(h->p.fd, &info);
+	struct bpf_prog_info info;
+	int err = push_map_ids(L, h->p.fd, &info);
 
 	if (err)
 		return refused(L, err, "info");
 	push_info(L, &info);
-	err = add_map_ids(L, h->p.fd, info.nr_map_ids);
-	return err ? refused(L, err, "info") : 1;
+	lua_insert(L, -2);
+	lua_setfield(L, -2, "map_ids");
+	return 1;
 }
 
 /***

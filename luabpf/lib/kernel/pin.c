@@ -5,6 +5,7 @@
 #include "lib/kernel/pin.h"
 
 #include "lib/kernel/kmap.h"
+#include "lib/kernel/kprog.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -73,11 +74,11 @@ static int read_map(int fd, struct lb_pinned *out)
 
 static int read_program(int fd, struct lb_pinned *out)
 {
-	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(info);
+	struct bpf_prog_info info;
+	int err = lb_kprog_info(fd, &info);
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return -errno;
+	if (err)
+		return err;
 	out->id = info.id;
 	out->type = info.type;
 	snprintf(out->name, sizeof(out->name), "%s", info.name);
