@@ -75,34 +75,51 @@ static int64_t load_tag(const struct lb_member *m, const uint8_t *p)
 	return (int64_t)lb_load_int(p + m->offset, m->type);
 }
 
-/* The kind of a record; NULL, and pushes why, where it is none. */
-static struct lb_event_type *kind_of(lua_State *L, const struct lb_event_reader *e,
-				     const struct lb_record *r)
+static bool has_tag(const struct lb_event_reader *e, const struct lb_record *r)
 {
-	struct lb_event_type *t = e->types;
+	return r->size >= e->tag->offset + e->tag->type->size;
+}
+
+/* The kind that a record says it is of; the only one there is; or NULL. */
+static const struct lb_event_type *kind_by_tag(const struct lb_event_reader *e,
+					       const struct lb_record *r)
+{
+	const struct lb_event_type *t = e->types, *end = t + e->ntypes;
 	int64_t tag;
 
-	if (e->tag) {
-		if (r->size < e->tag->offset + e->tag->type->size) {
-			lua_pushfstring(L, "a record of %d bytes ends before its tag", (int)r->size);
-			return NULL;
-		}
-		tag = load_tag(e->tag, r->data);
-		while (t < e->types + e->ntypes && t->tag != tag)
-			t++;
-		if (t == e->types + e->ntypes) {
-			lua_pushfstring(L, "no layout for records with %s = %I", e->tag->name,
-					(LUAI_UACINT)tag);
-			return NULL;
-		}
-	}
-	if (!fits(e, t, r->size)) {
+	if (!e->tag)
+		return t < end ? t : NULL;
+	if (!has_tag(e, r))
+		return NULL;
+	tag = load_tag(e->tag, r->data);
+	while (t < end && t->tag != tag)
+		t++;
+	return t < end ? t : NULL;
+}
+
+/* The kind of a record; NULL where it fits none. */
+static const struct lb_event_type *kind_of(const struct lb_event_reader *e,
+					   const struct lb_record *r)
+{
+	const struct lb_event_type *t = kind_by_tag(e, r);
+
+	return t && fits(e, t, r->size) ? t : NULL;
+}
+
+/* Pushes why a record has no kind. */
+static void push_reason(lua_State *L, const struct lb_event_reader *e, const struct lb_record *r)
+{
+	const struct lb_event_type *t = kind_by_tag(e, r);
+
+	if (t)
 		lua_pushfstring(L, "a record of %d bytes, %s has %s%d", (int)r->size,
 				t->shape.type->name, t->rest ? "at least " : "",
 				(int)(t->rest ? t->rest->offset : t->shape.size));
-		return NULL;
-	}
-	return t;
+	else if (has_tag(e, r))
+		lua_pushfstring(L, "no layout for records with %s = %I", e->tag->name,
+				(LUAI_UACINT)load_tag(e->tag, r->data));
+	else
+		lua_pushfstring(L, "a record of %d bytes ends before its tag", (int)r->size);
 }
 
 /* Pushes the table of a struct that ends with the rest of the record. */
@@ -120,14 +137,6 @@ static void push_open_ended(lua_State *L, const struct lb_event_type *t, const s
 	lua_setfield(L, -2, t->rest->name);
 }
 
-/* Pushes bytes, and below why the record is given so: swaps them into place. */
-static int push_misfit(lua_State *L, const struct lb_record *r)
-{
-	lua_pushlstring(L, (const char *)r->data, r->size);
-	lua_insert(L, -2);
-	return 2;
-}
-
 /* Pushes the CPU after an event and perhaps why it is bytes: what a step returns. */
 static int push_cpu(lua_State *L, const struct lb_event_reader *e, const struct lb_record *r, int n)
 {
@@ -142,19 +151,18 @@ static int push_cpu(lua_State *L, const struct lb_event_reader *e, const struct 
 /* Pushes a record that stays where it is: how many results. */
 static int push_kept(lua_State *L, struct lb_event_reader *e, const struct lb_record *r)
 {
-	const struct lb_event_type *t;
+	const struct lb_event_type *t = kind_of(e, r);
 	int n = 1;
 
-	if (e->ntypes == 0) {
+	if (!t)
 		lua_pushlstring(L, (const char *)r->data, r->size);
-	} else {
-		t = kind_of(L, e, r);
-		if (!t)
-			n = push_misfit(L, r);
-		else if (t->rest)
-			push_open_ended(L, t, r);
-		else
-			lb_push(L, &t->shape, r->data, false);
+	else if (t->rest)
+		push_open_ended(L, t, r);
+	else
+		lb_push(L, &t->shape, r->data, false);
+	if (!t && e->ntypes) {
+		push_reason(L, e, r);
+		n = 2;
 	}
 	return push_cpu(L, e, r, n);
 }
@@ -245,7 +253,7 @@ static int views_step(lua_State *L)
 
 	if (!r)
 		return 0;
-	t = b->reader->ntypes ? kind_of(L, b->reader, r) : NULL;
+	t = kind_of(b->reader, r);
 	if (!t || (t->shape.type->kind != LB_STRUCT && t->shape.type->kind != LB_UNION)) {
 		lua_settop(L, 0);
 		return push_record(L, b->reader, r);
@@ -375,21 +383,6 @@ static const struct lb_member *number_called(const struct lb_type *t, const char
 	return NULL;
 }
 
-/* The kind of a record, or NULL, without words. */
-static const struct lb_event_type *quiet_kind(const struct lb_event_reader *e,
-					      const struct lb_record *r)
-{
-	const struct lb_event_type *t = e->types;
-
-	if (e->tag) {
-		if (r->size < e->tag->offset + e->tag->type->size)
-			return NULL;
-		while (t < e->types + e->ntypes && t->tag != load_tag(e->tag, r->data))
-			t++;
-	}
-	return t < e->types + e->ntypes && fits(e, t, r->size) ? t : NULL;
-}
-
 /***
  * Adds a field up over all records that have it, modulo 2^64.
  * @function events:sum
@@ -420,7 +413,7 @@ static int events_sum(lua_State *L)
 	if (!known)
 		return luaL_error(L, "sum: no integer field '%s' in the layout", name);
 	for (uint32_t i = 0; i < b->n; i++) {
-		const struct lb_event_type *t = quiet_kind(e, &e->records[i]);
+		const struct lb_event_type *t = kind_of(e, &e->records[i]);
 		const struct lb_member *m = t ? members[t - e->types] : NULL;
 
 		if (!m)
