@@ -5,6 +5,7 @@
 -- @module luabpf.map.pins
 
 local core = require "luabpf.core"
+local processes = require "luabpf.map.processes"
 local show = require "luabpf.show.show"
 
 local pins = {}
@@ -89,33 +90,6 @@ function users_meta:__tostring()
   return show.table({ "kind", "id", "name", "type" }, rows)
 end
 
-local function read(path)
-  local file <close> = io.open(path)
-  return file and file:read("a")
-end
-
--- Whether a descriptor of the process is of the map.
-local function holds(pid, line)
-  local folder = ("/proc/%s/fdinfo"):format(pid)
-  for _, fd in ipairs(core.list_folder(folder) or {}) do
-    local info = read(folder .. "/" .. fd)
-    if info and info:find(line, 1, true) then return true end
-  end
-  return false
-end
-
-local function processes_of(id)
-  local list, line = {}, ("map_id:\t%d\n"):format(id)
-  for _, pid in ipairs(core.list_folder "/proc" or {}) do
-    if pid:find "^%d+$" and holds(pid, line) then
-      local name = read(("/proc/%s/comm"):format(pid)) or ""
-      list[#list + 1] = { pid = math.tointeger(pid), name = name:gsub("\n", "") }
-    end
-  end
-  table.sort(list, function(a, b) return a.pid < b.pid end)
-  return list
-end
-
 --- Who holds a map.
 -- @table users
 -- @tfield table[] programs those that use it: `id`, `name`, `type`
@@ -133,7 +107,7 @@ end
 function map:users()
   local programs, message, errno = core.programs_of(self)
   if not programs then return nil, message, errno end
-  return setmetatable({ programs = programs, processes = processes_of(self:info().id) },
+  return setmetatable({ programs = programs, processes = processes.of(self:info().id) },
     users_meta)
 end
 
