@@ -5,6 +5,12 @@
 local core = require "luabpf.core"
 local helper = require "spec.support.helper"
 
+local function hex(bytes)
+  return bytes and (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local MAPPED <const> = ("00"):rep(10) .. "ffff"
+
 describe("an address", function()
   it("is the same for Lua as in keys and values", function()
     for kind, texts in pairs {
@@ -48,4 +54,30 @@ describe("an address", function()
     assert.has_error(function() core.parse_address("address", "::1") end)
     assert.has_error(function() core.format_address("ipv4", "123") end)
   end)
+end)
+
+describe("an IP address", function()
+  local good = {
+    ["0.0.0.0"] = MAPPED .. "00000000", ["10.1.2.255"] = MAPPED .. "0a0102ff",
+    ["::"] = ("00"):rep(16), ["::1"] = ("00"):rep(15) .. "01", ["1::"] = "0001" .. ("00"):rep(14),
+    ["2001:DB8::a:0b"] = "20010db8" .. ("00"):rep(8) .. "000a000b",
+    ["1:2:3:4:5:6:7:8"] = "00010002000300040005000600070008",
+    ["1:2:3:4:5:6:7::"] = "00010002000300040005000600070000",
+    ["::2:3:4:5:6:7:8"] = "00000002000300040005000600070008",
+    ["::ffff:10.0.0.1"] = MAPPED .. "0a000001", ["64:ff9b::1.2.3.4"] = "0064ff9b"
+      .. ("00"):rep(8) .. "01020304", ["1:2:3:4:5:6:1.2.3.4"] = "00010002000300040005000601020304",
+  }
+  for text, bytes in pairs(good) do
+    it("has 16 bytes: " .. text, function()
+      assert.equal(bytes, hex(core.parse_address("ip", text)))
+    end)
+  end
+
+  local bad = { "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", "a.b.c.d", ":",
+    ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::", "g::", ":1:2:3:4:5:6:7",
+    "1:2:3:4:5:6:7:", "1:2:3:4::5:6:7:8", "1.2.3.4::", "::1.2.3.4:5", "::1.2.3", "fe80::1%lo",
+    "1.2.3.4:1:2:3:4:1.2.3.4" }
+  for _, text in ipairs(bad) do
+    it(("is none: %q"):format(text), function() assert.is_nil(core.parse_address("ip", text)) end)
+  end
 end)

@@ -4,7 +4,7 @@
 -- packet in them. What a table does not say is right: lengths, versions, header
 -- sizes. Checksums are 0; the tracker does not look at them.
 
-local address = require "luabpf.expr.address"
+local core = require "luabpf.core"
 
 local packets = {}
 
@@ -45,7 +45,8 @@ function packets.ipv4(given, inner, protocol)
   local ihl = given.ihl or 5 + #options // 4
   return string.pack(">BBI2I2I2BBI2", (given.version or 4) << 4 | ihl, 0,
     given.total or 20 + #options + #inner, 1, given.fragment or 0, 64, number(protocol), 0)
-    .. address.ipv4(given.src or "10.0.0.2") .. address.ipv4(given.dst or "10.0.0.1")
+    .. core.parse_address("ipv4", given.src or "10.0.0.2")
+    .. core.parse_address("ipv4", given.dst or "10.0.0.1")
     .. options .. inner, 0x0800
 end
 
@@ -59,8 +60,8 @@ function packets.ipv6(given, inner, protocol)
     next_header = kind
   end
   return string.pack(">I4I2BB", (given.version or 6) << 28, given.length or #chain + #inner,
-    next_header, 64) .. address.ip(given.src or "2001:db8::2")
-    .. address.ip(given.dst or "2001:db8::1") .. chain .. inner, 0x86dd
+    next_header, 64) .. core.parse_address("ip", given.src or "2001:db8::2")
+    .. core.parse_address("ip", given.dst or "2001:db8::1") .. chain .. inner, 0x86dd
 end
 
 --- A frame around a packet; ethertype comes with it.

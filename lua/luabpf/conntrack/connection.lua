@@ -8,8 +8,8 @@
 -- has them the way people read them, initiator first; conntrack.lua lists its
 -- fields.
 
-local address = require "luabpf.expr.address"
 local bpf = require "luabpf"
+local core = require "luabpf.core"
 local endpoint = require "luabpf.conntrack.endpoint"
 local show = require "luabpf.show.show"
 
@@ -44,7 +44,7 @@ end
 
 local function address_of(conn, field, what)
   local text = conn[field]
-  local bytes = type(text) == "string" and address.ip(text)
+  local bytes = type(text) == "string" and core.parse_address("ip", text)
   if not bytes then
     error(("%s.%s: IP address expected, got %s"):format(what, field,
       type(text) == "string" and ("%q"):format(text) or type(text)), 5)

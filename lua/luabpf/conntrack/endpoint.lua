@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Endpoints as people write them: "10.0.0.1:80", "[::1]:80". What counts of an address are its
--- 16 bytes (address.lua).
+-- 16 bytes, as core.parse_address gives them.
 
-local addresses = require "luabpf.expr.address"
+local core = require "luabpf.core"
 
 local endpoint = {}
 
@@ -26,7 +26,7 @@ function endpoint.parse(text)
   if not address then address, port = text:match("^([^:]*):(%d+)$") end
   address, port = address or text:match("^%[(.*)%]$") or text, tonumber(port)
   if address == "" and text:find("^:") then address = nil end
-  if (address and not addresses.ip(address)) or (port and port > 65535) then return nil end
+  if address and not core.parse_address("ip", address) or port and port > 65535 then return nil end
   return address, port
 end
 

@@ -7,7 +7,7 @@
 -- A string beside a field becomes a pattern over the bytes of the field (see
 -- literal.pattern), so that the compiler knows nothing of addresses or text.
 
-local address = require "luabpf.expr.address"
+local core = require "luabpf.core"
 local suggest = require "luabpf.base.suggest"
 local units = require "luabpf.base.units"
 
@@ -76,15 +76,20 @@ end
 
 -- ---- addresses ---------------------------------------------------------------
 
--- How the kinds of address are read, and what messages call them.
+-- The address in each kind, and what messages call the kind.
 local addresses = {
-  ipv4 = { read = address.ipv4, what = "an IPv4 address" },
-  ipv6 = { read = address.ipv6, what = "an IPv6 address" },
-  ip = { read = address.ip, what = "an IP address" },
-  mac = { read = address.mac, what = "a MAC address" },
-  prefix4 = { read = address.ipv4, what = "an IPv4 prefix" },
-  prefix6 = { read = address.ipv6, what = "an IPv6 prefix" },
+  ipv4 = { of = "ipv4", what = "an IPv4 address" },
+  ipv6 = { of = "ipv6", what = "an IPv6 address" },
+  ip = { of = "ip", what = "an IP address" },
+  mac = { of = "mac", what = "a MAC address" },
+  prefix4 = { of = "ipv4", what = "an IPv4 prefix" },
+  prefix6 = { of = "ipv6", what = "an IPv6 prefix" },
 }
+
+-- The bytes of the address in a kind, in network order; nil for what is none.
+local function read(kind, text)
+  return core.parse_address(addresses[kind].of, text)
+end
 
 -- n bits set, then zeros, in size bytes.
 function literal.mask(n, size)
@@ -105,10 +110,10 @@ end
 -- "10.0.0.0/8" to the address with the bits past the length zeroed, the mask, and the length.
 local function prefix(kind, text)
   local front, length = text:match("^([^/]*)/(%d%d?%d?)$")
-  local bytes = addresses[kind].read(front or text)
+  local bytes = read(kind, front or text)
   if not bytes then return nil end
   local n = length and tonumber(length) or 8 * #bytes
-  if length and kind == "ip" and address.ipv4(front) then n = n + 96 end
+  if length and kind == "ip" and read("ipv4", front) then n = n + 96 end
   if n > 8 * #bytes then return nil end
   local bits = literal.mask(n, #bytes)
   return both(bytes, bits), bits, n
@@ -145,7 +150,7 @@ end
 
 local function equal_pattern(desc, text)
   if not desc.kind:find("^prefix") then
-    local bytes = addresses[desc.kind].read(text)
+    local bytes = read(desc.kind, text)
     return bytes and { bytes = bytes, mask = FULL:rep(#bytes) }
   end
   local bytes, _, n = prefix(desc.kind, text)
@@ -156,7 +161,7 @@ end
 function literal.is_address(text)
   local front = text:match "^[^/]*"
   for _, kind in ipairs { "ipv4", "ipv6", "mac" } do
-    if addresses[kind].read(front) then return kind end
+    if read(kind, front) then return kind end
   end
 end
 
