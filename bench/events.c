@@ -12,15 +12,14 @@
  *			from the sending to the reading, ns
  *	send N		runs the program N times, one every 2 ms, and answers when it begins
  */
+#define SIDE "events"
+
+#include "side.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct event {
 	uint64_t number, when;
@@ -31,41 +30,13 @@ struct event {
 
 static int program;
 static struct ring_buffer *ring;
-static uint64_t began, cpu_began, read_so_far, sum;
+static uint64_t read_so_far, sum;
 static uint64_t *latencies;
 
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("events: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(1);
-}
-
-static uint64_t clock_ns(clockid_t which)
-{
-	struct timespec ts;
-
-	clock_gettime(which, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static void start(void)
+static void begin(void)
 {
 	read_so_far = sum = 0;
-	cpu_began = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	began = clock_ns(CLOCK_MONOTONIC);
-}
-
-static void answer(const char *name, uint64_t value)
-{
-	printf("ok %" PRIu64 " %" PRIu64 " %s=%" PRIu64 "\n", clock_ns(CLOCK_MONOTONIC) - began,
-	       clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_began, name, value);
-	fflush(stdout);
+	start();
 }
 
 static void run_program(void)
@@ -92,13 +63,13 @@ static int on_record(void *unused, void *data, size_t size)
 
 static void consume(uint64_t n)
 {
-	start();
+	begin();
 	while (read_so_far < n) {
 		run_program();
 		if (ring_buffer__consume(ring) < 0)
 			die("consume failed");
 	}
-	answer("sum", sum);
+	answer("sum=%" PRIu64, sum);
 }
 
 static int compare(const void *a, const void *b)
@@ -113,12 +84,12 @@ static void wait_for(uint64_t n)
 	latencies = calloc(n + 1000, sizeof(*latencies));
 	if (!latencies)
 		die("out of memory");
-	start();
+	begin();
 	while (read_so_far < n)
 		if (ring_buffer__poll(ring, 5000) < 0 && errno != EINTR)
 			die("poll: %s", strerror(errno));
 	qsort(latencies, n, sizeof(*latencies), compare);
-	answer("median", latencies[n / 2]);
+	answer("median=%" PRIu64, latencies[n / 2]);
 	free(latencies);
 	latencies = NULL;
 }
@@ -128,7 +99,7 @@ static void send_slowly(uint64_t n)
 	const struct timespec pause = { .tv_nsec = 2000000 };
 
 	start();
-	answer("sending", n);
+	answer("sending=%" PRIu64, n);
 	while (n--) {
 		nanosleep(&pause, NULL);
 		run_program();

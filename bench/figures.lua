@@ -20,34 +20,13 @@
 --   threads        true: several threads work, so that only the clock tells
 --   once           true: one run is enough, or all that one waits for
 
-local bpf = require "luabpf"
+local connections = require "bench.connections"
 local functions = require "bench.functions"
 local grid = require "bench.grid"
 local harness = require "bench.harness"
+local small = require "bench.small_figures"
 
-local CUT = 1000000000   -- as in c_baseline.c
-local ROUNDS = 100000   -- too
-
-local function unpack_keys(packed)
-  local keys, pos = {}, 1
-  for i = 1, #packed // 16 do
-    local k = {}
-    k.src_addr, k.dst_addr, k.src_port, k.dst_port, k.protocol, pos =
-      string.unpack("=I4I4I2I2I4", packed, pos)
-    keys[i] = k
-  end
-  return keys
-end
-
-local function unpack_values(packed)
-  local values, pos = {}, 1
-  for i = 1, #packed // 32 do
-    local v = {}
-    v.last_seen, v.packets, v.bytes, v.flags, pos = string.unpack("=i8i8i8i8", packed, pos)
-    values[i] = v
-  end
-  return values
-end
+local CUT <const> = connections.CUT
 
 local function walk(bench)
   local count = 0
@@ -218,91 +197,6 @@ end
 
 local function per_given(bench) return bench.given end
 
-local function small(bench)
-  bench.small = bench:context(10)
-  bench.small_keys = unpack_keys(bench.small.c:give "first keys")
-end
-
--- The same map as bytes: keys and values are binary strings.
-local function open_bytes(bench)
-  bench.small_map = assert(bpf.open { path = bench.small.pin, key = "bytes[16]",
-    value = "bytes[32]" })
-end
-
-local function close_bytes(bench) bench.small_map:close() end
-
-local function small_bytes(bench)
-  bench.small = bench:context(10)
-  open_bytes(bench)
-  bench.small_keys = {}
-  for key in bench.small.c:give("first keys"):gmatch(("."):rep(16)) do
-    table.insert(bench.small_keys, key)
-  end
-end
-
--- Lookups of the first keys, one by one and again and again; bytes_of(value) is not in the loop.
-local function lookups(name, figure, map_of, bytes_of)
-  figure.name, figure.limit, figure.task = "10 entries: lookup, " .. name, 1.3, "one"
-  function figure.per() return ROUNDS end
-  function figure.c(bench) return bench.small.c end
-  function figure.run(bench)
-    local map, keys, values, bytes = map_of(bench), bench.small_keys, {}, 0
-    for _ = 1, ROUNDS // #keys do
-      for i = 1, #keys do values[i] = map:lookup(keys[i]) end
-    end
-    for _, value in ipairs(values) do bytes = bytes + ROUNDS // #keys * bytes_of(value) end
-    return "bytes=" .. bytes
-  end
-  return figure
-end
-
--- The bytes of the first keys' values, summed up; lookup(key) gives the value as a table.
-local function sum_small(bench, lookup)
-  local keys, bytes = bench.small_keys, 0
-  for _ = 1, ROUNDS // #keys do
-    for i = 1, #keys do bytes = bytes + lookup(keys[i]).bytes end
-  end
-  return "bytes=" .. bytes
-end
-
--- As one would do it who has binary strings only.
-local function lookup_by_hand(bench)
-  local map, pack, unpack = bench.small_map, string.pack, string.unpack
-  return sum_small(bench, function(key)
-    local last_seen, packets, bytes, flags = unpack("=i8i8i8i8", map:lookup(pack("=I4I4I2I2I4",
-      key.src_addr, key.dst_addr, key.src_port, key.dst_port, key.protocol)))
-    return { last_seen = last_seen, packets = packets, bytes = bytes, flags = flags }
-  end)
-end
-
-local function lookup_tables(bench)
-  local map = bench.small.map
-  return sum_small(bench, function(key) return map:lookup(key) end)
-end
-
-local function ten_numbers(given)
-  return function(bench)
-    bench.numbers = assert(bpf.create { type = given.type, key = "u32", value = "u64",
-      max_entries = 10, flags = given.flags })
-    for i = 0, 9 do assert(bench.numbers:update(i, 7 * i)) end
-  end
-end
-
-local function lookup_numbers(bench)
-  local map, all = bench.numbers, 0
-  for _ = 1, ROUNDS // 10 do
-    for i = 0, 9 do all = all + map:lookup(i) end
-  end
-  return "sum=" .. all
-end
-
-local function numbers(name, limit, given)
-  return { name = name, limit = limit, prepare = ten_numbers(given),
-    per = function() return ROUNDS end,
-    task = function(bench) return ("numbers %d"):format(bench.numbers:info().id) end,
-    run = lookup_numbers, finish = function(bench) bench.numbers:close() end }
-end
-
 -- A count of those whose flags are in a list of so many.
 local function count_in(n)
   local flags = {}
@@ -327,19 +221,6 @@ local function fresh_lua(bench)
     print('count=' .. map:count('value.last_seen < %d'))"):format(bench.pin, CUT)
   return output(("LUA_PATH='%s' LUA_CPATH='%s' lua5.4 -e \"%s\""):format(package.path,
     package.cpath, (script:gsub('"', "'"))))
-end
-
--- Nanoseconds of counting so many times by a condition that has not been used before.
-local function count_small(times)
-  local least = 0
-  return function(bench)
-    least = least + 1
-    local condition = "value.bytes >= " .. least
-    local _, ns, cpu_ns = harness.timed(function()
-      for _ = 1, times do bench.small.map:count(condition) end
-    end)
-    return (bench.cpu and cpu_ns or ns) / times
-  end
 end
 
 local function large(bench) bench.large = bench:context(4 * bench.entries) end
@@ -408,8 +289,8 @@ local figures = {
   { name = "update: lists of tables", limit = 2.0, task = "update", per = per_given,
     needs = { "present keys", "present values" },
     prepare = function(bench)
-      bench.key_list = unpack_keys(bench["present keys"])
-      bench.value_list = unpack_values(bench["present values"])
+      bench.key_list = connections.keys(bench["present keys"])
+      bench.value_list = connections.values(bench["present values"])
     end,
     finish = function(bench) bench.key_list, bench.value_list = nil, nil end,
     run = function(bench)
@@ -425,7 +306,7 @@ local figures = {
     end },
   { name = "get: list in, tables out", limit = 0.6, task = "get", per = per_given,
     needs = { "wanted keys" },
-    prepare = function(bench) bench.wanted_list = unpack_keys(bench["wanted keys"]) end,
+    prepare = function(bench) bench.wanted_list = connections.keys(bench["wanted keys"]) end,
     finish = function(bench) bench.wanted_list = nil end,
     run = function(bench)
       local values, found = assert(bench.map:lookup_batch(bench.wanted_list))
@@ -479,9 +360,9 @@ local figures = {
   { name = "count, compiled function against its text, batch engine", limit = 1.2,
     base = count_by(functions.text, { engine = "batch" }),
     run = count_by(functions.two, { engine = "batch" }) },
-  { name = "compiling a function of one line", limit = 300000, unit = "ns", prepare = small,
+  { name = "compiling a function of one line", limit = 300000, unit = "ns", prepare = small.prepare,
     measure = functions.compile },
-  { name = "finding again what was compiled", limit = 3000, unit = "ns", prepare = small,
+  { name = "finding again what was compiled", limit = 3000, unit = "ns", prepare = small.prepare,
     measure = functions.find_again },
   { name = "two workers: sums by port, batch engine", limit = 1.6, unit = "faster", threads = true,
     base = group { engine = "batch" }, run = group { engine = "batch", workers = 2 } },
@@ -512,24 +393,12 @@ local figures = {
   scaling("walk", walk),
   -- The default budget of a run inside the kernel ends at about 1,500,000 entries.
   scaling("count and sum", sum { budget = "10s" }),
-  numbers("10 entries: lookup, numbers", 1.3, { type = "hash" }),
-  numbers("array that can be mapped: lookup", 0.15, { type = "array", flags = { "mmapable" } }),
-  lookups("binary strings", { prepare = small_bytes, finish = close_bytes },
-    function(bench) return bench.small_map end,
-    function(value) return (string.unpack("=i8", value, 17)) end),
-  lookups("tables", { prepare = small }, function(bench) return bench.small.map end,
-    function(value) return value.bytes end),
-  { name = "10 entries: lookup, tables, against packing by hand", limit = 1.1,
-    prepare = function(bench) small(bench); open_bytes(bench) end, finish = close_bytes,
-    per = function() return ROUNDS end, base = lookup_by_hand, run = lookup_tables },
-  { name = "10 entries: first count of a condition", limit = 5000000, unit = "ns", prepare = small,
-    measure = count_small(1) },
-  { name = "10 entries: later count of a condition", limit = 30000, unit = "ns",
-    prepare = small, measure = count_small(500) },
   { name = "explain: estimates, the one that is farthest off", limit = 2, unit = "factor",
     once = true, measure = worst_estimate },
 }
 
-for _, figure in ipairs(require "bench.event_figures") do figures[#figures + 1] = figure end
+for _, more in ipairs { small.figures, require "bench.event_figures" } do
+  table.move(more, 1, #more, #figures + 1, figures)
+end
 
 return figures

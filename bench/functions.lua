@@ -4,12 +4,13 @@
 -- baseline's does.
 
 local compile = require "luabpf.function.compile"
+local connections = require "bench.connections"
 local harness = require "bench.harness"
 local prepare = require "luabpf.query.prepare"
 
 local functions = {}
 
-local CUT = 1000000000   -- as in c_baseline.c
+local CUT = connections.CUT
 local ROUNDS <const> = 200
 
 -- The ports of the baseline, and others: 200.

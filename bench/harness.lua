@@ -105,6 +105,23 @@ function harness.time(runs, cpu, fn, ...)
   return (harness.median(list))
 end
 
+--- Nanoseconds of fn(...) by the clock of the benchmark, divided by n: the median of three runs, or
+-- of one.
+function harness.per(bench, n, fn, ...)
+  return harness.time(bench.quick and 1 or 3, bench.cpu, fn, ...) / n
+end
+
+--- A loop that does nothing.
+function harness.exhaust(...)
+  for _ in ... do end
+end
+
+--- A number with so many digits after the point; none, as an integer.
+function harness.round(n, digits)
+  if not digits then return math.floor(n + 0.5) end
+  return tonumber(("%%.%df"):format(digits):format(n))
+end
+
 -- A field of /proc/self/status that is given in kB, in bytes.
 local function status(field)
   for line in io.lines("/proc/self/status") do

@@ -22,13 +22,15 @@
  * Anything that fails ends it with a message on standard error; so does the
  * end of input, in silence. The map is unpinned then.
  */
+#define SIDE "race"
+
 #include "../bpf/race.h"
+#include "side.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,7 +38,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define BATCH 4096u
 #define CHUNK 2048u	/* refreshes of one run of the program */
@@ -49,26 +50,11 @@ static uint32_t keys[RACE_MOST], total;
 
 static pthread_t thread;
 static atomic_bool running, stopping;
-static uint64_t refreshes, began;
-
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("race: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(1);
-}
+static uint64_t refreshes;
 
 static uint64_t now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- refreshing ---------------------------------------------------------- */
