@@ -8,6 +8,10 @@
 #include "lib/code/fragment.h"
 #include "tap.h"
 
+/* A fragment of these instructions. */
+#define FRAGMENT(...) ((struct lb_fragment){ (struct bpf_insn[]){ __VA_ARGS__ }, \
+	sizeof((struct bpf_insn[]){ __VA_ARGS__ }) / sizeof(struct bpf_insn) })
+
 #define INSN(c, d, s, o, i) ((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), \
 						.off = (o), .imm = (i) })
 #define ALU_K(op, d, i) INSN(BPF_ALU64 | BPF_##op | BPF_K, d, 0, 0, i)

@@ -10,8 +10,6 @@
 #include <string.h>
 
 #define N(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
-#define FRAGMENT(...) ((struct lb_fragment){ (struct bpf_insn[]){ __VA_ARGS__ }, \
-					     N(((struct bpf_insn[]){ __VA_ARGS__ })) })
 
 static const struct lb_env plain = { .key_size = 8, .value_size = 13, .nparams = 2 };
 static const uint8_t key[8] = { 1, 2, 3, 4, 5, 6, 7, 0x88 };
