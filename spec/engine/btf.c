@@ -13,6 +13,7 @@
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <sys/resource.h>
 
 /* ---- layouts as text ---------------------------------------------------- */
 
@@ -444,6 +445,7 @@ static void towers(void)
 {
 	struct btf *btf = new_btf();
 	struct lb_layout *layout;
+	struct rusage usage;
 	uint32_t key, value;
 	int leaf = wrap(btf, "s", 0, array(btf, u32(btf), 0));
 	int one = leaf;
@@ -457,6 +459,9 @@ static void towers(void)
 		btf__add_field(btf, NULL, below, 0, 0);
 	}
 	is_refused(btf, one, E2BIG, "2^60 members");
+	/* ru_maxrss is in KiB; all that came before counts too. */
+	getrusage(RUSAGE_SELF, &usage);
+	check(usage.ru_maxrss < 512 * 1024, "which takes no memory to speak of");
 	layout = lb_btf_layout(btf, (uint32_t)tower(btf, "f", 50));
 	check(layout != NULL, "2^50 nested structs of no size are read");
 	check(layout && lb_btf_load(layout->root, NULL, &key, &value) == -E2BIG,

@@ -23,8 +23,12 @@
 
 /* Levels of nesting, modifiers and typedefs counted. The kernel allows 32 (MAX_RESOLVE_DEPTH). */
 #define MAX_DEPTH 64
-/* Of one struct, those of its anonymous members counted. */
-#define MAX_MEMBERS (1u << 20)
+/*
+ * Of one struct, those of its anonymous members counted. BTF has room for as many without
+ * those (BTF_MAX_VLEN); names used twice cost a copy at each level (distinct.h), so that a
+ * small file with more would take gigabytes.
+ */
+#define MAX_MEMBERS (1u << 16)
 /* What integers have as their alignment at most. */
 #define MAX_ALIGN 8u
 
