@@ -34,7 +34,7 @@
 
 struct gen {
 	struct bpf_insn code[GEN_MAX];
-	bool half[GEN_MAX + 1];		/* second halves of 64-bit constants */
+	bool half[GEN_MAX + 1];		/* second halves of 64-bit constants; no jump leads there */
 	uint32_t n;
 	const struct lb_env *env;
 };
@@ -82,6 +82,24 @@ static inline void gen_imm64(struct gen *g, uint8_t dst)
 	g->half[g->n - 1] = true;
 }
 
+/* A slot of the tables into dst, by an index that is bounded; at once, with no way into it. */
+static inline void gen_table(struct gen *g, uint8_t dst)
+{
+	uint8_t index = (uint8_t)((dst + 1) % 6);
+	uint32_t slots = 1, from = g->n + 1;
+
+	while (2 * slots <= g->env->ntables)
+		slots *= 2;
+	gen_emit(g, ALU_K(AND, index, (int32_t)slots - 1));
+	gen_emit(g, ALU_K(LSH, index, 3));
+	gen_emit(g, INSN(BPF_LD | BPF_IMM | BPF_DW, dst, BPF_PSEUDO_MAP_VALUE, 0, 0));
+	gen_emit(g, INSN(0, 0, 0, 0, (int32_t)(8 * below(g->env->ntables - slots + 1))));
+	gen_emit(g, ALU_X(ADD, dst, index));
+	gen_emit(g, LOAD(DW, dst, dst, 0));
+	for (uint32_t i = from; i < g->n; i++)
+		g->half[i] = true;
+}
+
 /* A number from anywhere into dst. */
 static inline void gen_number(struct gen *g, uint8_t dst)
 {
@@ -107,6 +125,13 @@ static inline void gen_number(struct gen *g, uint8_t dst)
 	case 4:
 		gen_imm64(g, dst);
 		return;
+	case 5:
+		/* Not at the beginning, where its index holds nothing. */
+		if (e->ntables && g->n > 16) {
+			gen_table(g, dst);
+			return;
+		}
+		break;
 	}
 	gen_emit(g, ALU_K(MOV, dst, gen_imm()));
 }
@@ -184,7 +209,7 @@ static inline void gen_aim(struct gen *g)
 		if (class != BPF_JMP && class != BPF_JMP32)
 			continue;
 		over = room ? below(room < 12 ? room + 1 : 12) : 0;
-		if (g->half[i + 1 + over])
+		while (g->half[i + 1 + over])
 			over++;
 		g->code[i].off = (int16_t)over;
 	}
@@ -200,7 +225,7 @@ static inline struct lb_fragment gen_fragment(struct gen *g, const struct lb_env
 		gen_number(g, r);
 	for (int i = 1; i <= GEN_SLOTS; i++)
 		gen_emit(g, STORE((uint8_t)below(6), (int16_t)(-8 * i)));
-	while (g->n < size && g->n < GEN_MAX - 8) {
+	while (g->n < size && g->n < GEN_MAX - 12) {
 		switch (below(8)) {
 		case 0:
 		case 1:

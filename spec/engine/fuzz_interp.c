@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The first bytes of the input choose sizes and reductions. */
 struct header {
-	uint8_t key_size, value_size, nparams, ncpu;
+	uint8_t key_size, value_size, nparams, ntables, ncpu;
 	struct {
 		uint8_t op, cpu, offset, size, bit, bits, flags;
 	} reductions[2];
@@ -45,7 +45,7 @@ static void *copy_of(const uint8_t **p, size_t *left, size_t n)
 static void describe(const struct header *h, struct lb_env *env, struct lb_reduction *r)
 {
 	*env = (struct lb_env){ .key_size = h->key_size, .value_size = h->value_size,
-				.ncpu = h->ncpu % 5, .nparams = h->nparams % 8,
+				.ncpu = h->ncpu % 5, .nparams = h->nparams % 8, .ntables = h->ntables % 40,
 				.reductions = r, .nreductions = h->nreductions % 3 };
 	for (int i = 0; i < 2; i++)
 		r[i] = (struct lb_reduction){
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	describe(&h, &env, r);
 	key = copy_of(&data, &size, env.key_size);
 	value = copy_of(&data, &size, lb_env_stride(&env));
-	params = copy_of(&data, &size, env.nparams * 8);
+	params = copy_of(&data, &size, (env.nparams + env.ntables) * 8);
 	f.n = (uint32_t)(size / sizeof(struct bpf_insn));
 	code = copy_of(&data, &size, f.n * sizeof(struct bpf_insn));
 	f.code = (const struct bpf_insn *)(void *)code;
@@ -99,6 +99,7 @@ static void random_header(struct header *h)
 	h->key_size = (uint8_t)below(24);
 	h->value_size = (uint8_t)(8 + below(40));
 	h->nparams = (uint8_t)below(8);
+	h->ntables = (uint8_t)below(40);
 	h->ncpu = (uint8_t)below(5);
 	h->nreductions = h->ncpu ? (uint8_t)below(3) : 0;
 	for (int i = 0; i < 2; i++) {
@@ -126,7 +127,7 @@ static size_t random_input(uint8_t *out)
 	random_header(&h);
 	describe(&h, &env, r);
 	f = gen_fragment(&g, &env, below(60), below(2));
-	data = sizeof(h) + env.key_size + lb_env_stride(&env) + env.nparams * 8;
+	data = sizeof(h) + env.key_size + lb_env_stride(&env) + (env.nparams + env.ntables) * 8;
 	code = f.n * sizeof(struct bpf_insn);
 	memcpy(out, &h, sizeof(h));
 	rnd_bytes(out + sizeof(h), data - sizeof(h));

@@ -11,11 +11,18 @@
 
 #define N(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
 
-static const struct lb_env plain = { .key_size = 8, .value_size = 13, .nparams = 2 };
+static const struct lb_env plain = { .key_size = 8, .value_size = 13, .nparams = 2,
+				    .ntables = 4 };
 static const uint8_t key[8] = { 1, 2, 3, 4, 5, 6, 7, 0x88 };
 static const uint8_t value[13] = { 0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7,
 				   0xf8, 0xf9, 0xfa, 0xfb, 0xfc };
-static const uint64_t params[2] = { 1000, UINT64_MAX };
+static const uint64_t params[6] = { 1000, UINT64_MAX, 10, 20, 30, 40 };
+
+#define TABLE(d, off) INSN(BPF_LD | BPF_IMM | BPF_DW, d, BPF_PSEUDO_MAP_VALUE, 0, 0), \
+	INSN(0, 0, 0, 0, off)
+/* r0 = a slot of the tables, by r1 & mask. */
+#define INDEXED(mask, off, at) ALU_K(AND, 1, mask), ALU_K(LSH, 1, 3), TABLE(0, off), \
+	ALU_X(ADD, 0, 1), LOAD(DW, 0, 0, at)
 
 static void gives(const char *what, struct lb_fragment f, uint64_t want)
 {
@@ -112,6 +119,48 @@ static void refusals(void)
 		"jump that is not forward and inside", 1);
 	refuses("unreachable code", FRAGMENT(ALU_K(MOV, 0, 0), JUMP(1), ALU_K(MOV, 0, 1)),
 		"unreachable instruction", 2);
+}
+
+static void tables(void)
+{
+	gives("a slot of the tables", FRAGMENT(TABLE(1, 8), LOAD(DW, 0, 1, 16)), 40);
+	gives("a slot by an index", FRAGMENT(ALU_K(MOV, 1, 6), INDEXED(3, 0, 0)), 30);
+	gives("a slot behind an index", FRAGMENT(ALU_K(MOV, 1, 3), INDEXED(1, 8, 8)), 40);
+	gives("an index that two paths give",
+	      FRAGMENT(LOAD(B, 2, 6, 0), ALU_K(MOV, 1, 1), JMP_K(JEQ, 2, 9, 1), ALU_K(MOV, 1, 2),
+		       ALU_K(LSH, 1, 3), TABLE(0, 0), ALU_X(ADD, 0, 1), LOAD(DW, 0, 0, 8)), 40);
+	refuses("an index past the tables", FRAGMENT(LOAD(B, 1, 6, 0), INDEXED(7, 0, 0)),
+		"load outside the tables", 6);
+	refuses("a slot past an index", FRAGMENT(LOAD(B, 1, 6, 0), INDEXED(3, 8, 0)),
+		"load outside the tables", 6);
+	refuses("a load before the tables", FRAGMENT(TABLE(1, 0), LOAD(DW, 0, 1, -8)),
+		"load outside the tables", 2);
+	refuses("an index without bounds",
+		FRAGMENT(LOAD(B, 1, 6, 0), TABLE(0, 0), ALU_X(ADD, 0, 1), LOAD(DW, 0, 0, 0)),
+		"an index without bounds", 3);
+	refuses("an index whose bounds went",
+		FRAGMENT(ALU_K(MOV, 1, 1), ALU_K(SUB, 1, 2), TABLE(0, 0), ALU_X(ADD, 0, 1),
+			 LOAD(DW, 0, 0, 0)), "an index without bounds", 4);
+	refuses("an index with bounds on one path",
+		FRAGMENT(LOAD(B, 1, 6, 0), JMP_K(JEQ, 1, 9, 1), ALU_K(AND, 1, 1), TABLE(0, 0),
+			 ALU_X(ADD, 0, 1), LOAD(DW, 0, 0, 0)), "an index without bounds", 5);
+	refuses("a mask that is negative", FRAGMENT(LOAD(B, 1, 6, 0), INDEXED(-8, 0, 0)),
+		"an index without bounds", 5);
+	refuses("an index that is shifted too far",
+		FRAGMENT(LOAD(B, 1, 6, 0), ALU_K(AND, 1, 3), ALU_K(LSH, 1, 31), TABLE(0, 0),
+			 ALU_X(ADD, 0, 1), LOAD(DW, 0, 0, 0)), "an index without bounds", 5);
+	refuses("an index into the key", FRAGMENT(ALU_K(MOV, 1, 1), ALU_X(MOV, 0, 6),
+						  ALU_X(ADD, 0, 1)), "arithmetic on a pointer", 2);
+	refuses("a table moved by a constant", FRAGMENT(TABLE(0, 0), ALU_K(ADD, 0, 8)),
+		"arithmetic on a pointer", 2);
+	refuses("a table that is not there", FRAGMENT(TABLE(0, 32)), "no such table", 0);
+	refuses("a table before the first", FRAGMENT(TABLE(0, -8)), "no such table", 0);
+	refuses("a map", FRAGMENT(INSN(BPF_LD | BPF_IMM | BPF_DW, 0, BPF_PSEUDO_MAP_VALUE, 0, 3),
+				  INSN(0, 0, 0, 0, 0)), "no such table", 0);
+	refuses("another kind of address", FRAGMENT(INSN(BPF_LD | BPF_IMM | BPF_DW, 0, 1, 0, 0),
+						    INSN(0, 0, 0, 0, 0)), "bad instruction", 0);
+	refuses("a store to a table", FRAGMENT(TABLE(0, 0), INSN(BPF_STX | BPF_MEM | BPF_DW, 0, 0,
+								 0, 0)), "store outside the frame", 2);
 }
 
 static void refused_accesses(void)
@@ -314,6 +363,7 @@ int main(void)
 	arithmetic();
 	jumps();
 	refusals();
+	tables();
 	refused_accesses();
 	refused_arithmetic();
 	reductions();

@@ -14,6 +14,7 @@ asm.__index = asm
 -- Classes, and bits beside them.
 local LDX <const>, STX <const>, ALU <const> = 1, 3, 4
 local JMP <const>, JMP32 <const>, ALU64 <const> = 5, 6, 7
+local PSEUDO_MAP_VALUE <const> = 2 -- BPF_PSEUDO_MAP_VALUE
 local MEM <const>, REGISTER <const>, LDDW <const> = 0x60, 0x08, 0x18
 
 -- operation = { code, what the listing writes }
@@ -80,6 +81,14 @@ function asm:mov(dst, operand)
   append(self, {
     code = LDDW, dst = number(dst), imm = operand & 0xffffffff, high = operand >> 32,
     text = ("%s = %d ll"):format(dst, operand),
+  })
+end
+
+-- dst = the address of a byte of the fragment's tables (fragment.h).
+function asm:table(dst, offset)
+  append(self, {
+    code = LDDW, dst = number(dst), src = PSEUDO_MAP_VALUE, imm = 0, high = offset,
+    text = ("%s = tables %+d"):format(dst, offset),
   })
 end
 

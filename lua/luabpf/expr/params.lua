@@ -11,10 +11,21 @@ local params = {}
 
 -- ---- slots -------------------------------------------------------------------
 
--- How many slots they take.
+local function slots_of(list, is_table)
+  for i = #list, 1, -1 do
+    if list[i].is_table == is_table then return list[i].slot + list[i].slots end
+  end
+  return 0
+end
+
+-- How many slots they take, without those of tables.
 function params.slots(list)
-  local last = list[#list]
-  return last and last.slot + last.slots or 0
+  return slots_of(list, false)
+end
+
+-- How many slots tables take, which come after all others.
+function params.table_slots(list)
+  return slots_of(list, true)
 end
 
 -- Slots of a parameter beside text or an address: a prefix length, then of each part the bytes
@@ -38,6 +49,7 @@ end
 
 -- The parameter of that name and what it is (param of a node); made when there is none. One with
 -- `read` takes so many slots, and is no name of the caller's: read() gives what they hold in a run.
+-- is_table: they are slots of tables.
 function params.entry(context, name, param)
   for _, known in ipairs(context.params) do
     if known.name == name and known.kind == param.kind and known.desc == param.desc
@@ -46,8 +58,8 @@ function params.entry(context, name, param)
     end
   end
   local made = { name = name, kind = param.kind, desc = param.desc, within = param.within,
-    read = param.read }
-  made.slot = params.slots(context.params)
+    read = param.read, is_table = param.is_table or false }
+  made.slot = slots_of(context.params, made.is_table)
   made.slots = param.slots or literal.has_pattern(param) and pattern_slots(param)
     or param.kind == "length" and 1 + param.desc.size // 4 or 1
   context.params[#context.params + 1] = made
@@ -187,15 +199,16 @@ end
 -- @tparam integer boottime ns, what `now` and `boottime` are
 -- @treturn string u64 slots
 function params.pack(list, values, now, boottime)
-  local packed, clock = {}, { now = now, boottime = boottime }
+  local packed, tables, clock = {}, {}, { now = now, boottime = boottime }
   values = values or {}
   check_names(list, values)
-  for i, param in ipairs(list) do
-    packed[i] = param.read and param.read()
+  for _, param in ipairs(list) do
+    local to = param.is_table and tables or packed
+    to[#to + 1] = param.read and param.read()
       or param.kind == "clock" and string.pack("<i8", clock[param.name])
       or pack_param(param, values[param.name])
   end
-  return table.concat(packed)
+  return table.concat(packed) .. table.concat(tables)
 end
 
 return params

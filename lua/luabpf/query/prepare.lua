@@ -370,6 +370,7 @@ local function new_query(facts, kind, given, sets)
   spec.where, spec.asked = parts.where and parts.where.code, parts.most_asked
   spec.columns, spec.reductions = parts.columns, parts.shared.percpu
   spec.nparams, spec.zeros = slots(parts.shared.params), facts.zeros
+  spec.ntables = parameters.table_slots(parts.shared.params)
   if #parts.outputs > 0 or parts.order then parts.decoder = core.decoder(parts.outputs) end
   parts.too_long = parts.comparisons > MOST_COMPARISONS
   parts.row_bytes = 8 * #parts.columns + (spec.keys and facts.info.key_size or 0)

@@ -5,7 +5,7 @@
  * program inside the kernel over the whole map. lua/luabpf/query/prepare.lua makes
  * them, lua/luabpf/query/run.lua decides which executor to use.
  *
- *	q = core.query(map, { where =, columns = { code... }, nparams =,
+ *	q = core.query(map, { where =, columns = { code... }, nparams =, ntables =,
  *		reductions = { { op =, cpu =, offset =, size =, bit =, bits =,
  *		signed =, big = }... }, sums = { { op =, code = }... },
  *		keys =, values =, remove =, asked = (room for what where leaves to Lua),
@@ -133,7 +133,7 @@ static const uint64_t *check_params(lua_State *L, const struct query *q, int idx
 
 	if (!lua_isnoneornil(L, idx))
 		s = luaL_checklstring(L, idx, &len);
-	if (len != q->spec.env.nparams * sizeof(uint64_t))
+	if (len != (q->spec.env.nparams + q->spec.env.ntables) * sizeof(uint64_t))
 		luaL_argerror(L, idx, "parameters of the wrong size");
 	return (const uint64_t *)(const void *)s;
 }

@@ -176,7 +176,8 @@ void lb_query_read(lua_State *L, int kept, const struct lb_map *m, struct lb_sca
 {
 	spec->env = (struct lb_env){ .key_size = m->key.size, .value_size = m->value.size,
 				     .ncpu = m->value.ncpu,
-				     .nparams = lb_opt_upto(L, 2, "nparams", LB_MAX_PARAMS) };
+				     .nparams = lb_opt_upto(L, 2, "nparams", LB_MAX_PARAMS),
+				     .ntables = lb_opt_upto(L, 2, "ntables", LB_MAX_TABLES) };
 	read_reductions(L, spec, kept);
 	lua_getfield(L, 2, "where");
 	spec->where = read_code(L, kept, "where");

@@ -62,11 +62,24 @@ void lb_here(struct lb_code *c, struct lb_label *label)
 	label->n = 0;
 }
 
+/* Addresses of tables become those of where they lie. */
+static void bind_tables(const struct lb_code *c, struct bpf_insn *insns, uint32_t n)
+{
+	for (uint32_t i = 0; i + 1 < n; i++) {
+		if (insns[i].code != (BPF_LD | BPF_IMM | BPF_DW) ||
+		    insns[i].src_reg != BPF_PSEUDO_MAP_VALUE)
+			continue;
+		insns[i].imm = c->tables_fd;
+		insns[i + 1].imm += (int32_t)c->tables_at;
+	}
+}
+
 void lb_emit_fragment(struct lb_code *c, const struct lb_fragment *f)
 {
 	if (!reserve(c, f->n))
 		return;
 	memcpy(c->insns + c->n, f->code, f->n * sizeof(*f->code));
+	bind_tables(c, c->insns + c->n, f->n);
 	c->n += f->n;
 }
 

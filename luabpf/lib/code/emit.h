@@ -23,6 +23,8 @@
 struct lb_code {
 	struct bpf_insn *insns;
 	uint32_t n, capacity;
+	int tables_fd;			/* the region with the tables of fragments */
+	uint32_t tables_at;		/* where they begin in it */
 	int err;
 };
 

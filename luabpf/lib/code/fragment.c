@@ -5,8 +5,8 @@
  * HOW IT WORKS. Jumps go forward only, so one pass in the order of the
  * instructions sees every path before it comes to where paths meet. For each
  * instruction there is the state in which it is reached: what r0 to r5 hold
- * (nothing, a number, or a pointer at a known offset into something) and which
- * slots of the frame were written. An instruction's effect is applied to its
+ * (nothing, a number, or a pointer at a known offset into something, in tables
+ * one of known bounds) and which slots of the frame were written. An instruction's effect is applied to its
  * state, and the result joined to the state of each instruction that may come
  * next: what two paths do not agree on is nothing. An instruction that no path
  * has reached when the pass comes to it is unreachable, and refused as the
@@ -21,11 +21,14 @@
 #define NSCRATCH 6
 #define NSLOTS (LB_FRAME_SIZE / 8)
 
-enum kind { NOTHING, NUMBER, KEY, VALUE, PARAMS, SLOTS, FRAME };
+enum kind { NOTHING, NUMBER, KEY, VALUE, PARAMS, SLOTS, FRAME, TABLES };
+
+#define UNBOUNDED UINT32_MAX
 
 struct reg {
 	uint8_t kind;
 	int32_t off;		/* pointers: from the start of what it points into */
+	uint32_t span;		/* of a number the largest it can be; how far past off a pointer */
 };
 
 struct state {
@@ -71,7 +74,7 @@ const char *lb_env_check(const struct lb_env *env)
 
 	if (env->key_size > INT32_MAX / 2 || env->value_size > INT32_MAX / 2)
 		return "key or value too large";
-	if (env->nparams > LB_MAX_PARAMS)
+	if (env->nparams > LB_MAX_PARAMS || env->ntables > LB_MAX_TABLES)
 		return "too many parameters";
 	if (env->nreductions > LB_MAX_REDUCTIONS)
 		return "too many per-CPU fields";
@@ -82,6 +85,14 @@ const char *lb_env_check(const struct lb_env *env)
 	return why;
 }
 
+/* What is known of a register on both of two paths. */
+static struct reg common(struct reg a, struct reg b)
+{
+	if (a.kind != b.kind || a.off != b.off)
+		return (struct reg){ NOTHING, 0, 0 };
+	return a.span > b.span ? a : b;
+}
+
 static void join(struct state *to, const struct state *from)
 {
 	if (!to->reached) {
@@ -89,8 +100,7 @@ static void join(struct state *to, const struct state *from)
 		return;
 	}
 	for (int i = 0; i < NSCRATCH; i++)
-		if (to->r[i].kind != from->r[i].kind || to->r[i].off != from->r[i].off)
-			to->r[i] = (struct reg){ NOTHING, 0 };
+		to->r[i] = common(to->r[i], from->r[i]);
 	to->written &= from->written;
 }
 
@@ -101,8 +111,8 @@ static struct reg reg_at(const struct check *c, const struct state *s, unsigned 
 	if (i < NSCRATCH)
 		return s->r[i];
 	if (i > BPF_REG_10 || (i == BPF_REG_7 && c->env->ncpu))
-		return (struct reg){ NOTHING, 0 };
-	return (struct reg){ fixed[i - NSCRATCH], 0 };
+		return (struct reg){ NOTHING, 0, 0 };
+	return (struct reg){ fixed[i - NSCRATCH], 0, 0 };
 }
 
 static bool is_number(const struct check *c, const struct state *s, unsigned int i)
@@ -112,7 +122,7 @@ static bool is_number(const struct check *c, const struct state *s, unsigned int
 
 static void set_number(struct state *s, unsigned int i)
 {
-	s->r[i] = (struct reg){ NUMBER, 0 };
+	s->r[i] = (struct reg){ NUMBER, 0, UNBOUNDED };
 }
 
 static uint32_t access_size(const struct bpf_insn *insn)
@@ -158,6 +168,8 @@ static const char *check_load(const struct check *c, struct state *s, const stru
 		return inside_slots(off, size, c->env->nparams) ? NULL : "no such parameter";
 	case SLOTS:
 		return inside_slots(off, size, c->env->nreductions) ? NULL : "no such per-CPU slot";
+	case TABLES:
+		return inside(off, src.span + size, 8 * c->env->ntables) ? NULL : "load outside the tables";
 	case FRAME:
 		slot = frame_slot(c->env, off, size);
 		return slot < NSLOTS && s->written >> slot & 1 ? NULL : "load of an unwritten slot";
@@ -181,6 +193,15 @@ static const char *check_store(const struct check *c, struct state *s, const str
 	return NULL;
 }
 
+/* Adds a number that is bounded to the address of a table. */
+static const char *check_index(struct reg *dst, uint32_t index)
+{
+	if (index > 8 * LB_MAX_TABLES || dst->span > 8 * LB_MAX_TABLES)
+		return "an index without bounds";
+	dst->span += index;
+	return NULL;
+}
+
 /* Copies of the pointers to key and value may be moved, so that offsets past 32767 are in reach. */
 static const char *check_pointer(struct state *s, const struct bpf_insn *insn, struct reg src)
 {
@@ -191,6 +212,8 @@ static const char *check_pointer(struct state *s, const struct bpf_insn *insn, s
 		*dst = src;
 		return NULL;
 	}
+	if (insn->code == (BPF_ALU64 | BPF_ADD | BPF_X) && dst->kind == TABLES && src.kind == NUMBER)
+		return check_index(dst, src.span);
 	if (insn->code != (BPF_ALU64 | BPF_ADD | BPF_K) || (dst->kind != KEY && dst->kind != VALUE))
 		return "arithmetic on a pointer";
 	if (off < 0 || off > INT32_MAX / 2)
@@ -226,11 +249,29 @@ static const char *check_constant(const struct bpf_insn *insn)
 	}
 }
 
+/* The largest that a number of at most `before` can be after an operation with one of at most `by`. */
+static uint32_t bound_after(const struct bpf_insn *insn, uint32_t before, uint32_t by)
+{
+	switch (insn->code) {
+	case BPF_ALU64 | BPF_MOV | BPF_X:
+	case BPF_ALU64 | BPF_MOV | BPF_K:
+		return by;
+	case BPF_ALU64 | BPF_AND | BPF_K:
+		return by < before ? by : before;
+	case BPF_ALU64 | BPF_LSH | BPF_K:
+		return by < 32 && before <= UNBOUNDED >> 1 >> by ? before << by : UNBOUNDED;
+	default:
+		return UNBOUNDED;
+	}
+}
+
 static const char *check_alu(const struct check *c, struct state *s, const struct bpf_insn *insn)
 {
 	bool x = BPF_SRC(insn->code) == BPF_X;
 	uint8_t op = BPF_OP(insn->code);
-	struct reg src = x ? reg_at(c, s, insn->src_reg) : (struct reg){ NUMBER, 0 };
+	uint32_t imm = insn->imm < 0 ? UNBOUNDED : (uint32_t)insn->imm;
+	struct reg src = x ? reg_at(c, s, insn->src_reg) : (struct reg){ NUMBER, 0, imm };
+	uint32_t bound;
 
 	if (insn->dst_reg >= NSCRATCH || op > BPF_END || insn->off)
 		return "bad arithmetic";
@@ -242,8 +283,18 @@ static const char *check_alu(const struct check *c, struct state *s, const struc
 		return "use of a register that holds nothing";
 	if (src.kind != NUMBER || (op != BPF_MOV && s->r[insn->dst_reg].kind != NUMBER))
 		return check_pointer(s, insn, src);
-	set_number(s, insn->dst_reg);
+	bound = bound_after(insn, s->r[insn->dst_reg].span, src.span);
+	s->r[insn->dst_reg] = (struct reg){ NUMBER, 0, bound };
 	return x ? NULL : check_constant(insn);
+}
+
+/* The address of a byte of the tables. */
+static const char *check_table(const struct check *c, struct reg *dst, const struct bpf_insn *insn)
+{
+	if (insn->imm || !inside(insn[1].imm, 1, 8 * c->env->ntables))
+		return "no such table";
+	*dst = (struct reg){ TABLES, insn[1].imm, 0 };
+	return NULL;
 }
 
 static const char *check_imm64(const struct check *c, struct state *s, uint32_t i)
@@ -251,10 +302,12 @@ static const char *check_imm64(const struct check *c, struct state *s, uint32_t 
 	const struct bpf_insn *insn = &c->code[i];
 
 	if (insn->code != (BPF_LD | BPF_IMM | BPF_DW) || insn->dst_reg >= NSCRATCH ||
-	    insn->src_reg || insn->off)
+	    (insn->src_reg && insn->src_reg != BPF_PSEUDO_MAP_VALUE) || insn->off)
 		return "bad instruction";
 	if (i + 1 >= c->n || insn[1].code || insn[1].dst_reg || insn[1].src_reg || insn[1].off)
 		return "64-bit constant without its second half";
+	if (insn->src_reg)
+		return check_table(c, &s->r[insn->dst_reg], insn);
 	set_number(s, insn->dst_reg);
 	return NULL;
 }

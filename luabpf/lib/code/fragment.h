@@ -9,6 +9,9 @@
  *	r6	the key
  *	r7	the value (not in per-CPU maps, where there is no single one)
  *	r8	the parameters, u64 slots
+ *	-	tables, u64 slots that come after the parameters: LD_IMM64 with
+ *		BPF_PSEUDO_MAP_VALUE in src_reg and 0 in imm gives the address of the byte
+ *		that the second half's imm says. In programs they lie in the region
  *	r9	the per-CPU slots, u64, one for each reduction
  *	r10	the frame: [r10-208, r10) are 26 u64 slots of its own; in per-CPU maps
  *		[r10-128, r10), sixteen
@@ -16,7 +19,9 @@
  * and leaves its result in r0, an enum lb_answer if it is a condition. r0 to r5 are
  * scratch, r6 to r10 are never written. It calls nothing, jumps forward only
  * and ends by running off its end. Loads end inside the key or the value and
- * may be unaligned; the slots are loaded and stored whole. Its instructions are
+ * may be unaligned; the slots are loaded and stored whole. An index is added to
+ * the address of a table only where it was bounded: by AND with a constant that
+ * is not negative, after which it may be shifted. Its instructions are
  * those of Linux 5.15: none of the ISA's version 4.
  */
 #ifndef LUABPF_LIB_CODE_FRAGMENT_H
@@ -34,6 +39,8 @@
 #define LB_MAX_REDUCTIONS 32
 /* They are addressed by a 16-bit offset from r8, with a scan's counters behind them. */
 #define LB_MAX_PARAMS 2048
+/* 8 MiB of region. */
+#define LB_MAX_TABLES (1u << 20)
 
 /* What a condition says of an entry. Of expressions only the first two. */
 enum lb_answer {
@@ -73,6 +80,7 @@ struct lb_env {
 	uint32_t key_size, value_size;	/* bytes */
 	uint32_t ncpu;			/* per-CPU maps: possible CPUs; else 0 */
 	uint32_t nparams;		/* u64 slots */
+	uint32_t ntables;		/* u64 slots of tables, which come after them */
 	const struct lb_reduction *reductions;
 	uint32_t nreductions;		/* 0 unless ncpu */
 };

@@ -123,6 +123,9 @@ static uint64_t swap(uint64_t v, const struct bpf_insn *insn)
 #define JUMP32(op, holds) \
 	EITHER(BPF_JMP32, op): { OPERANDS(32); insn += (holds) ? insn->off : 0; break; }
 
+/* Beside the registers: the address of the tables. */
+#define TABLES (BPF_REG_10 + 1)
+
 static uint64_t run(const struct lb_fragment *f, uint64_t *r)
 {
 	const struct bpf_insn *insn = f->code, *end = f->code + f->n;
@@ -151,7 +154,7 @@ static uint64_t run(const struct lb_fragment *f, uint64_t *r)
 			*(uint64_t *)(uintptr_t)(*dst + off) = r[insn->src_reg];
 			break;
 		case BPF_LD | BPF_IMM | BPF_DW:
-			*dst = imm64(insn);
+			*dst = insn->src_reg ? r[TABLES] + (uint32_t)insn[1].imm : imm64(insn);
 			insn++;
 			break;
 		case BPF_LDX | BPF_MEM | BPF_DW:
@@ -218,13 +221,14 @@ uint64_t lb_reduce(const struct lb_reduction *r, const struct lb_env *env, const
 uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const uint8_t *value,
 			 const uint64_t *params)
 {
-	uint64_t frame[LB_FRAME_SIZE / 8], slots[LB_MAX_REDUCTIONS], r[11] = { 0 };
+	uint64_t frame[LB_FRAME_SIZE / 8], slots[LB_MAX_REDUCTIONS], r[TABLES + 1] = { 0 };
 
 	for (uint32_t i = 0; i < ip->env.nreductions; i++)
 		slots[i] = lb_reduce(&ip->env.reductions[i], &ip->env, value);
 	r[BPF_REG_6] = (uintptr_t)key;
 	r[BPF_REG_7] = (uintptr_t)value;
 	r[BPF_REG_8] = (uintptr_t)params;
+	r[TABLES] = (uintptr_t)params + 8 * (uintptr_t)ip->env.nparams;
 	r[BPF_REG_9] = (uintptr_t)slots;
 	r[BPF_REG_10] = (uintptr_t)(frame + LB_FRAME_SIZE / 8);
 	return run(&ip->f, r);

@@ -35,7 +35,7 @@ struct lb_interp {
 const char *lb_interp_init(struct lb_interp *ip, const struct lb_fragment *f,
 			   const struct lb_env *env, uint32_t *at);
 
-/* The result for one entry. params: env.nparams slots, may be NULL if there are none. */
+/* The result for one entry. params: env.nparams and env.ntables slots, NULL if there are none. */
 uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const uint8_t *value,
 			 const uint64_t *params);
 

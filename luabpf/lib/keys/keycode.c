@@ -52,14 +52,20 @@ size_t lb_keyed_key_room(const struct lb_keyed_spec *spec)
 	return spec->env.key_size + (has_values(spec) ? lb_env_stride(&spec->env) : 0) + 1;
 }
 
-/* Values first, from a multiple of 8 on; then keys, then statuses. */
+size_t lb_keyed_head_room(const struct lb_keyed_spec *spec)
+{
+	return LB_KEYED_HEAD + 8 * (size_t)spec->env.ntables;
+}
+
+/* Tables behind the head; values, from a multiple of 8 on; then keys, then statuses. */
 struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size)
 {
-	size_t n = size < LB_KEYED_HEAD ? 0 : (size - LB_KEYED_HEAD) / lb_keyed_key_room(&k->spec);
+	size_t head = lb_keyed_head_room(&k->spec);
+	size_t n = size < head ? 0 : (size - head) / lb_keyed_key_room(&k->spec);
 	struct lb_keyed_parts parts;
 
 	parts.capacity = n < lb_keyed_chunk(k) ? (uint32_t)n : lb_keyed_chunk(k);
-	parts.values = LB_KEYED_HEAD;
+	parts.values = (uint32_t)head;
 	parts.keys = parts.values + (has_values(&k->spec)
 					     ? parts.capacity * lb_env_stride(&k->spec.env) : 0);
 	parts.status = parts.keys + parts.capacity * k->spec.env.key_size;
@@ -308,6 +314,8 @@ void lb_keyed_write(const struct lb_keyed *k, const struct lb_region *region,
 			    .c = &image->code, .parts = lb_keyed_parts_in(k, region->size) };
 	uint32_t callback;
 
+	w.c->tables_fd = region->fd;
+	w.c->tables_at = LB_KEYED_HEAD;
 	w.reducer = (struct lb_reducer){ .env = &k->spec.env, .map_fd = k->map->fd,
 					 .unrolled = k->spec.unrolled };
 	image->name = "luabpf_keyed";

@@ -28,6 +28,8 @@ uint32_t lb_keyed_chunk(const struct lb_keyed *k);
 /* Bytes of one key with what belongs to it. */
 size_t lb_keyed_key_room(const struct lb_keyed_spec *spec);
 struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size);
+/* Bytes of region before the first key's: for the head and tables. */
+size_t lb_keyed_head_room(const struct lb_keyed_spec *spec);
 /* Writes the program into an empty image. */
 void lb_keyed_write(const struct lb_keyed *k, const struct lb_region *region,
 		    struct lb_image *image);

@@ -151,7 +151,7 @@ size_t lb_keyed_room(const struct lb_keyed *k, uint32_t n)
 
 	if (all > ROOM)
 		all = one > ROOM ? one : ROOM;
-	return all + LB_KEYED_HEAD + 8;
+	return all + lb_keyed_head_room(&k->spec) + 8;
 }
 
 uint32_t lb_keyed_capacity(const struct lb_keyed *k, size_t size)
@@ -302,6 +302,9 @@ int lb_keyed_run(struct lb_keyed *k, const struct lb_keys *in, const uint64_t *p
 		return err;
 	if (k->spec.env.nparams)
 		memcpy(k->memory, params, 8 * (size_t)k->spec.env.nparams);
+	if (k->spec.env.ntables)
+		memcpy(region->mem + LB_KEYED_HEAD, params + k->spec.env.nparams,
+		       8 * (size_t)k->spec.env.ntables);
 	j.parts = lb_keyed_parts_in(k, region->size);
 	while (tally->done < in->n) {
 		uint32_t before = tally->done;

@@ -209,12 +209,12 @@ int lb_scan_load(struct lb_scan *s, struct lb_region *region, struct lb_log *log
 
 bool lb_scan_has_rows(const struct lb_scan *s)
 {
-	return lb_row_size(&s->spec) > 0 || s->spec.asked;
+	return lb_row_size(&s->spec) > 0 || s->spec.asked || s->spec.env.ntables;
 }
 
 size_t lb_scan_room(const struct lb_scan *s, uint64_t rows)
 {
-	uint64_t row = lb_row_size(&s->spec), rest = lb_asked_room(&s->spec) + 16;
+	uint64_t row = lb_row_size(&s->spec), rest = lb_scan_head(&s->spec) + 16;
 
 	if (s->spec.nindex)
 		rows = lb_records(&s->spec);
@@ -315,6 +315,9 @@ int lb_scan_run(struct lb_scan *s, const struct lb_scan_args *args, struct lb_re
 		return err;
 	memset(out, 0, sizeof(*out));
 	at = fill_context(s, args);
+	if (s->spec.env.ntables)
+		memcpy(region->mem, args->params + s->spec.env.nparams,
+		       8 * (size_t)s->spec.env.ntables);
 	if (s->spec.nindex)
 		fill_records(s, region);
 	err = lb_program_run(&s->program, s->memory, (uint32_t)context_size(&s->spec));

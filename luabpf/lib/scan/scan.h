@@ -25,7 +25,7 @@
 #include "lib/scan/scanspec.h"
 
 struct lb_scan_args {
-	const uint64_t *params;		/* env.nparams slots */
+	const uint64_t *params;		/* env.nparams and env.ntables slots */
 	uint64_t limit;			/* act on this many matches; 0: on all */
 	bool count_on;			/* past the limit go on counting; else stop there */
 	bool dry;			/* delete nothing: rows and counts as if */

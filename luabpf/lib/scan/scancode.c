@@ -61,21 +61,27 @@ size_t lb_asked_room(const struct lb_scan_spec *spec)
 	return spec->asked ? (spec->asked * entry + 16) & ~(size_t)7 : 0;
 }
 
+size_t lb_scan_head(const struct lb_scan_spec *spec)
+{
+	return 8 * (size_t)spec->env.ntables + lb_asked_room(spec);
+}
+
 /*
- * Values of what others judge, then their keys; then columns, values and keys of rows; values
+ * Tables; values of what others judge, then their keys; then columns, values and keys of rows; values
  * and columns from a multiple of 8 on.
  */
 struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size)
 {
 	uint32_t row = lb_row_size(spec);
-	size_t asked = lb_asked_room(spec);
+	size_t head = lb_scan_head(spec);
 	struct lb_row_areas rows = { 0 };
 
-	rows.asked_keys = spec->asked * lb_env_stride(&spec->env);
-	rows.columns = (uint32_t)asked;
-	if (row == 0 || size < asked + row + 16)
+	rows.asked_values = 8 * spec->env.ntables;
+	rows.asked_keys = rows.asked_values + spec->asked * lb_env_stride(&spec->env);
+	rows.columns = (uint32_t)head;
+	if (row == 0 || size < head + row + 16)
 		return rows;
-	rows.capacity = (uint32_t)((size - asked - 16) / row);
+	rows.capacity = (uint32_t)((size - head - 16) / row);
 	if (spec->nindex) {
 		rows.capacity = rows.capacity < lb_records(spec) ? 0 : lb_records(spec);
 		return rows;
@@ -444,8 +450,10 @@ void lb_scan_write(const struct lb_scan *s, const struct lb_region *region,
 			    .c = &image->code };
 	uint32_t callback;
 
-	if (region)
+	if (region) {
 		w.rows = lb_row_areas_in(&s->spec, region->size);
+		w.c->tables_fd = region->fd;
+	}
 	w.reducer = (struct lb_reducer){ .env = &s->spec.env, .map_fd = s->map->fd,
 					 .unrolled = s->spec.unrolled };
 	image->name = "luabpf_scan";

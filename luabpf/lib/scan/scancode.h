@@ -41,6 +41,8 @@ uint32_t lb_row_size(const struct lb_scan_spec *spec);
 uint32_t lb_records(const struct lb_scan_spec *spec);
 /* Bytes of region for what others judge. */
 size_t lb_asked_room(const struct lb_scan_spec *spec);
+/* Bytes of region before the rows: for tables, and for what others judge. */
+size_t lb_scan_head(const struct lb_scan_spec *spec);
 struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size);
 /* Writes the program into an empty image. region: NULL if there are no rows. */
 void lb_scan_write(const struct lb_scan *s, const struct lb_region *region,
