@@ -78,6 +78,7 @@ local bpf = {
   features = later.call "luabpf.show.features",
   bench = later.call "luabpf.bench",
   within = words.within,
+  prefix = words.prefix,
   text = words.text,
   help = later.call("luabpf.show.help", "print"),
   poll = later.call("luabpf.event.wait", "poll"),

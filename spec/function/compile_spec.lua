@@ -73,16 +73,32 @@ describe("a function", function()
     assert.equal(map:count(f, { compile = false }), (map:count(f)))
   end)
 
-  it("searches large sets, and leaves those that are too large to Lua", function()
+  it("searches large sets", function()
+    for _, many in ipairs { 400, 3000, 40000 } do
+      local set = {}
+      for i = 1, many do set[i * 2] = true end
+      local function f(key) return set[key.id] end
+      for _, engine in ipairs { "kernel", "batch" } do
+        local n, report = map:count(f, { engine = engine, compile = true })
+        assert.same({ math.min(many, 500), engine }, { n, report.engine })
+      end
+      local before = queries_of(map)
+      set[2], set[7] = nil, true
+      assert.equal(map:count(f, { compile = false }), (map:count(f)))
+      assert.equal(before, queries_of(map))
+      assert.equal(math.min(many, 500), map:delete_where(f, { dry_run = true }).matched)
+    end
+  end)
+
+  it("leaves sets to Lua that are too large, and large tables that are none", function()
     local set = {}
-    for i = 1, 400 do set[i * 2] = true end
-    local function f(key) return set[key.id] end
-    local n, report = map:count(f)
-    assert.same({ 400, true }, { n, report.compiled })
-    for i = 1, 3000 do set[i * 2] = true end
-    n, report = map:count(f)
+    for i = 1, 300000 do set[i * 2] = true end
+    local n, report = map:count(function(key) return set[key.id] end)
     assert.same({ 500, false }, { n, report.compiled })
     assert.matches("compile_spec%.lua:%d+: a table of more than", report.why)
+    for i = 1, 3000 do set[i] = i end
+    report = select(2, map:count(function(key) return set[key.id] == 5 end))
+    assert.is_false(report.compiled)
   end)
 
   it("loops over lists", function()

@@ -128,7 +128,8 @@ local function count_of(lua, answer)
 end
 
 local function check_count(case, f, text, lua, given)
-  local ok, n = pcall(case.map.count, case.map, f, given)
+  local ok, n, why = pcall(case.map.count, case.map, f, given)
+  if ok and not n and why:find "comparisons" then return end
   local raises = count_of(lua, "raises") > 0
   if ok == raises or ok and n ~= count_of(lua, "yes") then
     error(("count (%s): %s, Lua: %d, raises: %s\n%s"):format(given.engine, n,

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- bpf.within and bpf.text outside of compiled functions; inside, they give the same.
+-- bpf.within, bpf.prefix and bpf.text outside of compiled functions; inside, they give the same.
 
 local bpf = require "luabpf"
 local helper = require "spec.support.helper"
@@ -24,6 +24,30 @@ describe("bpf.within", function()
     assert.error_matches(function() bpf.within("10.0.0.1", "10.0.0") end,
       'within: "10.0.0" is no address or prefix')
     assert.error_matches(function() bpf.within("10.0.0.1") end, "no address")
+  end)
+end)
+
+describe("bpf.prefix", function()
+  it("is the network of an address", function()
+    for _, case in ipairs {
+      { "10.1.2.3", 24, "10.1.2.0/24" }, { "10.1.2.3", 0, "0.0.0.0/0" },
+      { "10.1.2.3", 32, "10.1.2.3/32" }, { "10.1.255.3", 17, "10.1.128.0/17" },
+      { "2001:db8:1:2::3", 48, "2001:db8:1::/48" }, { "2001:DB8::1", 128, "2001:db8::1/128" },
+      { "::ffff:10.0.0.1", 104, "::ffff:10.0.0.0/104" }, { "10.1.2.3", 8.0, "10.0.0.0/8" },
+    } do
+      assert.equal(case[3], bpf.prefix(case[1], case[2]))
+    end
+  end)
+
+  it("refuses what is no address, and lengths that it has not", function()
+    assert.error_matches(function() bpf.prefix("ten", 8) end,
+      'prefix: "ten" is no IPv4 or IPv6 address')
+    assert.error_matches(function() bpf.prefix(10, 8) end, "is no IPv4")
+    assert.error_matches(function() bpf.prefix("10.0.0.1", 33) end,
+      "prefix: a length from 0 to 32 expected, got 33")
+    for _, length in ipairs { -1, 1.5, "8" } do
+      assert.error_matches(function() bpf.prefix("10.0.0.1", length) end, "a length from 0 to 32")
+    end
   end)
 end)
 

@@ -264,6 +264,18 @@ local TEXTS <const> = {
     return ("bpf.text(%s.comm) == '%s'"):format(self:value(), self:pick { "ng", "nginx", "", "a" })
   end,
   function(self)
+    return ("bpf.prefix(%s, %s) %s %s"):format(
+      self:pick { "key.addr", "key.addr", self:value() .. ".peer", self:value() .. ".any" },
+      self:pick { "8", "0", "32", "24", "31", "LIMIT", "33", "104" }, self:pick { "==", "~=" },
+      self:pick { "'10.0.0.0/8'", "'10.0.0.1/32'", "'10.0.0.0/24'", "'192.168.0.0/24'",
+        "'10.0.0.1/8'", "'0.0.0.0/0'", "NAME", self:value() .. ".net", "'::/8'", "'::/104'",
+        "bpf.prefix(key.addr, 24)" })
+  end,
+  function(self)
+    return ("bpf.within(bpf.prefix(key.addr, %s), '%s')"):format(
+      self:pick { "8", "24", "LIMIT", "0" }, self:pick(PREFIXES))
+  end,
+  function(self)
     return ("bpf.within(%s, '%s')"):format(
       self:pick { "key.addr", self:value() .. ".any", self:value() .. ".peer",
         self:value() .. ".net" }, self:pick(PREFIXES))
@@ -275,7 +287,9 @@ function functions:text()
   local case = self:int(1, 12)
   if case <= 2 then return ("%s %s NAME"):format(field, self:pick { "==", "~=" }) end
   if case == 3 then return ("NAMES[%s]"):format(field) end
-  if case == 4 then return ("HOSTS[%s]"):format(field) end
+  if case == 4 then
+    return ("HOSTS[%s]"):format(self:int(1, 4) == 1 and "bpf.prefix(key.addr, 8)" or field)
+  end
   if case == 5 and self:int(1, 4) == 1 then
     return ("%s == %s"):format(field, (a_string(self)))
   elseif case == 5 then
@@ -495,8 +509,12 @@ function functions:upvalues()
   set[self:int(1, 4) == 1 and 6000 or 24] = true
   if self:int(1, 3) == 1 then set[255] = self:pick { true, false, 1 } end
   if self:int(1, 8) == 1 then set = {} end
+  -- So many that they are searched in memory.
+  if self:int(1, 12) == 1 then
+    for i = -300, 300 do set[i * self:int(2, 5)] = true end
+  end
   return self:any_int(), self:int(-3, 90), self:any_int(), self:int(1, 2) == 1,
-    self:pick { "nginx", "10.0.0.1", "::1", "up", "a", "ng\0\1zz", "upx" }, self:int(0, 4), set,
+    self:pick { "nginx", "10.0.0.1", "::1", "up", "a", "ng\0\1zz", "upx", "10.0.0.0/24" }, self:int(0, 4), set,
     { [1] = 5, [2] = 7, [3] = 7, [-1] = 0, [80] = -4 },
     { nginx = true, ["10.0.0.1"] = 1, up = false, [5] = true, curl = 3 },
     { ["10.0.0.1"] = true, ["00:00:00:00:00:00"] = true, ng = true, ["10.0.0.0/8"] = true,

@@ -71,6 +71,7 @@ local function cut_is(self, v, text)
 end
 
 local function raw_is(self, v, text)
+  if v.network then return self:is_network(v, text) end
   if v.first then return front_is(self, v, text) end
   if v.cut then return cut_is(self, v, text) end
   return whole_is(self, v, text)
@@ -120,17 +121,46 @@ end
 
 -- ---- equality with a string that is a parameter ---------------------------------
 
+-- The bytes of a place from `offset` on, 1 to 8, as an integer.
+function run:part(v, offset, n)
+  if offset == 0 and v.desc.size <= 8 then return self:bytes(v.of, v.place, v.path, n) end
+  local place = { desc = { kind = "bytes", size = n }, bit = v.place.bit + 8 * offset,
+    cpu = v.place.cpu }
+  return self:bytes(v.of, place, v.path, n)
+end
+
+-- The integers that a field's bytes are, in order: { tree, bytes } each.
+function run:pieces(v)
+  if v.network then return self:network_pieces(v) end
+  local list = {}
+  for offset = 0, v.desc.size - 1, 8 do
+    local n = math.min(8, v.desc.size - offset)
+    list[#list + 1] = { self:part(v, offset, n), n }
+  end
+  return list
+end
+
+-- The same of some bytes.
+function run.numbers_in(bytes, pieces)
+  local list, at = {}, 1
+  for i, piece in ipairs(pieces) do
+    local chunk = bytes:sub(at, at + piece[2] - 1)
+    list[i], at = ("<i8"):unpack(chunk .. ("\0"):rep(8 - piece[2])), at + piece[2]
+  end
+  return list
+end
+
 -- The slots of such a comparison: whether anything shows as the string, and its bytes.
-local function pattern_slots(self, v, src)
-  local n = (v.desc.size + 7) // 8
+local function pattern_slots(self, v, src, pieces)
+  local n = #pieces
   local key = ("pattern %s %s"):format(src.id, v.id)
   self.params[key] = { src = src, kind = "string" }
   local function pack(text)
     local bytes = texts.bytes(v.desc, text)
     if not bytes then return ("\0"):rep(8 * (n + 1)) end
-    return ("<i8"):pack(1) .. bytes .. ("\0"):rep(8 * n - #bytes)
+    return ("<" .. ("i8"):rep(n + 1)):pack(1, table.unpack(run.numbers_in(bytes, pieces)))
   end
-  return self:tree("slot", {}, { key = key, src = src, pack = pack, n = n + 1 }, src.name), n
+  return self:tree("slot", {}, { key = key, src = src, pack = pack, n = n + 1 }, src.name)
 end
 
 -- The number of an enum that shows as the string, and whether there is one.
@@ -148,28 +178,25 @@ local function number_slots(self, v, src)
 end
 
 -- The slot that lies so many behind the first.
-local function behind(self, slot, n)
+function run:behind(slot, n)
   return self:unique(("s%d+%d"):format(slot.id, n), function()
     return setmetatable({ behind = slot, offset_in = n, args = {} }, { __index = slot })
   end)
 end
 
-local function all_of(self, tests, text)
-  local key = { "and" }
-  for i, test in ipairs(tests) do key[i + 1] = test.id end
+-- The condition that all of several hold, some of which may be known to.
+function run:all_of(tests, text)
+  local left, key = {}, { "and" }
+  for _, test in ipairs(tests) do
+    if test == false then return false end
+    if test ~= true then left[#left + 1], key[#key + 1] = test, test.id end
+  end
+  if #left < 2 then return left[1] or true end
   return self:unique(table.concat(key, " "), function()
     text = run.short(text)
-    return { op = "and", args = tests, text = text, size_of = 8,
+    return { op = "and", args = left, text = text, size_of = 8,
       node = { source = text, first = 1, last = #text } }
   end)
-end
-
--- The bytes of a place from `offset` on, 1 to 8, as an integer.
-local function part(self, v, offset, n)
-  if offset == 0 and v.desc.size <= 8 then return self:bytes(v.of, v.place, v.path, n) end
-  local place = { desc = { kind = "bytes", size = n }, bit = v.place.bit + 8 * offset,
-    cpu = v.place.cpu }
-  return self:bytes(v.of, place, v.path, n)
 end
 
 -- A field's string or an enum's name == a string from outside.
@@ -177,21 +204,22 @@ function run:equal_text(v, text)
   local src = text.src
   if v.t == "enum" then
     local slot = number_slots(self, v, src)
-    return all_of(self, { self:compare("==", slot, self:number(1)),
-      self:compare("==", v.tree, behind(self, slot, 1)) }, v.path .. " == " .. src.name)
+    return self:all_of({ self:compare("==", slot, self:number(1)),
+      self:compare("==", v.tree, self:behind(slot, 1)) }, v.path .. " == " .. src.name)
   end
-  local slot, n = pattern_slots(self, v, src)
+  local pieces = self:pieces(v)
+  local slot = pattern_slots(self, v, src, pieces)
   local tests = { self:compare("==", slot, self:number(1)) }
-  for i = 1, n do
-    local bytes = part(self, v, 8 * (i - 1), math.min(8, v.desc.size - 8 * (i - 1)))
-    tests[i + 1] = self:compare("==", bytes, behind(self, slot, i))
+  for i, piece in ipairs(pieces) do
+    tests[i + 1] = self:compare("==", piece[1], self:behind(slot, i))
   end
-  return all_of(self, tests, v.path .. " == " .. src.name)
+  return self:all_of(tests, v.path .. " == " .. src.name)
 end
 
 -- ---- two that depend on the entry -----------------------------------------------
 
 local function same_fields(self, a, b)
+  if a.network or b.network then return self:same_network(a, b) end
   if a.of == b.of and a.place.bit == b.place.bit and a.place.cpu == b.place.cpu then return true end
   local x, y = a.place.desc, b.place.desc
   if x.kind ~= y.kind or x.size ~= y.size then
@@ -209,7 +237,7 @@ local function same_fields(self, a, b)
     end)
 end
 
-local function whole(v) return v.t == "raw" and not v.first and not v.cut and not v.prefix end
+local function whole(v) return v.t == "raw" and not v.first and not v.cut end
 
 local function equal_symbols(self, a, b)
   if a.t == "int" and b.t == "int" then return self:compare("==", a.tree, b.tree) end

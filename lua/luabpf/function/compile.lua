@@ -18,6 +18,7 @@ require "luabpf.function.compare"
 require "luabpf.function.tables"
 require "luabpf.function.calls"
 require "luabpf.function.known"
+require "luabpf.function.networks"
 require "luabpf.function.loops"
 require "luabpf.function.steps"
 require "luabpf.function.joins"
@@ -139,7 +140,7 @@ local function bind(made, context)
       tree.index = params.entry(context, tree.clock, { kind = "clock" }).slot
     else
       tree.index = params.entry(context, tree.key, { kind = "outside", slots = tree.n or 1,
-        read = reader(made, tree) }).slot
+        read = reader(made, tree), is_table = tree.is_table }).slot
     end
   end
   for _, tree in ipairs(made.behind) do tree.index = tree.behind.index + tree.offset_in end

@@ -7,6 +7,7 @@
 --
 -- @module luabpf.function.emit
 
+local emit_sets = require "luabpf.function.emit_sets"
 local generator = require "luabpf.expr.branch"
 local params = require "luabpf.expr.params"
 
@@ -15,6 +16,7 @@ local emit = {}
 local FRAME <const>, PARAMS <const>, SCRATCH <const> = "r10", "r8", "r5"
 local MAX_INSTRUCTIONS <const> = 16384 -- LB_MAX_FRAGMENT
 local MAX_PARAMS <const> = 2048 -- LB_MAX_PARAMS
+local MAX_TABLES <const> = 1 << 20 -- LB_MAX_TABLES
 
 local register = generator.register
 
@@ -156,6 +158,8 @@ function conditions.member(self, node, sense, label, depth)
   self.asm:place(past)
 end
 
+conditions.recorded = emit_sets.recorded
+
 -- ---- nodes ----------------------------------------------------------------------
 
 -- All nodes of a graph, each before what it goes to.
@@ -230,7 +234,8 @@ end
 local function check_limits(n, context)
   if n > MAX_INSTRUCTIONS then
     error({ gave_up = true, why = ("it is too large: %d instructions"):format(n) }, 0)
-  elseif params.slots(context.params) > MAX_PARAMS then
+  elseif params.slots(context.params) > MAX_PARAMS
+    or params.table_slots(context.params) > MAX_TABLES then
     error({ gave_up = true, why = "what it reads from outside is too large" }, 0)
   end
 end

@@ -1,14 +1,12 @@
 -- SPDX-License-Identifier: MIT
 
 --- Functions of C that are known: of math and of strings, clocks, and those that luabpf
--- offers for functions (words.lua).
+-- offers for functions (words.lua); those of networks are in networks.lua.
 --
 -- @module luabpf.function.known
 
 local core = require "luabpf.core"
-local literal = require "luabpf.expr.literal"
 local load = require "luabpf.expr.load"
-local match = require "luabpf.expr.match"
 local run = require "luabpf.function.run"
 local words = require "luabpf.function.words"
 
@@ -173,24 +171,6 @@ end
 known[words.text] = function(self, args)
   if not is_text(args[1]) then return nil, "other than of a text field" end
   return { seen_as(self, args[1], "cut", true) }
-end
-
-known[words.within] = function(self, args)
-  local v, prefix = args[1], args[2]
-  if not (v and v.t == "raw" and literal.has_pattern(v.desc)) or v.first or v.cut then
-    return nil, "other than of an address field"
-  end
-  local pattern = prefix and type(prefix.v) == "string" and v.desc.kind ~= "text"
-    and v.desc.kind ~= "bytes" and v.desc.kind ~= "mac" and literal.pattern(v.desc, prefix.v, true)
-  if not pattern then return nil, "other than in an address or a prefix of the field's family" end
-  local text = run.short(("%s in %s"):format(v.path, prefix.v))
-  local test = self:unique(("w%d %s"):format(v.id, prefix.v), function()
-    local node = { source = text, first = 1, last = #text }
-    return setmetatable({ text = text, size_of = 8 }, { __index = match.any(run.context_of(self),
-      node, run.node_of(v.of, v.place, v.path), { op = "string", pattern = pattern }) })
-  end)
-  if test.op == "truth" then test = test.value end
-  return "split", test, { self:const(true) }, { self:const(false) }
 end
 
 return known

@@ -132,6 +132,7 @@ function outside.holds(made, f)
   for _, param in pairs(made.params) do
     local v = resolve(param.src, f)
     if (math.type(v) or type(v)) ~= param.kind then return false end
+    if param.fits and not param.fits(v) then return false end
   end
   for _, snapshot in pairs(made.snapshots) do
     if not outside.same(snapshot, resolve(snapshot.src, f)) then return false end

@@ -1,13 +1,15 @@
 -- SPDX-License-Identifier: MIT
 
---- What expressions have beside Lua's own, for functions: bpf.within and bpf.text. Inside
--- a function that is compiled they are instructions; these are the same outside.
+--- What expressions have beside Lua's own, for functions: bpf.within, bpf.prefix and bpf.text.
+-- Inside a function that is compiled they are instructions; these are the same outside.
 --
 -- @module luabpf.function.words
 
 local later = require "luabpf.base.later"
 
 local pattern_of = later.call("luabpf.expr.literal", "pattern")
+local mask_of = later.call("luabpf.expr.literal", "mask")
+local shown = later.call("luabpf.function.texts", "address")
 
 local words = {}
 
@@ -66,6 +68,27 @@ function words.within(address, prefix)
   if not bytes then return false end
   if length and tonumber(length) + more < length_of(pattern.mask) then return false end
   return masked(bytes, pattern.mask) == pattern.bytes
+end
+
+--- The network of an address, as `prefix` has it in expressions.
+-- @function bpf.prefix
+-- @tparam string address as a view shows it: "10.1.2.3", "2001:db8::1"
+-- @tparam integer length how many bits of it count
+-- @treturn string "10.1.2.0/24"
+-- @raise for what is no address, or no length of one
+-- @usage
+-- print((map:count(function(key) return bpf.prefix(key.addr, 8) == "10.0.0.0/8" end)))
+function words.prefix(address, length)
+  local kind, bytes
+  if type(address) == "string" then kind, bytes = family(address) end
+  if not kind then
+    error(("prefix: %q is no IPv4 or IPv6 address"):format(tostring(address)), 2)
+  end
+  local n, most = type(length) == "number" and math.tointeger(length), 8 * #bytes
+  if not n or n < 0 or n > most then
+    error(("prefix: a length from 0 to %d expected, got %s"):format(most, tostring(length)), 2)
+  end
+  return ("%s/%d"):format(shown(kind, masked(bytes, mask_of(n, #bytes))), n)
 end
 
 --- Text up to its first NUL, as expressions compare it; views show all of it.
