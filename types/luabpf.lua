@@ -507,6 +507,12 @@ function bpf.pins(folder) end
 ---@return integer? # errno
 function bpf.poll(list, timeout) end
 
+---The network of an address, as `prefix` has it in expressions.
+---@param address string as a view shows it: "10.1.2.3", "2001:db8::1"
+---@param length integer how many bits of it count
+---@return string # "10.1.2.0/24"
+function bpf.prefix(address, length) end
+
 ---Takes signals in place of their handlers, in this thread, until it is closed.
 ---@param ... string names: "TERM", "INT", "HUP", "USR1" and so on
 ---@return luabpf.signals? # the handle

@@ -48,13 +48,6 @@ function kinds.text(desc, text)
   return shown == text and bytes
 end
 
-local shows <const> = { ipv4 = show4, ipv6 = show6 }
-
--- How a view shows the bytes of an "ipv4" or an "ipv6".
-function texts.address(kind, bytes)
-  return shows[kind](bytes)
-end
-
 -- Whether a type's values are strings that this knows.
 function texts.known(desc)
   return kinds[desc.kind] ~= nil

@@ -5,11 +5,11 @@
 --
 -- @module luabpf.function.words
 
+local core = require "luabpf.core"
 local later = require "luabpf.base.later"
 
 local pattern_of = later.call("luabpf.expr.literal", "pattern")
 local mask_of = later.call("luabpf.expr.literal", "mask")
-local shown = later.call("luabpf.function.texts", "address")
 
 local words = {}
 
@@ -88,7 +88,7 @@ function words.prefix(address, length)
   if not n or n < 0 or n > most then
     error(("prefix: a length from 0 to %d expected, got %s"):format(most, tostring(length)), 2)
   end
-  return ("%s/%d"):format(shown(kind, masked(bytes, mask_of(n, #bytes))), n)
+  return ("%s/%d"):format(core.format_address(kind, masked(bytes, mask_of(n, #bytes))), n)
 end
 
 --- Text up to its first NUL, as expressions compare it; views show all of it.

@@ -472,6 +472,19 @@ nil, message, errno: the system refuses to wait.
     local tick <close> = bpf.timer "10ms"
     local stop <close> = bpf.signals "TERM"
     print(bpf.poll({ stop, tick }, "10s")[1] == tick) -- true]=],
+["bpf.prefix"] = [=[
+bpf.prefix(address, length)
+
+The network of an address, as prefix has it in expressions.
+
+* address (string): as a view shows it: "10.1.2.3", "2001:db8::1".
+* length (integer): how many bits of it count.
+
+Gives string: "10.1.2.0/24".
+
+Raises: for what is no address, or no length of one.
+
+    print((map:count(function(key) return bpf.prefix(key.addr, 8) == "10.0.0.0/8" end)))]=],
 ["bpf.signals"] = [=[
 bpf.signals(...)
 
