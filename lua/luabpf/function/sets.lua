@@ -102,17 +102,21 @@ end
 local set = {}
 set.__index = set
 
+-- Whether a table holds what it did.
+local function is_as_it_was(self, t)
+  local all, value, kind, n = self.all, self.value, math.type(self.value), 0
+  for k, v in next, t do
+    if v ~= value or all[k] == nil or kind and math.type(v) ~= kind then return false end
+    n = n + 1
+  end
+  return n == self.n
+end
+
 -- Takes what the table holds now; whether that fits the program.
 function set:refill(t)
   if type(t) ~= "table" or debug.getmetatable(t) then return false end
-  local same, n = true, 0
-  for k, v in next, t do
-    same = same and alike(self.all[k], v)
-    n = n + 1
-  end
-  if same and n == self.n then return true end
-  local all
-  all, n = copy_of(t)
+  if is_as_it_was(self, t) then return true end
+  local all, n = copy_of(t)
   if n > 0 and not alike(only_value(all), self.value) then return false end
   return self:take(all, n, records_of(all, self.record_of))
 end
