@@ -167,7 +167,7 @@ end
 local function number_slots(self, v, src)
   local key = ("name %s %s"):format(src.id, v.id)
   for _, value in ipairs(v.desc.values) do
-    if run.enum_number(v.desc, value.name) == false then run.give_up("again", src.name) end
+    if run.enum_number(v.desc, value.name) == false then run.give_up("again", src.path) end
   end
   self.params[key] = { src = src, kind = "string" }
   local function pack(text)

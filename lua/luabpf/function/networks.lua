@@ -42,7 +42,7 @@ end
 -- One from outside. What is no length is a constant, and raises.
 local function outside_length(self, src, size)
   local function fits(n) return n >= 0 and n <= 8 * size end
-  if not fits(outside.resolve(src, self.root)) then run.give_up("again", src.name) end
+  if not fits(outside.resolve(src, self.root)) then run.give_up("again", src.path) end
   local key = ("length %s %d"):format(src.id, size)
   self.params[key] = { src = src, kind = "integer", fits = fits }
   local n = (size + 7) // 8

@@ -47,10 +47,13 @@ end
 local resolve = outside.resolve
 
 -- Where something is read from: kind "root" (the function), "upvalue" of a function, "get": of a
--- table, or "method": of strings.
+-- table, or "method": of strings. Several may have one name; what tells them apart is the path.
 function run:source(kind, of, key, name)
-  return self:unique(("s%s %s %s"):format(kind, of and of.id, type(key) .. tostring(key)),
-    function() return { kind = kind, of = of, key = key, name = name } end)
+  local text = tostring(key)
+  local path = ("%s %s %s %d:%s"):format(of and of.path or "", kind, type(key), #text, text)
+  return self:unique("s" .. path, function()
+    return { kind = kind, of = of, key = key, name = name, path = path }
+  end)
 end
 
 local function chunk_of(f)
@@ -74,18 +77,18 @@ end
 function run:outside(src)
   local v = resolve(src, self.root)
   local kind = math.type(v) or type(v)
-  if not self.fixed[src.name] and src.kind ~= "method" then
+  if not self.fixed[src.path] and src.kind ~= "method" then
     if kind == "integer" then
-      self.params[src.name] = { src = src, kind = kind }
-      return self:int(self:tree("slot", {}, { key = src.name, src = src }, src.name))
+      self.params[src.path] = { src = src, kind = kind }
+      return self:int(self:tree("slot", {}, { key = src.path, src = src }, src.name))
     elseif kind == "string" then
-      self.params[src.name] = { src = src, kind = kind }
+      self.params[src.path] = { src = src, kind = kind }
       return self:unique("x" .. src.id, function() return { t = "text", src = src } end)
     end
   end
   local made = self:const(v)
   if kind == "table" or kind == "function" then made.src = made.src or src end
-  self.guards[src.name] = guarded(v, src)
+  self.guards[src.path] = guarded(v, src)
   return made
 end
 
@@ -96,7 +99,7 @@ function run:contents(value, most)
     all[k], n = v, n + 1
     if n > most then return nil end
   end
-  self.snapshots[value.src.name] = { src = value.src, all = all, n = n }
+  self.snapshots[value.src.path] = { src = value.src, all = all, n = n }
   return all
 end
 

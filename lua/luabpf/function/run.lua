@@ -106,7 +106,7 @@ end
 function run.need_constant(value)
   local src = value.t == "text" and value.src
     or value.t == "int" and value.tree.op == "slot" and value.tree.src
-  if src then run.give_up("again", src.name) end
+  if src then run.give_up("again", src.path) end
 end
 
 local whats = { int = "an integer", view = "a struct", array = "a list", raw = "a string",
