@@ -120,6 +120,37 @@ describe("a function", function()
     assert.equal(map:count(f, { compile = false }), (map:count(f, { compile = true })))
   end)
 
+  it("is given up where it takes too much work, whatever it is", function()
+    local facts = require("luabpf.query.prepare").facts(map)
+    local compile = require "luabpf.function.compile"
+    local function of(head, part, between)
+      local parts = {}
+      for i = 1, 1000 do parts[i] = part:gsub("@", i) end
+      return ("local U = ... return function(key, value) %s %s"):format(head,
+        table.concat(parts, between))
+    end
+    local names = {}
+    for i = 1, 1000 do names["u" .. i] = 1 + i % 3 end
+    for i, text in ipairs {
+      of("return", "value.n[U.u@] == @", " or ") .. " end",
+      of("local s = 0", "if value.packets > @ then s = s + key.id end", " ") .. " return s > 5 end",
+      of("return", "#value.comm == @ % 8", " or ") .. " end",
+      of("local s = 0", "s = s * 3 + (value.packets == @ and key.id or s)", " ")
+        .. " return s > 5 end",
+      of("return", "(value.packets // (key.id + @)) % (key.port + @) > @", " or ") .. " end",
+    } do
+      -- Work is counted in instructions of Lua: what compiles is some million.
+      local f, thousands = load(text, "=big")(names), 0
+      debug.sethook(function() thousands = thousands + 1 end, "", 1000)
+      local made = compile.where(f, facts)
+      debug.sethook()
+      assert(thousands < 20000, i .. ": " .. thousands)
+      assert.is_false(made.compiled)
+      assert.matches("too", made.why)
+      assert.equal((map:count(f, { compile = false })), (map:count(f)))
+    end
+  end)
+
   it("of per-CPU values is over lists", function()
     local percpu = helper.map { type = "percpu_hash", value = { "u64 n", "s16 d" } }
     for i = 1, 50 do

@@ -4,9 +4,10 @@
 
 local bpf = require "luabpf"
 local helper = require "spec.support.helper"
-local ipairs, math, pairs, string = ipairs, math, pairs, string
+local ipairs, math, string = ipairs, math, string
 
-local map = helper.map { max_entries = 2000, key = { "s64 a", "s64 b" }, value = { "char both[16]" } }
+local map = helper.map { max_entries = 2000, key = { "s64 a", "s64 b" },
+  value = { "char both[16]" } }
 
 local NUMBERS <const> = { 0, 1, -1, 2, 255, 256, 1 << 31, -(1 << 31), 1 << 32, math.maxinteger,
   math.mininteger, math.maxinteger - 1, math.mininteger + 1 }

@@ -3,14 +3,14 @@
 -- Sets from outside: integers, addresses and text, few and many, in every engine.
 
 local agree = require "spec.support.agree"
-local bpf = require "luabpf"
 local helper = require "spec.support.helper"
 local prepare = require "luabpf.query.prepare"
 local ipairs, math, pairs = ipairs, math, pairs
 
 local function hosts()
   return helper.map { max_entries = 400, key = { "u32 id", "ipv6 v6", "s64 n" },
-    value = { "ip any", "char name[24]", "mac hw", "prefix4 net", "prefix6 wide", "bytes raw[11]" } }
+    value = { "ip any", "char name[24]", "mac hw", "prefix4 net", "prefix6 wide",
+      "bytes raw[11]" } }
 end
 
 local function fill(map)

@@ -514,7 +514,8 @@ function functions:upvalues()
     for i = -300, 300 do set[i * self:int(2, 5)] = true end
   end
   return self:any_int(), self:int(-3, 90), self:any_int(), self:int(1, 2) == 1,
-    self:pick { "nginx", "10.0.0.1", "::1", "up", "a", "ng\0\1zz", "upx", "10.0.0.0/24" }, self:int(0, 4), set,
+    self:pick { "nginx", "10.0.0.1", "::1", "up", "a", "ng\0\1zz", "upx", "10.0.0.0/24" },
+    self:int(0, 4), set,
     { [1] = 5, [2] = 7, [3] = 7, [-1] = 0, [80] = -4 },
     { nginx = true, ["10.0.0.1"] = 1, up = false, [5] = true, curl = 3 },
     { ["10.0.0.1"] = true, ["00:00:00:00:00:00"] = true, ng = true, ["10.0.0.0/8"] = true,

@@ -11,6 +11,7 @@ local opcodes = require "luabpf.function.opcodes"
 local bytecode = {}
 
 local NAMES <const> = opcodes.names
+local byte_at <const>, unpack <const> = string.byte, string.unpack
 
 -- Signature, version, format, LUAC_DATA; sizes of Instruction, lua_Integer, lua_Number; LUAC_INT,
 -- LUAC_NUM.
@@ -20,14 +21,14 @@ local reader = {}
 reader.__index = reader
 
 function reader:byte()
-  local b = self.s:byte(self.at)
+  local b = byte_at(self.s, self.at)
   self.at = self.at + 1
   return b
 end
 
 function reader:unpack(format)
   local v
-  v, self.at = string.unpack(format, self.s, self.at)
+  v, self.at = unpack(format, self.s, self.at)
   return v
 end
 
@@ -69,27 +70,37 @@ local function constant(self)
   return constants[self:byte()](self)
 end
 
--- All arguments that some format of instruction has.
-local function instruction(self)
-  local i = self:unpack "<I4"
-  return { op = NAMES[i & 0x7f], a = i >> 7 & 0xff, k = i >> 15 & 1, b = i >> 16 & 0xff,
-    c = i >> 24, bx = i >> 15, sbx = (i >> 15) - 0xffff, sj = (i >> 7) - 0xffffff, ax = i >> 7,
-    sb = (i >> 16 & 0xff) - 127, sc = (i >> 24) - 127 }
+-- Instructions, with all arguments that some format of them has.
+local function instructions(self)
+  local code, s, n = {}, self.s, self:size()
+  local at = self.at
+  for pc = 1, n do
+    local i
+    i, at = unpack("<I4", s, at)
+    local b, c, bx = i >> 16 & 0xff, i >> 24, i >> 15
+    code[pc] = { op = NAMES[i & 0x7f], a = i >> 7 & 0xff, k = bx & 1, b = b, c = c, bx = bx,
+      sbx = bx - 0xffff, sj = (i >> 7) - 0xffffff, ax = i >> 7, sb = b - 127, sc = c - 127 }
+  end
+  self.at = at
+  return code
 end
 
-local ABSOLUTE <const> = -0x80
+local ABSOLUTE <const> = 0x80 -- as a signed byte -128
 
 -- The line of each instruction; none in what was stripped.
 local function lines_of(self, first)
-  local deltas = self:list(function() return self:unpack "<i1" end)
+  local n, s = self:size(), self.s
+  local from = self.at
+  self.at = from + n
   local absolute = {}
   for _ = 1, self:size() do
     local pc = self:size()
     absolute[pc + 1] = self:size()
   end
   local lines, line = {}, first
-  for pc, delta in ipairs(deltas) do
-    line = delta == ABSOLUTE and absolute[pc] or line + delta
+  for pc = 1, n do
+    local delta = byte_at(s, from + pc - 1)
+    line = delta == ABSOLUTE and absolute[pc] or line + (delta ~ 0x80) - 0x80
     lines[pc] = line
   end
   return lines
@@ -98,7 +109,7 @@ end
 local function proto(self, source)
   local p = { source = self:string() or source, first = self:size(), last = self:size(),
     params = self:byte(), vararg = self:byte() ~= 0, stack = self:byte() }
-  p.code, p.k = self:list(instruction), self:list(constant)
+  p.code, p.k = instructions(self), self:list(constant)
   p.upvalues = self:list(function()
     return { instack = self:byte(), index = self:byte(), kind = self:byte() }
   end)

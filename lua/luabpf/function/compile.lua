@@ -103,8 +103,8 @@ local function begin(self, f)
   end)
 end
 
-local function attempt(f, env, fixed)
-  local self = run.new(f, env, fixed)
+local function attempt(f, env, fixed, spent)
+  local self = run.new(f, env, fixed, spent)
   self.graph = read_once(self, begin(self, f))
   self:check_percpu()
   return self
@@ -112,9 +112,9 @@ end
 
 -- Compiles, with parameters as constants where they have to be. nil and why not.
 local function compiled(f, env)
-  local fixed = {}
+  local fixed, spent = {}, { n = 0 }
   while true do
-    local ok, result = pcall(attempt, f, env, fixed)
+    local ok, result = pcall(attempt, f, env, fixed, spent)
     if ok then return result end
     if type(result) ~= "table" or not result.gave_up then error(result, 0) end
     if not result.src or fixed[result.src] then return nil, result.why end

@@ -218,6 +218,12 @@ local function write(self, node, following, labels)
   return nil
 end
 
+local function check_size(n)
+  if n <= MAX_INSTRUCTIONS then return end
+  error({ gave_up = true, why = ("it is too large: more than %d instructions"):format(
+    MAX_INSTRUCTIONS) }, 0)
+end
+
 local function write_all(self, list)
   local labels, done = {}, {}
   for _, node in ipairs(list) do labels[node] = {} end
@@ -225,16 +231,15 @@ local function write_all(self, list)
     self.asm:place(labels[node])
     self.asm.line = node.test and node or nil
     local to = write(self, node, list[i + 1], labels)
+    check_size(self.asm.n)
     if to and to ~= list[i + 1] then self.asm:always(labels[to]) end
     if not to and i < #list then self.asm:always(done) end
   end
   self.asm:place(done)
 end
 
-local function check_limits(n, context)
-  if n > MAX_INSTRUCTIONS then
-    error({ gave_up = true, why = ("it is too large: %d instructions"):format(n) }, 0)
-  elseif params.slots(context.params) > MAX_PARAMS
+local function check_limits(context)
+  if params.slots(context.params) > MAX_PARAMS
     or params.table_slots(context.params) > MAX_TABLES then
     error({ gave_up = true, why = "what it reads from outside is too large" }, 0)
   end
@@ -251,7 +256,7 @@ function emit.graph(root, context, slots, variables)
   local self = setmetatable(generator.new {}, writer)
   self.room = slots - variables
   write_all(self, in_order(root))
-  check_limits(self.asm.n, context)
+  check_limits(context)
   local code, listing = self.asm:assemble()
   return { code = code, n = self.asm.n, kind = "condition", params = context.params,
     percpu = context.percpu, comparisons = self.asm.conditional, listing = listing,

@@ -15,13 +15,15 @@ local run = require "luabpf.function.run"
 local is_int = run.is_int
 
 local MOST_VERSIONS <const> = 8 -- of one place, before integers go into variables
+local REGISTERS <const> = 8 -- that cost as much as an instruction to compare
 local WAITING <const> = 8 -- slots of the frame that emit.lua needs for itself
 
 -- ---- where a frame is -----------------------------------------------------------
 
 -- Of one frame: adds what its registers hold to the text, and integers to open.
-local function describe(frame, at, waits, open, text)
+local function describe(self, frame, at, waits, open, text)
   local p, pc = at.p, at.pc
+  self:spend(1 + p.stack // REGISTERS)
   local live, loops = p.live[pc] or 0, p.loops[pc] or 0
   -- A call gives its results from the register of its function on.
   if waits then live = live & ~opcodes.bits(waits.a, p.stack - 1) end
@@ -39,10 +41,10 @@ local function describe(frame, at, waits, open, text)
 end
 
 -- Where a frame is: a text without what may go into variables, and these.
-local function place_of(frame)
+local function place_of(self, frame)
   local text, open, at, waits = {}, {}, frame, nil
   while at do
-    describe(frame, at, waits, open, text)
+    describe(self, frame, at, waits, open, text)
     at, waits = at.up, at.to
   end
   return table.concat(text, " "), open
@@ -134,7 +136,7 @@ end
 -- Goes on with a register in a variable, as its tree has become large.
 function run:settle(frame, register)
   frame.asked = register
-  local _, open = place_of(frame)
+  local _, open = place_of(self, frame)
   frame.asked = nil
   for n, one in ipairs(open) do
     if one.frame == frame and one.register == register then
@@ -179,7 +181,7 @@ end
 
 -- The node for a place where paths meet.
 function run:meet(frame)
-  local text, open = place_of(frame)
+  local text, open = place_of(self, frame)
   local place, ids = place_record(self, text, open)
   local key = table.concat(ids, " ")
   local node = place.memo[key]

@@ -72,7 +72,7 @@ known[words.prefix] = function(self, args)
   local v = args[1]
   if not is_address(v) then return nil, "other than of an IPv4 or IPv6 address field" end
   local network = length_of(self, args[2], v.desc.size)
-  if not network then 
+  if not network then
     return nil, ("with a length other than 0 to %d, known from outside"):format(8 * v.desc.size)
   end
   local path = ("prefix(%s, %s)"):format(v.path, network.text)

@@ -27,7 +27,9 @@
 local run = {}
 run.__index = run
 
-local MOST_STEPS <const> = 10000 -- instructions run on symbols
+-- What one compilation may cost: an instruction run on symbols, a tree, a frame that is compared
+-- with others are one each, all three some microseconds.
+local MOST_WORK <const> = 24000
 local MOST_NODES <const> = 4000
 
 -- The leaves.
@@ -39,11 +41,21 @@ function run.give_up(why, src)
   error({ gave_up = true, why = why, src = src }, 0)
 end
 
--- A run of f on entries of env; fixed: by name, what is no parameter.
-function run.new(f, env, fixed)
+-- Counts work; gives up where it is too much.
+function run:spend(n)
+  local spent = self.spent
+  spent.n = spent.n + n
+  if spent.n > MOST_WORK then
+    run.give_up("it takes too much work to compile, or a loop has no known end")
+  end
+end
+
+-- A run of f on entries of env; fixed: by path, what is no parameter; spent: { n = work } of this
+-- and earlier ones.
+function run.new(f, env, fixed, spent)
   local self = setmetatable({ made = {}, ids = 0, objects = {}, nobjects = 0, root = f, env = env,
     fixed = fixed, params = {}, guards = {}, snapshots = {}, sets = {}, reasons = {}, nodes = 0,
-    steps = 0, places = {}, slots = {}, nslots = 0, percpu = {} }, run)
+    spent = spent, places = {}, slots = {}, nslots = 0, percpu = {} }, run)
   self.slots_of_frame = env.ncpu and 16 or 26 -- LB_FRAME_PERCPU, LB_FRAME_SIZE
   self.root_src = self:source("root", nil, 0, "")
   return self
@@ -187,10 +199,7 @@ function run:follow(frame)
     local pc = frame.pc
     if not first and (frame.p.meets[pc] or 0) > 1 then return self:meet(frame) end
     first = false
-    self.steps = self.steps + 1
-    if self.steps > MOST_STEPS then
-      run.give_up("it takes too many steps, or a loop has no known end")
-    end
+    self:spend(1)
     local i = frame.p.code[pc]
     local step = run.steps_of[i.op]
     if not step then return self:lua(frame, "%s", run.ends[i.op] or ("has " .. i.op)) end

@@ -20,6 +20,7 @@ local PARTS <const> = { "value", "offset", "size", "slot", "key", "unsigned", "i
 
 -- The tree for an operator. extra: its other fields.
 function run:tree(op, args, extra, text)
+  self:spend(1)
   local key = { "t", op }
   for _, arg in ipairs(args) do key[#key + 1] = arg.id end
   for _, name in ipairs(PARTS) do

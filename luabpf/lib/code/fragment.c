@@ -6,11 +6,11 @@
  * instructions sees every path before it comes to where paths meet. For each
  * instruction there is the state in which it is reached: what r0 to r5 hold
  * (nothing, a number, or a pointer at a known offset into something, in tables
- * one of known bounds) and which slots of the frame were written. An instruction's effect is applied to its
- * state, and the result joined to the state of each instruction that may come
- * next: what two paths do not agree on is nothing. An instruction that no path
- * has reached when the pass comes to it is unreachable, and refused as the
- * kernel's verifier does.
+ * one of known bounds) and which slots of the frame were written. An
+ * instruction's effect is applied to its state, and the result joined to the
+ * state of each instruction that may come next: what two paths do not agree on
+ * is nothing. An instruction that no path has reached when the pass comes to it
+ * is unreachable, and refused as the kernel's verifier does.
  */
 #include "lib/code/fragment.h"
 #include "lib/layout/layout.h"
@@ -249,7 +249,7 @@ static const char *check_constant(const struct bpf_insn *insn)
 	}
 }
 
-/* The largest that a number of at most `before` can be after an operation with one of at most `by`. */
+/* The largest that a number of at most `before` can be after an operation with one up to `by`. */
 static uint32_t bound_after(const struct bpf_insn *insn, uint32_t before, uint32_t by)
 {
 	switch (insn->code) {

@@ -67,8 +67,8 @@ size_t lb_scan_head(const struct lb_scan_spec *spec)
 }
 
 /*
- * Tables; values of what others judge, then their keys; then columns, values and keys of rows; values
- * and columns from a multiple of 8 on.
+ * Tables; values of what others judge, then their keys; then columns, values and keys of rows;
+ * values and columns from a multiple of 8 on.
  */
 struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size)
 {
