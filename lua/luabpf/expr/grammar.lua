@@ -6,6 +6,7 @@
 local functions = require "luabpf.expr.functions"
 local literal = require "luabpf.expr.literal"
 local parser = require "luabpf.expr.parser"
+local suggest = require "luabpf.base.suggest"
 require "luabpf.expr.meaning"
 require "luabpf.expr.path"
 
@@ -47,7 +48,10 @@ local function name(self, token)
     self:unexpected("a value")
   end
   if self:sees("(") then
-    if not functions[word] then self:fail(token, "unknown function '%s'", word) end
+    if not functions[word] then
+      self:fail(token, "unknown function '%s'%s", word,
+        literal.suggest(word, suggest.names(functions)))
+    end
     self:next()
     return functions[word].parse(self, token)
   end
