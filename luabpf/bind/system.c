@@ -6,6 +6,7 @@
  * @module luabpf.bind.system
  */
 #include "bind/base.h"
+#include "lib/kernel/clock.h"
 #include "lib/kernel/kmap.h"
 #include "lib/kernel/momentary.h"
 #include "lib/kernel/privilege.h"
@@ -21,14 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC 1000000000ll
-
 static int push_clock(lua_State *L, clockid_t clock)
 {
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	lua_pushinteger(L, (lua_Integer)ts.tv_sec * NSEC + ts.tv_nsec);
+	lua_pushinteger(L, (lua_Integer)lb_clock(clock));
 	return 1;
 }
 
@@ -59,8 +55,7 @@ static int system_boottime(lua_State *L)
 /* Sleeps ns nanoseconds; returns early, with false, when a signal comes. */
 static int system_sleep(lua_State *L)
 {
-	lua_Integer ns = lb_check_int(L, 1, 0, LUA_MAXINTEGER);
-	struct timespec ts = { .tv_sec = ns / NSEC, .tv_nsec = ns % NSEC };
+	struct timespec ts = lb_timespec((uint64_t)lb_check_int(L, 1, 0, LUA_MAXINTEGER));
 
 	lua_pushboolean(L, nanosleep(&ts, NULL) == 0);
 	return 1;

@@ -4,6 +4,7 @@
  * keys that are asked about, regions that are full.
  */
 #include "scans.h"
+#include "lib/kernel/clock.h"
 
 #include <errno.h>
 

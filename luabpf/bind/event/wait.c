@@ -7,6 +7,7 @@
  * @module luabpf.bind.event.wait
  */
 #include "bind/base.h"
+#include "lib/kernel/clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +20,6 @@
 
 #define LB_SIGNALS "luabpf.signals"
 #define LB_TIMER "luabpf.timer"
-#define NSEC 1000000000ll
 /* One wait is for no more descriptors. */
 #define MOST_POLLED 1024
 
@@ -170,7 +170,7 @@ static int signals_closer(lua_State *L)
 static int timer_new(lua_State *L)
 {
 	lua_Integer ns = lb_check_int(L, 1, 1, LUA_MAXINTEGER);
-	struct timespec every = { .tv_sec = ns / NSEC, .tv_nsec = ns % NSEC };
+	struct timespec every = lb_timespec((uint64_t)ns);
 	struct itimerspec spec = { .it_interval = every, .it_value = every };
 	struct timer *t = lua_newuserdatauv(L, sizeof(*t), 0);
 

@@ -23,6 +23,7 @@
 #include "bind/map/batch.h"
 #include "bind/query/queryspec.h"
 #include "bind/query/rowset.h"
+#include "lib/kernel/clock.h"
 #include "lib/kernel/loader.h"
 #include "lib/kernel/momentary.h"
 #include "lib/keys/keyed.h"

@@ -7,7 +7,6 @@
  * is asked for its log only after a refusal, since writing it costs time.
  */
 #include "lib/code/program.h"
-#include "lib/kernel/signals.h"
 
 #include "lib/kernel/momentary.h"
 #include "lib/kernel/signals.h"
@@ -18,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Before Linux 6.4 a log that does not fit is cut at its end, where the reason stands. */
@@ -250,14 +248,6 @@ void lb_program_close(struct lb_program *p)
 	p->fd = -1;
 	if (fd >= 0)
 		close(fd);
-}
-
-uint64_t lb_monotonic(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 bool lb_cpus_in_order(void)

@@ -55,8 +55,6 @@ int lb_program_run(const struct lb_program *p, void *ctx, uint32_t size);
 /* May be called twice. */
 void lb_program_close(struct lb_program *p);
 
-/* Nanoseconds of CLOCK_MONOTONIC, which bpf_ktime_get_ns reads too. */
-uint64_t lb_monotonic(void);
 /*
  * Whether the possible CPUs are 0 to n - 1: programs address CPUs by number,
  * values list them in order.

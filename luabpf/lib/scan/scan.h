@@ -29,7 +29,7 @@ struct lb_scan_args {
 	uint64_t limit;			/* act on this many matches; 0: on all */
 	bool count_on;			/* past the limit go on counting; else stop there */
 	bool dry;			/* delete nothing: rows and counts as if */
-	uint64_t deadline;		/* lb_monotonic() to stop at; 0: none */
+	uint64_t deadline;		/* of clock.h, lb_monotonic(), to stop at; 0: none */
 	uint64_t max_visits;		/* 0: twice max_entries */
 };
 

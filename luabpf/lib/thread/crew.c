@@ -4,6 +4,8 @@
  */
 #include "lib/thread/crew.h"
 
+#include "lib/kernel/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -221,7 +223,7 @@ int lb_crew_start(struct lb_crew *c, const struct lb_crew_spec *spec)
 void lb_crew_cancel(struct lb_crew *c)
 {
 	lb_workers_cancel(&c->workers);
-	while (!lb_crew_wait(c, 1000000000))
+	while (!lb_crew_wait(c, LB_SECOND))
 		;
 }
 

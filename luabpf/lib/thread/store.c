@@ -5,6 +5,7 @@
  */
 #include "lib/thread/store.h"
 #include "lib/file/crc32c.h"
+#include "lib/kernel/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SECOND 1000000000u	/* ns */
 
 struct lb_lane {
 	struct lb_store *store;
@@ -280,7 +280,7 @@ static void end_threads(struct lb_store *s)
 {
 	cancel_all(s);
 	for (uint32_t i = 0; i < s->n; i++)
-		while (!lb_workers_wait(&s->lanes[i].thread, SECOND))
+		while (!lb_workers_wait(&s->lanes[i].thread, LB_SECOND))
 			;
 }
 

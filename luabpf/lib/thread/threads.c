@@ -4,13 +4,13 @@
  */
 #include "lib/thread/threads.h"
 
+#include "lib/kernel/clock.h"
 #include "lib/kernel/process.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Source: pthread_create(3), a stack as large as Lua's C calls may need, and no larger. */
 #define STACK_SIZE (1u << 20)
@@ -100,20 +100,9 @@ int lb_workers_start(struct lb_workers *p, uint32_t n, lb_work *work, void *data
 	return -err;
 }
 
-static struct timespec after(uint64_t ns)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	ns += (uint64_t)t.tv_nsec;
-	t.tv_sec += (time_t)(ns / 1000000000u);
-	t.tv_nsec = (long)(ns % 1000000000u);
-	return t;
-}
-
 bool lb_workers_push(struct lb_workers *p, struct lb_parcel *parcel, uint64_t ns, bool *cancelled)
 {
-	struct timespec until = after(ns);
+	struct timespec until = lb_timespec(lb_monotonic() + ns);
 	bool room = true;
 
 	pthread_mutex_lock(&p->mutex);
@@ -168,7 +157,7 @@ struct lb_parcel *lb_workers_take(struct lb_workers *p)
 
 bool lb_workers_idle(struct lb_workers *p, uint64_t ns)
 {
-	struct timespec until = after(ns);
+	struct timespec until = lb_timespec(lb_monotonic() + ns);
 	bool in_time = true, idle;
 
 	pthread_mutex_lock(&p->mutex);
@@ -184,7 +173,7 @@ bool lb_workers_idle(struct lb_workers *p, uint64_t ns)
 
 struct lb_parcel *lb_workers_collect(struct lb_workers *p, uint64_t ns, bool *ended)
 {
-	struct timespec until = after(ns);
+	struct timespec until = lb_timespec(lb_monotonic() + ns);
 	struct lb_parcel *parcel = NULL;
 	bool in_time = true;
 
@@ -228,7 +217,7 @@ bool lb_workers_cancelled(struct lb_workers *p)
 
 bool lb_workers_wait(struct lb_workers *p, uint64_t ns)
 {
-	struct timespec until = after(ns);
+	struct timespec until = lb_timespec(lb_monotonic() + ns);
 	bool in_time = true, ended;
 
 	pthread_mutex_lock(&p->mutex);
