@@ -89,8 +89,7 @@ static uint64_t load(const struct pair *v, const uint8_t *p, const struct lb_mem
 	uint64_t sum = 0;
 
 	for (uint32_t cpu = 0; cpu < ncpu; cpu++, p += lb_cpu_stride(v->shape->size))
-		sum += m->bits ? lb_load_bits(p + m->offset, m->bit, m->bits, m->type->is_signed)
-			       : lb_load_int(p + m->offset, m->type);
+		sum += lb_load_member(p, m);
 	return sum;
 }
 

@@ -306,12 +306,7 @@ static void encode_type(const struct encoder *e, int idx, const struct lb_type *
 
 static bool has_member(const struct lb_type *type, const char *name)
 {
-	if (type->ngaps && strcmp(type->padding_name, name) == 0)
-		return true;
-	for (uint32_t i = 0; i < type->nmembers; i++)
-		if (strcmp(type->members[i].name, name) == 0)
-			return true;
-	return false;
+	return (type->ngaps && strcmp(type->padding_name, name) == 0) || lb_find_member(type, name);
 }
 
 /* Raises for the first key of the table at idx that is no member. */

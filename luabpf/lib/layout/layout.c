@@ -97,6 +97,14 @@ const char *lb_kind_name(enum lb_kind kind)
 	return kind < sizeof(kind_names) / sizeof(kind_names[0]) ? kind_names[kind] : NULL;
 }
 
+const struct lb_member *lb_find_member(const struct lb_type *type, const char *name)
+{
+	for (uint32_t i = 0; i < type->nmembers; i++)
+		if (strcmp(type->members[i].name, name) == 0)
+			return &type->members[i];
+	return NULL;
+}
+
 /* ---- raw access ------------------------------------------------------- */
 
 uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed)

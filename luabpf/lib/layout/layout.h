@@ -120,6 +120,8 @@ static inline bool lb_is_rest(const struct lb_type *t)
 struct lb_layout *lb_layout_new(void);			/* NULL: out of memory */
 void lb_layout_free(struct lb_layout *layout);
 /* Zeroed memory that lives as long as the layout; NULL: out of memory. */
+/* The member with that name; NULL where there is none, as of what is no struct or union. */
+const struct lb_member *lb_find_member(const struct lb_type *type, const char *name);
 void *lb_layout_alloc(struct lb_layout *layout, size_t size);
 const char *lb_layout_strdup(struct lb_layout *layout, const char *s);
 const char *lb_kind_name(enum lb_kind kind);
@@ -178,5 +180,14 @@ static inline void lb_store_int(void *p, const struct lb_type *type, uint64_t v)
 
 uint64_t lb_load_bits(const void *p, uint32_t bit, uint32_t bits, bool is_signed);
 void lb_store_bits(void *p, uint32_t bit, uint32_t bits, uint64_t v);
+
+/* The integer that a member of the struct at base is, bitfield or not. */
+static inline uint64_t lb_load_member(const void *base, const struct lb_member *m)
+{
+	const uint8_t *p = (const uint8_t *)base + m->offset;
+
+	return m->bits ? lb_load_bits(p, m->bit, m->bits, m->type->is_signed)
+		       : lb_load_int(p, m->type);
+}
 
 #endif

@@ -153,20 +153,12 @@ static struct span *find_spans(const struct lb_type *type)
 	return spans;
 }
 
-static bool is_member(const struct lb_type *type, const char *name)
-{
-	for (uint32_t i = 0; i < type->nmembers; i++)
-		if (strcmp(type->members[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* "_padding", with more underscores before it where that is a member. */
 static const char *find_name(struct lb_layout *layout, const struct lb_type *type)
 {
 	char name[64] = "_padding";
 
-	while (is_member(type, name) && strlen(name) + 1 < sizeof(name)) {
+	while (lb_find_member(type, name) && strlen(name) + 1 < sizeof(name)) {
 		memmove(name + 1, name, strlen(name) + 1);
 		name[0] = '_';
 	}
