@@ -55,7 +55,9 @@ local function tags_of(given, level)
   end
   table.sort(tags)
   if #tags == 0 then fail(level + 1, "no layouts beside field = %q", given.field) end
-  if #tags > 256 then fail(level + 1, "more than 256 kinds of records") end
+  if #tags > core.max_kinds then
+    fail(level + 1, "more than %d kinds of records", core.max_kinds)
+  end
   return tags
 end
 

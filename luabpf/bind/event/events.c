@@ -68,13 +68,6 @@ static bool fits(const struct lb_event_reader *e, const struct lb_event_type *t,
 	return size == (e->perf ? padded(t->shape.size) : t->shape.size);
 }
 
-static int64_t load_tag(const struct lb_member *m, const uint8_t *p)
-{
-	if (m->bits)
-		return (int64_t)lb_load_bits(p + m->offset, m->bit, m->bits, m->type->is_signed);
-	return (int64_t)lb_load_int(p + m->offset, m->type);
-}
-
 static bool has_tag(const struct lb_event_reader *e, const struct lb_record *r)
 {
 	return r->size >= e->tag->offset + e->tag->type->size;
@@ -91,7 +84,7 @@ static const struct lb_event_type *kind_by_tag(const struct lb_event_reader *e,
 		return t < end ? t : NULL;
 	if (!has_tag(e, r))
 		return NULL;
-	tag = load_tag(e->tag, r->data);
+	tag = (int64_t)lb_load_member(r->data, e->tag);
 	while (t < end && t->tag != tag)
 		t++;
 	return t < end ? t : NULL;
@@ -117,7 +110,7 @@ static void push_reason(lua_State *L, const struct lb_event_reader *e, const str
 				(int)(t->rest ? t->rest->offset : t->shape.size));
 	else if (has_tag(e, r))
 		lua_pushfstring(L, "no layout for records with %s = %I", e->tag->name,
-				(LUAI_UACINT)load_tag(e->tag, r->data));
+				(LUAI_UACINT)lb_load_member(r->data, e->tag));
 	else
 		lua_pushfstring(L, "a record of %d bytes ends before its tag", (int)r->size);
 }
@@ -361,7 +354,6 @@ static int events_packed(lua_State *L)
 {
 	struct events *b = check_events(L, 1);
 	const struct lb_record *r = &b->reader->records[lb_check_int(L, 2, 1, b->n) - 1];
-
 	uint8_t local[LB_LENT_LOCAL];
 	const void *bytes = lb_lent(L, &b->reader->lender, b->step, r->data, r->size, local);
 
@@ -373,14 +365,10 @@ static int events_packed(lua_State *L)
 
 static const struct lb_member *number_called(const struct lb_type *t, const char *name)
 {
-	for (uint32_t i = 0; t->kind == LB_STRUCT && i < t->nmembers; i++) {
-		const struct lb_member *m = &t->members[i];
+	const struct lb_member *m = t->kind == LB_STRUCT ? lb_find_member(t, name) : NULL;
 
-		if (strcmp(m->name, name) == 0 &&
-		    (m->type->kind == LB_INT || m->type->kind == LB_BOOL || m->type->kind == LB_ENUM))
-			return m;
-	}
-	return NULL;
+	return m && (m->type->kind == LB_INT || m->type->kind == LB_BOOL || m->type->kind == LB_ENUM)
+	       ? m : NULL;
 }
 
 /***
@@ -418,7 +406,7 @@ static int events_sum(lua_State *L)
 
 		if (!m)
 			continue;
-		sum += (uint64_t)load_tag(m, e->records[i].data);
+		sum += lb_load_member(e->records[i].data, m);
 		n++;
 	}
 	lua_pushinteger(L, (lua_Integer)sum);

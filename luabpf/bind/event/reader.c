@@ -80,12 +80,10 @@ struct lb_event_reader *lb_check_reader(lua_State *L, int arg)
 	return e;
 }
 
-static const struct lb_member *find_member(const struct lb_type *t, const char *name)
+/* The field that tells kinds of records apart, of one kind. */
+static const struct lb_member *find_tag(const struct lb_type *t, const char *name)
 {
-	for (uint32_t i = 0; t->kind == LB_STRUCT && i < t->nmembers; i++)
-		if (strcmp(t->members[i].name, name) == 0)
-			return &t->members[i];
-	return NULL;
+	return t->kind == LB_STRUCT ? lb_find_member(t, name) : NULL;
 }
 
 /* The member that is the rest of a record: what ends with one has no fixed size. */
@@ -112,9 +110,11 @@ static void set_type(struct lb_event_type *t, const struct lb_type *type,
 static void read_types(lua_State *L, struct lb_event_reader *e)
 {
 	uint32_t n = (uint32_t)lua_rawlen(L, 4);
-	struct lb_builder *builders = lb_builders_push(L, n ? n : 1);
+	struct lb_builder *builders;
 	bool tagged;
 
+	luaL_argcheck(L, n <= LB_MAX_EVENT_TYPES, 2, "layouts: too many");
+	builders = lb_builders_push(L, n ? n : 1);
 	lua_setiuservalue(L, 3, LB_READER_BUILDERS);
 	tagged = lua_getfield(L, 2, "tags") == LUA_TTABLE;
 	e->types = lua_newuserdatauv(L, (n ? n : 1) * sizeof(*e->types), 0);
@@ -146,10 +146,10 @@ static void read_tag(lua_State *L, struct lb_event_reader *e)
 	if (lua_getfield(L, 2, "field") != LUA_TSTRING || e->ntypes == 0)
 		return;
 	name = lua_tostring(L, -1);
-	first = find_member(e->types[0].shape.type, name);
+	first = find_tag(e->types[0].shape.type, name);
 	for (uint32_t i = 0; i < e->ntypes; i++) {
 		const struct lb_type *t = e->types[i].shape.type;
-		const struct lb_member *m = find_member(t, name);
+		const struct lb_member *m = find_tag(t, name);
 
 		if (!m || (m->type->kind != LB_INT && m->type->kind != LB_ENUM))
 			luaL_error(L, "layout: %s has no integer field '%s' to tell records by",
@@ -447,4 +447,6 @@ void lb_open_reader(lua_State *L)
 {
 	lb_newclass(L, LB_READER, methods, meta);
 	luaL_setfuncs(L, functions, 0);
+	lua_pushinteger(L, LB_MAX_EVENT_TYPES);
+	lua_setfield(L, -2, "max_kinds");
 }

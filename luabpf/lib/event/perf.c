@@ -201,8 +201,8 @@ static void note(struct lb_perf_ring *r, const uint8_t *record,
 	r->lost += lost;
 }
 
-/* An event, if the record is one: its bytes follow their number. */
-static bool take(const struct lb_perf_ring *r, const uint8_t *record,
+/* An event of that ring, if the record is one: its bytes follow their number. */
+static bool take(const struct lb_perf_ring *r, uint32_t ring, const uint8_t *record,
 		 const struct perf_event_header *h, struct lb_record *out, struct lb_event_stats *st)
 {
 	uint32_t size;
@@ -210,8 +210,8 @@ static bool take(const struct lb_perf_ring *r, const uint8_t *record,
 	memcpy(&size, record + sizeof(*h), sizeof(size));
 	if (size > h->size - sizeof(*h) - sizeof(size))
 		return false;
-	out->data = record + sizeof(*h) + sizeof(size);
-	out->size = size;
+	*out = (struct lb_record){ .data = record + sizeof(*h) + sizeof(size), .size = size,
+				   .ring = ring, .end = r->at + h->size };
 	if (r->at >= r->counted) {
 		st->records++;
 		st->bytes += size;
@@ -246,11 +246,9 @@ static int look_at(struct lb_perf *p, uint32_t ring, struct lb_record *out, uint
 		wrapped = record == r->copy;
 		if (h.type != PERF_RECORD_SAMPLE)
 			note(r, record, &h, st);
-		else if (!take(r, record, &h, &out[found], st))
+		else if (!take(r, ring, record, &h, &out[found++], st))
 			return -EIO;
 		r->at += h.size;
-		if (h.type == PERF_RECORD_SAMPLE)
-			out[found].ring = ring, out[found++].end = r->at;
 	}
 	if (r->at > r->counted)
 		r->counted = r->at;

@@ -8,8 +8,8 @@
  *
  * The rings are the reader's: what was not read is gone with it.
  */
-#ifndef LUABPF_EVENT_PERF_H
-#define LUABPF_EVENT_PERF_H
+#ifndef LUABPF_LIB_EVENT_PERF_H
+#define LUABPF_LIB_EVENT_PERF_H
 
 #include "lib/event/record.h"
 

@@ -4,13 +4,12 @@
  */
 #include "lib/event/reader.h"
 
+#include "lib/kernel/clock.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
-
-#define NSEC 1000000000ull
 
 static bool is_perf(const struct lb_reader *r)
 {
@@ -82,16 +81,14 @@ static void forget_edges(struct lb_reader *r)
 /* Once a second: CPUs that came or went. */
 static int follow_cpus(struct lb_reader *r)
 {
-	struct timespec ts;
 	uint64_t now;
 
 	if (!is_perf(r))
 		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
+	now = lb_monotonic();
 	if (now < r->follow)
 		return 0;
-	r->follow = now + NSEC;
+	r->follow = now + LB_SECOND;
 	return lb_perf_follow(&r->perf);
 }
 

@@ -12,8 +12,8 @@
  * not committed, which would make waiting spin. Records that were committed
  * without a wake-up are no edge: who waits looks again now and then.
  */
-#ifndef LUABPF_EVENT_READER_H
-#define LUABPF_EVENT_READER_H
+#ifndef LUABPF_LIB_EVENT_READER_H
+#define LUABPF_LIB_EVENT_READER_H
 
 #include "lib/event/perf.h"
 #include "lib/event/ring.h"

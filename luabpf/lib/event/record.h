@@ -3,8 +3,8 @@
  * What the readers of ring buffers and of perf buffers share: records where
  * they lie, and what is counted.
  */
-#ifndef LUABPF_EVENT_RECORD_H
-#define LUABPF_EVENT_RECORD_H
+#ifndef LUABPF_LIB_EVENT_RECORD_H
+#define LUABPF_LIB_EVENT_RECORD_H
 
 #include <stdint.h>
 

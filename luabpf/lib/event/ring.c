@@ -89,10 +89,12 @@ int lb_ring_look(struct lb_ring *r, struct lb_record *out, uint32_t n, struct lb
 			break;
 		if (rounded(len) > r->size)
 			return -EIO;
-		if (!(header & BPF_RINGBUF_DISCARD_BIT))
+		if (header & BPF_RINGBUF_DISCARD_BIT) {
+			st->discarded += r->at >= r->counted;
+			passed++;
+		} else {
 			add(&out[found++], r, len, st);
-		else if (passed++, r->at >= r->counted)
-			st->discarded++;
+		}
 		r->at += rounded(len);
 	}
 	if (r->at > r->counted)

@@ -7,8 +7,8 @@
  *
  * The position is the map's: it outlives the reader.
  */
-#ifndef LUABPF_EVENT_RING_H
-#define LUABPF_EVENT_RING_H
+#ifndef LUABPF_LIB_EVENT_RING_H
+#define LUABPF_LIB_EVENT_RING_H
 
 #include "lib/event/record.h"
 
