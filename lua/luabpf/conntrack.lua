@@ -60,13 +60,16 @@ local function order_of(sort)
 end
 
 -- The connections that a condition holds for, in order, the first so many. If the kernel can rank
--- them it hands over no others.
+-- them it hands over no others. filter: a function that has to say yes too; by itself it is a
+-- condition like any other.
 local function collect(map, wanted, filter, sort, limit)
   local before, ranking = order_of(sort)
+  local where = wanted:text()
+  local params = where and wanted.params
+  if not where then where, filter = filter, nil end
   local ranked = limit and ranking and not filter
-  local found, message, errno = connection.select(map, { where = wanted:text(),
-    params = wanted.params, sort = ranked and ranking or nil, limit = ranked and limit or nil },
-    filter)
+  local found, message, errno = connection.select(map, { where = where, params = params,
+    sort = ranked and ranking or nil, limit = ranked and limit or nil }, filter)
   if not found then return nil, message, errno end
   table.sort(found, before)
   for i = #found, (limit or #found) + 1, -1 do found[i] = nil end

@@ -457,6 +457,18 @@ describe("a table of connections", function()
       assert.equal(1, #tostring(tracker:list { limit = 0 }):gsub("[^\n]", "") + 1)
     end)
 
+    it("where a function says so", function()
+      tracker:insert(make(10))
+      local least = 5
+      local function wanted(_, value) return value.packets >= least end
+      assert.same(ports(tracker:list { where = "value.packets >= 5" }),
+        ports(tracker:list { where = wanted }))
+      assert.same(ports(tracker:list { where = "value.packets >= 5", sort = "packets", limit = 3 }),
+        ports(tracker:list { where = wanted, sort = "packets", limit = 3 }))
+      assert.same(ports(tracker:list { where = "value.packets >= 5", protocol = "udp" }),
+        ports(tracker:list { where = wanted, protocol = "udp" }))
+    end)
+
     it("refuse what they do not know", function()
       raises("list: unknown option 'sorted'", tracker.list, tracker, { sorted = 1 })
       raises("list: option 'sort'", tracker.list, tracker, { sort = "size" })
@@ -544,6 +556,22 @@ describe("a table of connections", function()
         where = "key.a.port == $port or key.b.port == $port", params = { port = 82 } }
       assert.same({ 2, 2, "kernel" }, { report.matched, report.deleted, report.engine })
       assert.same({ 1010, 1009, 1008, 1007, 1005, 1004, 1003, 1001 }, ports(tracker:list()))
+    end)
+
+    it("where a function says so, which is compiled with the tracker's own", function()
+      local port, states = 82, { established = true, new = true }
+      local function wanted(key, value)
+        return (key.a.port == port or key.b.port == port) and not states[value.state]
+      end
+      for _, given in ipairs { { idle = "1500ms", per_state = { closed = "1h" } },
+        { per_protocol = { udp = "5s", tcp = "1s" } }, { idle = 0 } } do
+        given.dry_run, given.where = true, wanted
+        local report = tracker:cleanup(given)
+        assert.same({ true, 0, "kernel" }, { report.compiled, report.asked, report.engine })
+        given.where = "(key.a.port == 82 or key.b.port == 82) and not (value.state in ('new', "
+          .. "'established'))"
+        assert.equal(tracker:cleanup(given).matched, report.matched)
+      end
     end)
 
     it("of ICMP for both kinds of IP", function()

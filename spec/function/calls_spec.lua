@@ -15,6 +15,28 @@ describe("calls", function()
     agree.on(map, function(_, v) return lib.fact(5) > v.packets end, true)
   end)
 
+  it("of functions of other modules run in line, with what those read from outside", function()
+    package.preload["spec.calls.limits"] = function() return { most = 2 } end
+    package.preload["spec.calls.rules"] = function()
+      local limits = require "spec.calls.limits"
+      local rules = { names = { ng = true } }
+      function rules.is_high(v) return v.delta > limits.most end
+      function rules.is_known(v) return rules.names[v.comm] or rules.is_high(v) end
+      return rules
+    end
+    local rules, limits = require "spec.calls.rules", require "spec.calls.limits"
+    local function f(_, v) return rules.is_known(v) and not rules.is_high(v) end
+    local seen = {}
+    for most = -2, 2 do
+      limits.most, rules.names.nginx = most, most > 0 or nil
+      seen[#seen + 1] = agree.on(map, f, true)
+    end
+    assert(seen[1] ~= seen[5])
+    -- One that is exchanged is another function.
+    function rules.is_high(v) return v.packets > 50 end
+    agree.on(map, f, true)
+  end)
+
   it("with an effect are left to Lua", function()
     local seen = {}
     local f = function(k, v)

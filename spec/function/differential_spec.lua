@@ -5,7 +5,8 @@
 -- raises; deletions leave what Lua would leave.
 --
 -- LUABPF_SEED=n runs the functions of that seed only, LUABPF_FUNCTIONS=n another number,
--- LUABPF_FUZZ=s new seeds for so many seconds (make fuzz).
+-- LUABPF_FROM=n begins with that seed, LUABPF_FUZZ=s takes new seeds for so many seconds (make
+-- fuzz).
 
 local bpf = require "luabpf"
 local compile = require "luabpf.function.compile"
@@ -15,6 +16,7 @@ local helper = require "spec.support.helper"
 local prepare = require "luabpf.query.prepare"
 
 local SEED <const> = math.tointeger(os.getenv "LUABPF_SEED")
+local FROM <const> = math.tointeger(os.getenv "LUABPF_FROM") or 1
 local FUZZ <const> = tonumber(os.getenv "LUABPF_FUZZ")
 local FUNCTIONS <const> = math.tointeger(os.getenv "LUABPF_FUNCTIONS") or 2000
 local BY_SEED <const>, ENTRIES <const> = 10, 24
@@ -212,7 +214,7 @@ end
 
 describe("Lua functions", function()
   it("are the same in every engine", function()
-    local first = SEED or FUZZ and os.time() * 1000 or 1
+    local first = SEED or FUZZ and os.time() * 1000 or FROM
     -- Of each text there are two functions.
     local last = SEED or FUZZ and math.maxinteger or FUNCTIONS // (2 * BY_SEED)
     local stop = core.now() + (FUZZ or 1e9) * 1e9 // 1
