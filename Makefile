@@ -262,7 +262,8 @@ KERNEL_SPECS_SHORT = smoke map/methods map/open map/keys object/program query/re
 KERNEL_SPECS = $(KERNEL_SPECS_SHORT) map/batches base/iter map/churn layout/codec layout/btf \
 	engine/engine object/object object/link map/limits map/keyset query/differential privilege \
 	show/features conntrack/conntrack conntrack/conntrack_packets docs/conntrack_doc docs/examples \
-	event/reader event/wait
+	event/reader event/wait $(FUNCTION_SPECS:%=function/%)
+FUNCTION_SPECS = compile differential emit_sets networks places sets tables
 KERNEL_TEST = @for kernel in $(KERNELS); do BUILD='$(BUILD)' LUA='$(LUA)' MODULE='$(MODULE)' \
 	scripts/kernel-test "$$kernel" --exclude-tags=slow
 

@@ -9,6 +9,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L);
 
 LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 {
+	luaL_checkversion(L);	/* another Lua than it was built for is refused */
 	lua_newtable(L);
 	lb_open_base(L);
 	lb_open_options(L);

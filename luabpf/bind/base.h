@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#if LUA_VERSION_NUM < 504
-#error "luabpf needs Lua 5.4"
+#if LUA_VERSION_NUM != 504
+#error "luabpf is for Lua 5.4"
 #endif
 
 /* The only symbols that leave the module; the rest is built with -fvisibility=hidden. */

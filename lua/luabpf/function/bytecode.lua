@@ -122,10 +122,18 @@ local function proto(self, source)
   return p
 end
 
+-- Why a chunk is not read whose header is another one.
+local function other(chunk)
+  local version = chunk:match "^\27Lua(.)"
+  if not version or version == "\x54" then return "bytecode of another Lua than 5.4" end
+  return ("bytecode of Lua %d.%d: only that of 5.4 is known"):format(version:byte() >> 4,
+    version:byte() & 15)
+end
+
 -- The prototype of a chunk that string.dump made: code, k ({ value } each), upvalues, protos,
 -- lines, params, vararg, source, first, last. nil and why: another version of Lua, damaged.
 function bytecode.read(chunk)
-  if chunk:sub(1, #HEADER) ~= HEADER then return nil, "bytecode of another Lua than 5.4" end
+  if chunk:sub(1, #HEADER) ~= HEADER then return nil, other(chunk) end
   local self = setmetatable({ s = chunk, at = #HEADER + 2 }, reader)
   local ok, p = pcall(proto, self)
   if not ok or self.at ~= #chunk + 1 then return nil, "the bytecode is not as Lua 5.4 writes it" end
