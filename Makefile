@@ -10,8 +10,9 @@
 #   make bench    the module against a C baseline; ARGS=--quick
 #   make performance   docs/performance.md from a long benchmark; make fit: the cost model
 #   make race     sweeps and scans against a process that refreshes entries: minutes
-#   make fuzz     ten minutes each of damaged code in the interpreter, damaged expressions, and
-#                 sound ones and functions in every engine against Lua; ARGS=SECONDS
+#   make fuzz     ten minutes each of damaged code in the interpreter, damaged object files,
+#                 damaged expressions, and sound ones and functions in every engine against
+#                 Lua; ARGS=SECONDS
 #   make mutants  whether that finds wrong versions of the compiler of functions; ARGS=FUNCTIONS
 #   make soak     all kinds of work on maps under churn, a minute; ARGS=SECONDS
 #   make faults   each public operation with every call of it failing, and more that may befall
@@ -190,9 +191,11 @@ FUZZ_LIMIT = timeout $$(($(FUZZ_SECONDS) * 3 + 60))
 
 fuzz:
 	@$(SETUP) test
-	$(THEN) .build/asan/engine/fuzz_interp BUILD=.build/asan CFLAGS='$(SANITIZE)'
+	$(THEN) .build/asan/engine/fuzz_interp .build/asan/engine/fuzz_object bpf \
+		BUILD=.build/asan CFLAGS='$(SANITIZE)'
 	$(THEN) build-test
 	@SEED=$${SEED:-$$(date +%s)} $(FUZZ_LIMIT) .build/asan/engine/fuzz_interp $(FUZZ_SECONDS)
+	@$(FUZZ_LIMIT) .build/asan/engine/fuzz_object $$(date +%s)000000 0 $(FUZZ_SECONDS) bpf/*.bpf.o
 	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \
 		$(LUA) spec/run.lua --filter='take any text' spec/expr/parse_spec.lua
 	$(RUN) LUABPF_FUZZ=$(FUZZ_SECONDS) $(FUZZ_LIMIT) \

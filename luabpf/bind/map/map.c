@@ -464,6 +464,8 @@ void lb_map_take_layouts(lua_State *L, int idx)
 	value = take_layout(L, handle, LB_MAP_VALUE_LAYOUT, m->k.info.value_size, m->value.type);
 	key = take_layout(L, handle, LB_MAP_KEY_LAYOUT, m->k.info.key_size, m->key.type);
 	lb_map_set_shapes(m, key, value);
+	/* Without BTF the kernel knows of no lock; that of others it may refuse to show. */
+	m->k.lock = m->k.info.btf_id && lb_has_lock(value) && lb_can(&m->k, LB_LOCKABLE);
 }
 
 /* ---- what the Lua side asks -------------------------------------------- */

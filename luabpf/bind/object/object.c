@@ -15,7 +15,7 @@
 #include "bind/options.h"
 #include "bind/value/layout.h"
 #include "bind/value/path.h"
-#include "lib/kernel/loader.h"
+#include "lib/kernel/objfile.h"
 #include "lib/layout/btf.h"
 
 #include <bpf/btf.h>
@@ -26,7 +26,7 @@
 /* Arguments of load, and what it keeps behind them: a table of layouts by map, and the object. */
 enum { ARG_PATH = 1, ARG_OPTIONS, LAYOUTS, OBJECT };
 /* User values of an object. */
-enum { MAPS = 1, PROGRAMS, GLOBALS, PATH, UVALUES = PATH };
+enum { MAPS = 1, PROGRAMS, GLOBALS, PATH, WARNINGS, UVALUES = WARNINGS };
 
 #define LB_OBJECT "luabpf.object"
 #define LB_HANDLES "luabpf.handles"
@@ -337,9 +337,25 @@ static void new_table(lua_State *L)
 	luaL_setmetatable(L, LB_HANDLES);
 }
 
-/* Fills the user values of the loaded OBJECT: 1, or 3 with nil, message, errno. */
-static int fill(lua_State *L, struct lb_object *o, const char *path)
+/* Pushes a list of the lines of text. */
+static void push_lines(lua_State *L, const char *text)
 {
+	lua_newtable(L);
+	for (lua_Integer i = 1; *text; i++) {
+		size_t n = strcspn(text, "\n");
+
+		lua_pushlstring(L, text, n);
+		lua_rawseti(L, -2, i);
+		text += text[n] ? n + 1 : n;
+	}
+}
+
+/* Fills the user values of the loaded OBJECT: 1, or 3 with nil, message, errno. */
+static int fill(lua_State *L, struct lb_object *o, const char *path,
+		const struct lb_loaded *loaded)
+{
+	push_lines(L, loaded->warnings);
+	lua_setiuservalue(L, OBJECT, WARNINGS);
 	new_table(L);
 	if (fill_maps(L, o->obj, path) != 1)
 		return 3;
@@ -359,12 +375,12 @@ static int fill(lua_State *L, struct lb_object *o, const char *path)
 static int load(lua_State *L, const char *path)
 {
 	struct lb_object *o = new_object(L);
+	struct lb_loaded loaded;
 	struct lb_log log;
-	uint64_t there;
 	int err;
 
 	lb_log_begin(&log);
-	err = lb_object_open(path, &o->obj, &log);
+	err = lb_object_open(path, &o->obj, &loaded, &log);
 	lb_log_end(&log);
 	if (err)
 		return lb_log_fail(L, err, &log, "%s", path);
@@ -375,15 +391,15 @@ static int load(lua_State *L, const char *path)
 		return lb_fail(L, ENOMEM, "%s", path);
 	}
 	lb_log_begin(&log);
-	err = lb_object_load(o->obj, &there, &log);
+	err = lb_object_load(o->obj, &loaded, &log);
 	lb_log_end(&log);
 	if (err) {
 		close_object(o);
 		return lb_log_fail(L, err, &log, "%s: load", path);
 	}
-	if (fill(L, o, path) == 1)
+	if (fill(L, o, path, &loaded) == 1)
 		return 1;
-	lb_object_unpin(o->obj, there);
+	lb_object_unpin(o->obj, &loaded);
 	close_object(o);
 	return 3;
 }
@@ -460,6 +476,8 @@ static int layouts_with(lua_State *L)
  * @tfield table<string,program> programs the programs
  * @tfield table<string,data> globals the global variables: read and written in the loaded
  *   programs
+ * @tfield string[] warnings what of the file the kernel did not take, and goes without: BTF that it
+ *   refuses; mostly empty
  */
 
 /***
@@ -485,13 +503,16 @@ static int object_gc(lua_State *L)
 	return 0;
 }
 
-/* maps, programs and globals, else the methods, which are upvalue 1. */
+/* maps, programs, globals and warnings, else the methods, which are upvalue 1. */
 static int object_index(lua_State *L)
 {
 	static const struct {
 		const char *name;
 		int uvalue;
-	} fields[] = { { "maps", MAPS }, { "programs", PROGRAMS }, { "globals", GLOBALS } };
+	} fields[] = {
+		{ "maps", MAPS }, { "programs", PROGRAMS }, { "globals", GLOBALS },
+		{ "warnings", WARNINGS },
+	};
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
 
 	to_object(L, 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening and loading of object files. libbpf does the work; this file finds
- * out beforehand what libbpf would report as a bare EINVAL, and afterwards
- * why the kernel refused. See loader.h.
+ * Loading of objects. libbpf does the work; this file finds out beforehand
+ * what libbpf would report as a bare EINVAL, and afterwards why the kernel
+ * refused, and what it took only in part. See loader.h.
  */
 #include "lib/kernel/loader.h"
 
@@ -11,82 +11,20 @@
 #include "lib/kernel/signals.h"
 
 #include <bpf/bpf.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-/* Older headers lack it. */
-#ifndef EM_BPF
-#define EM_BPF 247
-#endif
 
 int lb_libbpf_errno(int err)
 {
 	err = err < 0 ? -err : err;
 	return err >= __LIBBPF_ERRNO__START ? EINVAL : err;
-}
-
-/* ---- opening ---------------------------------------------------------- */
-
-static int refuse(struct lb_log *log, const char *reason)
-{
-	lb_log_reason(log, "%s", reason);
-	return -ENOEXEC;
-}
-
-static int check_header(int fd, struct lb_log *log)
-{
-	Elf64_Ehdr h;
-	struct stat st;
-	ssize_t n;
-
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		return -EISDIR;
-	n = read(fd, &h, sizeof(h));
-	if (n < 0)
-		return -errno;
-	if (n < (ssize_t)sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
-		return refuse(log, "not an ELF file");
-	if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_BPF)
-		return refuse(log, "an ELF file, but not of BPF programs "
-				   "(compile with clang -target bpf)");
-	if (h.e_type != ET_REL)
-		return refuse(log, "not a relocatable object file");
-	return 0;
-}
-
-static int check_file(const char *path, struct lb_log *log)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = check_header(fd, log);
-	close(fd);
-	return err;
-}
-
-int lb_object_open(const char *path, struct bpf_object **obj, struct lb_log *log)
-{
-	int err = check_file(path, log);
-
-	if (err)
-		return err;
-	*obj = bpf_object__open_file(path, NULL);
-	if (*obj)
-		return 0;
-	err = errno;
-	if (err >= __LIBBPF_ERRNO__START)
-		lb_log_reason(log, "not a valid BPF object file");
-	return -lb_libbpf_errno(err);
 }
 
 /* ---- maps ------------------------------------------------------------- */
@@ -199,7 +137,7 @@ static bool lacks_type(struct bpf_object *obj, struct lb_log *log)
 }
 
 /* Names the program that the verifier refused, as libbpf's log does at its end. */
-static void name_refused(int err, struct lb_log *log)
+static void name_refused(int err, bool has_btf, struct lb_log *log)
 {
 	static const char begin[] = "prog '", end[] = "': failed to load";
 	char *name = NULL, *p, *stop, buf[128];
@@ -208,8 +146,10 @@ static void name_refused(int err, struct lb_log *log)
 		name = p + sizeof(begin) - 1;
 	stop = name ? strstr(name, end) : NULL;
 	if (stop)
-		lb_log_reason(log, "the kernel refuses program %.*s: %s", (int)(stop - name), name,
-			      lb_strerror(err, buf, sizeof(buf)));
+		lb_log_reason(log, "the kernel refuses program %.*s: %s%s", (int)(stop - name), name,
+			      lb_strerror(err, buf, sizeof(buf)),
+			      has_btf ? "" : " (and the object's BTF, which programs with spin "
+					     "locks and functions that are called need)");
 }
 
 static void explain(struct bpf_object *obj, int err, struct lb_log *log)
@@ -223,7 +163,7 @@ static void explain(struct bpf_object *obj, int err, struct lb_log *log)
 		lb_log_reason(log, "%s (this process lacks %s)",
 			      lb_strerror(err, text, sizeof(text)), buf);
 	else if (err != EINVAL || !lacks_type(obj, log))
-		name_refused(err, log);
+		name_refused(err, !bpf_object__btf(obj) || bpf_object__btf_fd(obj) >= 0, log);
 }
 
 /* Descriptors that libbpf has open at once, beside those of maps and programs. */
@@ -262,27 +202,126 @@ static int check_descriptors(const struct bpf_object *obj)
 	return have_descriptors(n);
 }
 
-void lb_object_unpin(struct bpf_object *obj, uint64_t there)
+/* ---- what was not taken -------------------------------------------------- */
+
+void lb_loaded_warn(struct lb_loaded *loaded, const char *fmt, ...)
+{
+	const size_t size = sizeof(loaded->warnings);
+	size_t len = strlen(loaded->warnings);
+	va_list ap;
+
+	if (len && len + 1 < size)
+		len += (size_t)snprintf(loaded->warnings + len, size - len, "\n");
+	va_start(ap, fmt);
+	vsnprintf(loaded->warnings + len, size - len, fmt, ap);
+	va_end(ap);
+}
+
+/* What libbpf calls an errno in a line, "-12" or "-ENOMEM", if the refusal is one for a moment. */
+static int momentary_in(const char *line)
+{
+	static const int moments[] = {
+		EINTR, EAGAIN, EBUSY, ENOMEM, ENOSPC, EMFILE, ENFILE,
+	};
+	size_t len = strcspn(line, "\n");
+	const char *minus = memchr(line, '-', len);
+
+	for (size_t i = 0; minus && i < sizeof(moments) / sizeof(moments[0]); i++) {
+		const char *name = strerrorname_np(moments[i]);
+
+		if (atoi(minus) == -moments[i] || strncmp(minus + 1, name, strlen(name)) == 0)
+			return moments[i];
+	}
+	return 0;
+}
+
+/* The last line of the kernel's log of BTF, which has the reason; "" if it said nothing. */
+static void btf_reason(const struct lb_log *log, char *buf, size_t size)
+{
+	const char *end = strstr(log->text, "-- END BTF LOAD LOG"), *start;
+
+	buf[0] = '\0';
+	while (end && end > log->text && (end[-1] == '\n' || end[-1] == ' '))
+		end--;
+	if (!end)
+		return;
+	for (start = end; start > log->text && start[-1] != '\n' && start[-1] != '\t';)
+		start--;
+	snprintf(buf, size, ": %.*s", (int)(end - start), start);
+}
+
+/* Whether the kernel has no BTF of the object: 0 with a warning, -errno if for a moment only. */
+static int without_btf(const struct bpf_object *obj, struct lb_loaded *loaded,
+		       const struct lb_log *log)
+{
+	const char *said = strstr(log->text, "Error loading .BTF into kernel");
+	int moment = said ? momentary_in(said) : 0;
+	char reason[256];
+
+	if (!bpf_object__btf(obj) || bpf_object__btf_fd(obj) >= 0)
+		return 0;
+	if (moment)
+		return -moment;
+	btf_reason(log, reason, sizeof(reason));
+	lb_loaded_warn(loaded, "the kernel refuses the object's BTF%s: its maps are known to "
+		       "this process alone, spin locks and functions that are called do not work",
+		       reason);
+	return 0;
+}
+
+/* The same of a map that was created without the BTF that it has in the object. */
+static int map_without_btf(const struct bpf_map *map, struct lb_loaded *loaded,
+			   const struct lb_log *log)
+{
+	char begin[96];
+	const char *said;
+	int moment;
+
+	snprintf(begin, sizeof(begin), "bpf_create_map_xattr(%s)", bpf_map__name(map));
+	said = strstr(log->text, begin);
+	if (!said)
+		return 0;
+	moment = momentary_in(said);
+	if (moment)
+		return -moment;
+	lb_loaded_warn(loaded, "maps.%s: the kernel takes it without BTF only",
+		       bpf_map__name(map));
+	return 0;
+}
+
+/* What libbpf went on without, after it has loaded the object. */
+static int check_btf(const struct bpf_object *obj, struct lb_loaded *loaded,
+		     const struct lb_log *log)
+{
+	int err = without_btf(obj, loaded, log);
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj)
+		if (!err)
+			err = map_without_btf(map, loaded, log);
+	return err;
+}
+
+/* ---- loading an object ---------------------------------------------------- */
+
+void lb_object_unpin(struct bpf_object *obj, const struct lb_loaded *loaded)
 {
 	struct bpf_map *map;
 	int i = 0;
 
 	bpf_object__for_each_map(map, obj) {
-		if (i < LB_PINS_KNOWN && !(there >> i & 1) && bpf_map__is_pinned(map))
+		if (i < LB_PINS_KNOWN && !(loaded->there >> i & 1) && bpf_map__is_pinned(map))
 			bpf_map__unpin(map, NULL);
 		i++;
 	}
 }
 
-int lb_object_load(struct bpf_object *obj, uint64_t *there, struct lb_log *log)
+/* Looks at what is pinned where the object's maps are to be. */
+static int check_pins(const struct bpf_object *obj, struct lb_loaded *loaded, struct lb_log *log)
 {
 	struct bpf_map *map;
-	sigset_t before;
-	int err = check_descriptors(obj), i = 0;
+	int i = 0, err;
 
-	*there = 0;
-	if (err)
-		return err;
 	bpf_object__for_each_map(map, obj) {
 		const char *path = bpf_map__pin_path(map);
 
@@ -290,17 +329,31 @@ int lb_object_load(struct bpf_object *obj, uint64_t *there, struct lb_log *log)
 		if (err)
 			return err;
 		if (path && i < LB_PINS_KNOWN && access(path, F_OK) == 0)
-			*there |= UINT64_C(1) << i;
+			loaded->there |= UINT64_C(1) << i;
 		i++;
 	}
-	lb_signals_hold(&before);
-	err = bpf_object__load(obj);
-	lb_signals_release(&before);
+	return 0;
+}
+
+int lb_object_load(struct bpf_object *obj, struct lb_loaded *loaded, struct lb_log *log)
+{
+	sigset_t before;
+	int err = check_descriptors(obj), moment;
+
 	if (!err)
-		return 0;
-	err = lb_libbpf_errno(err);
-	explain(obj, err, log);
-	return -err;
+		err = check_pins(obj, loaded, log);
+	if (err)
+		return err;
+	lb_signals_hold(&before);
+	err = lb_libbpf_errno(bpf_object__load(obj));
+	lb_signals_release(&before);
+	/* Programs that need BTF are refused when it was not taken, whatever for. */
+	moment = check_btf(obj, loaded, log);
+	if (!err && moment)
+		lb_object_unpin(obj, loaded);
+	else if (err && !moment)
+		explain(obj, err, log);
+	return moment ? moment : -err;
 }
 
 /* ---- descriptors ------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BPF object files: opening one, changing its maps, loading it, and the
+ * BPF objects: changing the maps of one that was opened (objfile.h), loading it, and the
  * reason when that fails. No Lua here; object.c has the handle.
  *
  * Functions return 0 or -errno. log->reason says more than the errno where
@@ -15,21 +15,29 @@
 #include <bpf/libbpf.h>
 #include <stdint.h>
 
-int lb_object_open(const char *path, struct bpf_object **obj, struct lb_log *log);
 /*
  * Gives a map of an object that is not loaded yet another type. -EINVAL with
  * a reason if its flags do not fit that type.
  */
 int lb_object_set_type(struct bpf_map *map, const struct lb_maptype *type, struct lb_log *log);
+/* What there is to say of an object that was loaded. */
+struct lb_loaded {
+	uint64_t there;			/* which of the first LB_PINS_KNOWN maps were pinned before */
+	char warnings[2048];		/* what the kernel did not take: a line each; "": nothing */
+};
+#define LB_PINS_KNOWN 64
+/* Adds a line to the warnings; one that does not fit is cut. */
+void lb_loaded_warn(struct lb_loaded *loaded, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 /*
  * Creates the maps, reusing what is pinned, and loads the programs. A pin
  * whose map differs from the object's is refused; the reason lists in what.
- * there: which of the first LB_PINS_KNOWN maps were pinned before, a bit each.
+ * Adds to what loaded says, which is zero or from opening. BTF that the kernel
+ * refuses is a warning; that it was refused for a moment is a failure.
  */
-#define LB_PINS_KNOWN 64
-int lb_object_load(struct bpf_object *obj, uint64_t *there, struct lb_log *log);
+int lb_object_load(struct bpf_object *obj, struct lb_loaded *loaded, struct lb_log *log);
 /* Takes back the pins that loading has made. */
-void lb_object_unpin(struct bpf_object *obj, uint64_t there);
+void lb_object_unpin(struct bpf_object *obj, const struct lb_loaded *loaded);
 
 /* "xdp", "cgroup_skb"; "type 99" for numbers libbpf has no name for is written into buf. */
 const char *lb_progtype_name(enum bpf_prog_type type, char *buf, size_t size);

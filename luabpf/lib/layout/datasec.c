@@ -51,17 +51,22 @@ static bool next_section(const struct bpf_object *obj, const struct btf *btf, st
 	return false;
 }
 
-static void take(const struct btf *btf, struct lb_var *v)
+/* Takes the next one; false if what the BTF says of it cannot be. */
+static bool take(const struct btf *btf, struct lb_var *v)
 {
 	const struct btf_type *sec = btf__type_by_id(btf, v->at_type);
 	const struct btf_var_secinfo *info = btf_var_secinfos(sec) + v->at_member++;
 	const struct btf_type *var = btf__type_by_id(btf, info->type);
 
+	if (!var || !btf_is_var(var) ||
+	    (uint64_t)info->offset + info->size > bpf_map__value_size(v->map))
+		return false;
 	v->name = btf__name_by_offset(btf, var->name_off);
 	v->type_id = var->type;
 	v->offset = info->offset;
 	v->size = info->size;
 	v->is_static = btf_var(var)->linkage == BTF_VAR_STATIC;
+	return true;
 }
 
 bool lb_var_next(const struct bpf_object *obj, struct lb_var *v)
@@ -70,10 +75,11 @@ bool lb_var_next(const struct bpf_object *obj, struct lb_var *v)
 
 	if (!btf)
 		return false;
-	while (!v->map || v->at_member >= btf_vlen(btf__type_by_id(btf, v->at_type)))
-		if (!next_section(obj, btf, v))
-			return false;
-	take(btf, v);
+	do {
+		while (!v->map || v->at_member >= btf_vlen(btf__type_by_id(btf, v->at_type)))
+			if (!next_section(obj, btf, v))
+				return false;
+	} while (!take(btf, v));
 	return true;
 }
 
