@@ -1137,6 +1137,7 @@ function map:writer(options) end
 ---@field maps table<string,luabpf.map> the maps
 ---@field programs table<string,luabpf.program> the programs
 ---@field globals table<string,luabpf.data> the global variables: read and written in the loaded programs
+---@field warnings string[] what of the file the kernel did not take, and goes without: BTF that it refuses; mostly empty
 local object = {}
 
 ---Frees what libbpf keeps of the object; again does nothing. Maps, programs, global variables and

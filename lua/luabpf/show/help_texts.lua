@@ -2476,7 +2476,9 @@ What bpf.load loaded: the maps, programs and global variables of an object file,
 
 * maps (table<string,map>): the maps.
 * programs (table<string,program>): the programs.
-* globals (table<string,data>): the global variables: read and written in the loaded programs.]=],
+* globals (table<string,data>): the global variables: read and written in the loaded programs.
+* warnings (string[]): what of the file the kernel did not take, and goes without: BTF that it
+  refuses; mostly empty.]=],
 ["open_options"] = [=[
 open_options
 
