@@ -513,12 +513,12 @@ describe("types that only BTF has", function()
     local c = codec(core.layout { kind = "struct", size = 24, align = 8, fields = {
       { name = "lock", bit = 0, type = { kind = "special", size = 8, align = 8, name = "kptr" } },
       { name = "p", bit = 64, type = { kind = "pointer", size = 8, align = 8 } },
-      { name = "n", bit = 128, type = { kind = "int", size = 3, align = 1 } } } })
+      { name = "n", bit = 128, type = { kind = "int", size = 4, align = 1 } } } })
     local zeros = ("\0"):rep(8)
-    local bytes = zeros .. string.pack("<i8I3", -1, 0x030201) .. ("\0"):rep(5)
-    assert.same({ lock = zeros, p = -1, n = 0x030201 }, c.decode(bytes))
-    assert.equal(bytes, c.encode { lock = ("x"):rep(8), p = -1, n = 0x030201 })
-    assert.equal("value.n: 16777216 is not within 0 and 16777215", c.refusal { n = 1 << 24 })
+    local bytes = zeros .. string.pack("<i8I4", -1, 0x04030201) .. ("\0"):rep(4)
+    assert.same({ lock = zeros, p = -1, n = 0x04030201 }, c.decode(bytes))
+    assert.equal(bytes, c.encode { lock = ("x"):rep(8), p = -1, n = 0x04030201 })
+    assert.equal("value.n: 4294967296 is not within 0 and 4294967295", c.refusal { n = 1 << 32 })
     assert.equal("value.lock: binary string expected, got number", c.refusal { lock = 1 })
   end)
 end)

@@ -101,12 +101,62 @@ local function read_text(self)
   return text
 end
 
+-- What a record may have, by name: a pattern of text, or the largest number; those of REQUIRED it
+-- has. What the fields say together is looked at where they are used.
+local FIELDS <const> = { phase = "^%l+$", target = "^[^%z]+$", cursor = "^%x+$",
+  offset = math.maxinteger, crc = 0xffffffff, inode = math.maxinteger, device = math.maxinteger,
+  line = math.maxinteger, blocks = math.maxinteger, visited = math.maxinteger,
+  entries = math.maxinteger, deleted = math.maxinteger, missing = math.maxinteger,
+  changed = math.maxinteger, inserted = math.maxinteger, updated = math.maxinteger,
+  skipped = math.maxinteger }
+local REQUIRED <const> = {
+  export = { "phase", "target", "offset", "crc", "inode", "device" },
+  export_snapshot = { "phase", "target", "offset", "inode", "device" },
+  import = { "offset", "inserted", "updated", "skipped", "line" },
+  import_snapshot = { "offset", "inserted", "updated", "skipped" },
+}
+
+local function is_number(value, most)
+  return math.type(value) == "integer" and value >= 0 and value <= most
+end
+
+local function fits(value, wanted)
+  if type(wanted) == "number" then return is_number(value, wanted) end
+  return type(value) == "string" and value:find(wanted) ~= nil
+end
+
+local function are_clocks(clocks)
+  return clocks == nil or type(clocks) == "table" and is_number(clocks.now, math.maxinteger)
+    and is_number(clocks.boottime, math.maxinteger)
+end
+
+local function has_all(record, names)
+  for _, name in ipairs(names) do
+    if record[name] == nil then return false end
+  end
+  return true
+end
+
+-- Whether a record is one that save() may have written.
+local function is_record(record)
+  if type(record) ~= "table" or type(record.identity) ~= "table" then return false end
+  for name, wanted in pairs(FIELDS) do
+    if record[name] ~= nil and not fits(record[name], wanted) then return false end
+  end
+  local what = record.phase and "export" or "import"
+  if record.identity.format == "snapshot" then what = what .. "_snapshot" end
+  if not has_all(record, REQUIRED[what]) or record.line == 0 then return false end
+  -- A drain's first record is of nothing yet, the last one of no place to go on at.
+  local begun = what == "export_snapshot" and record.offset > 0 and record.phase == "running"
+  return are_clocks(record.clocks) and (not begun or has_all(record, { "entries", "blocks" }))
+end
+
 -- The record of a checkpoint's text; nil if it is none.
 local function parse(text)
   local line, sum = text:match("^([^\n]+)\n(%x+)\n$")
   if not line or ("%08x"):format(core.crc32c(line)) ~= sum then return nil end
   local record = json.decode(line)
-  return type(record) == "table" and type(record.identity) == "table" and record
+  return is_record(record) and record or nil
 end
 
 local function compare(self, identity)

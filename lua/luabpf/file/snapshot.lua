@@ -135,9 +135,7 @@ function snapshot.open(path, given)
   given = options.check("snapshot", given, options.of "bpf.snapshot")
   local self, message, errno = core.snapshot_open(path, given.damaged)
   if not self then return nil, message, errno end
-  local ok, problem = pcall(function()
-    core.snapshot_bind(self, headers.handle(headers.read((core.snapshot_header(self)))))
-  end)
+  local ok, problem = pcall(headers.bind, self)
   if ok then return self end
   self:close()
   return nil, ("%s: snapshot: the header is wrong: %s"):format(path, problem), core.errno.EBADMSG
@@ -207,6 +205,9 @@ function class:header()
     header[name] = sizes[name]
   end
   header.flags = maps.flag_names(header.map_flags)
+  -- As they were understood: a file may leave out what is the default.
+  local key, value = core.layouts(core.snapshot_handle(self))
+  header.key, header.value = key and key:describe(), value and value:describe()
   local damage = core.snapshot_damage(self)
   if #damage > 0 then header.damage = damage end
   return show.printable(header, header_text)

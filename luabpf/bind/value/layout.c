@@ -35,7 +35,8 @@ struct box {
 
 /* Sizes a kind may have, as bits: bit n for n bytes. 0: any. */
 static const uint32_t kind_sizes[] = {
-	[LB_INT] = 0x1fe, [LB_BOOL] = 1 << 1, [LB_FLOAT] = 1 << 4 | 1 << 8,
+	[LB_INT] = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8, [LB_BOOL] = 1 << 1,
+	[LB_FLOAT] = 1 << 4 | 1 << 8,
 	[LB_IPV4] = 1 << 4, [LB_IPV6] = 1 << 16, [LB_IP] = 1 << 16, [LB_MAC] = 1 << 6,
 	[LB_PREFIX4] = 1 << 8, [LB_PREFIX6] = 1 << 20,
 	[LB_ENUM] = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8, [LB_POINTER] = 1 << 8, [LB_UNION] = 0,
