@@ -3,6 +3,8 @@
 -- Calls: functions run in line, others are left to Lua.
 
 local agree = require "spec.support.agree"
+local bpf = require "luabpf"
+local helper = require "spec.support.helper"
 
 local map = agree.map()
 
@@ -35,6 +37,26 @@ describe("calls", function()
     -- One that is exchanged is another function.
     function rules.is_high(v) return v.packets > 50 end
     agree.on(map, f, true)
+  end)
+
+  it("of constants are made once", function()
+    local net = "10.1.2.3"
+    agree.on(map, function(k) return k.port == 5 and bpf.prefix(net, 8) == "10.0.0.0/8" end, true)
+    agree.on(map, function(k) return k.port == 5 or bpf.within(net, "10.0.0.0/8") end, true)
+  end)
+
+  it("of other maps are left to Lua, which is told", function()
+    local other = helper.map { key = { "u32 id" }, value = { "u32 n" } }
+    assert(other:update({ id = 7 }, { n = 1 }))
+    local function f(k) return other:lookup { id = k.id } ~= nil end
+    assert.equal(1, (map:count(f)))
+    assert.matches("calls_spec%.lua:%d+: calls 'other:lookup', which only Lua can do",
+      map:explain { where = f }.reasons[1])
+    local function g(k) return k.id == 7 and other:count() == 1 end
+    local n, report = map:count(g)
+    assert.same({ 1, "partly", 1 }, { n, report.compiled, report.asked })
+    assert.matches("calls_spec%.lua:%d+: calls 'other:count', which only Lua can do",
+      map:explain { where = g }.reasons[1])
   end)
 
   it("with an effect are left to Lua", function()

@@ -174,10 +174,12 @@ describe("a function", function()
   it("is kept without what it closes over", function()
     local weak = setmetatable({}, { __mode = "k" })
     do
-      local big = {}
-      weak[big] = true
+      local big, other = {}, assert(bpf.create { type = "hash", max_entries = 10,
+        name = helper.name(), key = "u32", value = "u32" })
+      weak[big], weak[other] = true, true
       map:count(function(key) return big[key.id] end)
-      big = nil -- luacheck: ignore
+      map:count(function(key) return key.id > 990 and other:count() > 0 end)
+      big, other = nil, nil -- luacheck: ignore
     end
     collectgarbage()
     collectgarbage()

@@ -8,6 +8,7 @@
 
 local liveness = require "luabpf.function.liveness"
 local run = require "luabpf.function.run"
+local words = require "luabpf.function.words"
 
 local MOST_FRAMES <const> = 16
 
@@ -31,6 +32,7 @@ end
 
 -- Those without effect, whose results depend on nothing else.
 local pure = { [tostring] = true, [tonumber] = true, [type] = true }
+for _, f in pairs(words) do pure[f] = true end
 local impure = { random = true, randomseed = true, dump = true, gmatch = true }
 for _, list in ipairs { math, string } do
   for name, f in pairs(list) do

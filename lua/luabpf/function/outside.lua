@@ -67,9 +67,11 @@ local function guarded(v, src)
     guard.value, guard.plain, guard.meta = nil, true, debug.getmetatable(v)
   end
   -- A closure that is made anew is the same if its code is: what it reads is guarded apart. It is
-  -- not kept alive.
+  -- not kept alive, nor is a handle.
   guard.chunk = type(v) == "function" and chunk_of(v) or nil
-  if guard.chunk then guard.value, guard.weak = nil, setmetatable({ v }, { __mode = "v" }) end
+  if guard.chunk or type(v) == "userdata" then
+    guard.value, guard.weak = nil, setmetatable({ v }, { __mode = "v" })
+  end
   return guard
 end
 
@@ -87,7 +89,7 @@ function run:outside(src)
     end
   end
   local made = self:const(v)
-  if kind == "table" or kind == "function" then made.src = made.src or src end
+  if kind == "table" or kind == "function" or kind == "userdata" then made.src = made.src or src end
   self.guards[src.path] = guarded(v, src)
   return made
 end
@@ -107,8 +109,9 @@ end
 
 local function is_still(guard, v)
   if guard.plain then return type(v) == "table" and rawequal(debug.getmetatable(v), guard.meta) end
-  if guard.chunk then
-    return rawequal(v, guard.weak[1]) or type(v) == "function" and chunk_of(v) == guard.chunk
+  if guard.weak then
+    return v ~= nil and rawequal(v, guard.weak[1])
+      or guard.chunk and type(v) == "function" and chunk_of(v) == guard.chunk
   end
   return rawequal(v, guard.value) and math.type(v) == math.type(guard.value)
 end

@@ -87,6 +87,10 @@ function steps.GETFIELD(self, frame, i)
   return index(self, frame, i.a, frame.r[i.b], constant(self, frame, i.c))
 end
 
+local function what_key(key)
+  return key.t == "const" and tostring(key.v) or "?"
+end
+
 function steps.SELF(self, frame, i)
   local object = frame.r[i.b]
   local key = i.k == 1 and constant(self, frame, i.c) or frame.r[i.c]
@@ -96,6 +100,8 @@ function steps.SELF(self, frame, i)
     local node = self:read_table(frame, i.a, object, key.v)
     frame.pc = frame.pc + 1
     return node
+  elseif object.src and type(object.v) == "userdata" then
+    return self:lua(frame, "calls '%s:%s', which only Lua can do", object.src.name, what_key(key))
   elseif object.t ~= "raw" and not (object.t == "const" and type(object.v) == "string") then
     return self:lua(frame, "a method of %s is called", what(object))
   end
