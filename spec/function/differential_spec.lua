@@ -189,7 +189,7 @@ local function run_seed(seed)
   local map <close> = case.map
   for n = 1, BY_SEED do
     local text = random:source(case.ncpu)
-    local chunk, why = load(text, "=f")
+    local chunk, why = load(text, "=f", "t", random:globals())
     if chunk then
       -- Two closures: the second is the same program with other parameters, or another one.
       for _ = 1, 2 do check(case, random, text, chunk, n % 5 == 0) end

@@ -336,7 +336,8 @@ local CONDITIONS <const> = {
   { 52, form("(%s and %s)", "condition", "condition") },
   { 72, form("(%s or %s)", "condition", "condition") },
   { 80, form("not (%s)", "condition") },
-  { 84, form("test(%s, %s)", "integer", "integer") },
+  { 83, form("test(%s, %s)", "integer", "integer") },
+  { 84, form("outer(%s)", "integer") },
   { 86, form("(%s) == (%s)", "condition", "condition") },
   { 100, form("%s %s %s", "integer", RELATIONS, "integer") },
 }
@@ -476,6 +477,7 @@ end
 -- ---- whole functions ------------------------------------------------------------
 
 local HEAD <const> = [[
+local function outer(a) return a >= LIMIT end
 local bpf, U1, U2, U3, B1, NAME, LIMIT, SET, MAP, NAMES, HOSTS, LIST, CONF = ...
 local function help(a, b)
   if a > b then return a - b end
@@ -501,6 +503,11 @@ function functions:source(percpu)
   end
   add(self, 1, "return %s", self:int(1, 12) == 1 and self:integer(2) or self:condition(3))
   return HEAD .. table.concat(self.out, "\n") .. "\nend\n"
+end
+
+--- The globals of a chunk: one has the name of an upvalue.
+function functions:globals()
+  return setmetatable({ LIMIT = self:int(-2, 90) }, { __index = _G })
 end
 
 --- What a chunk is called with, beside bpf.

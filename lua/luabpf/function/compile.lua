@@ -181,8 +181,16 @@ end
 local made_class = {}
 made_class.__index = made_class
 
--- The fragment, for prepare.query: where of a query whose shared lists these are.
+-- The fragment, for prepare.query: where of a query whose shared lists these are. The one that was
+-- made to see whether it fits is taken where these are empty.
 function made_class:build(shared)
+  local first = self.first
+  self.first = nil
+  if first and #shared.params == 0 and #shared.percpu == 0 then
+    table.move(first.params, 1, #first.params, 1, shared.params)
+    table.move(first.percpu, 1, #first.percpu, 1, shared.percpu)
+    return first
+  end
   local context = { params = shared.params, percpu = shared.percpu }
   bind(self, context)
   table.move(self.percpu, 1, #self.percpu, 1, context.percpu)
@@ -213,7 +221,7 @@ end
 local function check_size(made)
   local ok, err = pcall(made.build, made, { params = {}, percpu = {} })
   if ok then
-    made.n = err.n
+    made.n, made.first = err.n, err
     return true
   end
   if type(err) ~= "table" or not err.gave_up then error(err, 0) end
