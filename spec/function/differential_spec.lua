@@ -140,7 +140,8 @@ local function check_count(case, f, text, lua, given)
 end
 
 local function check_delete(case, f, text, lua, given)
-  local ok, report = pcall(case.map.delete_where, case.map, f, given)
+  local ok, report, why = pcall(case.map.delete_where, case.map, f, given)
+  if ok and not report and why:find "comparisons" then return end
   local left = {}
   for key in case.map:views() do left[key.id] = true end
   assert(case.map:update_batch(case.keys, case.values))
