@@ -85,7 +85,7 @@ all: $(MODULE) bpf
 
 $(MODULE): $(OBJ)
 	@mkdir -p $(@D)
-	$(call MSG,LINK,$@)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBBPF_LIBS) -pthread
+	$(call MSG,LINK,$@)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBBPF_LIBS) -pthread -ldl
 
 # What is below luabpf/lib cannot include Lua's headers: it is not told where they are.
 $(BIND_OBJ): CORE_CFLAGS = $(LUA_CFLAGS)
@@ -159,12 +159,10 @@ demo:
 	$(THEN) build-demo
 	$(RUN) $(LUA) examples/demo.lua $(ARGS)
 
-# The interpreter's own prompt.
 shell:
 	@$(SETUP) shell
 	$(THEN) all
-	@echo "bpf.help() says what there is; Ctrl-D ends."
-	$(RUN) $(LUA) -e 'bpf = require "luabpf"' -i $(ARGS)
+	$(RUN) $(LUA) bin/luabpf $(ARGS)
 
 paths:
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"

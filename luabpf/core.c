@@ -44,5 +44,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_store(L);
 	lb_open_workers(L);
 	lb_open_crew(L);
+	lb_open_interrupt(L);
+	lb_open_editor(L);
 	return 1;
 }

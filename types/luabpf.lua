@@ -561,6 +561,12 @@ function bpf.timer(every) end
 ---@return table # all that is known now, in the same form
 function bpf.types(by_name) end
 
+---Anything with a field a line: each row of a list or select, a key or value, what the prompt would
+---cut otherwise.
+---@param x any a list of rows, a select, a decoded key or value
+---@return table # what prints so
+function bpf.vertical(x) end
+
 ---Whether an address lies in a prefix, as `in` has it in expressions.
 ---@param address string as a view shows it: "10.0.0.1", "2001:db8::1", or a prefix
 ---@param prefix string "10.0.0.0/8", "2001:db8::/32", or an address
@@ -780,6 +786,7 @@ function map:delete_batch(keys, options) end
 function map:delete_where(where, options) end
 
 ---What the map is: its info, and the fields of key and value with their types, offsets and sizes.
+---Times of the first entry are told by the clock that they fit.
 ---@return table? # `info`, `key`, `value`: prints as text
 ---@return string? # message
 ---@return integer? # errno
@@ -863,6 +870,19 @@ function map:head(n) end
 ---@param name? string of a method
 ---@return nil # nothing
 function map:help(name) end
+
+---@class luabpf.map_hist_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field bars? boolean whether it prints as bars (default true)
+---@field workers? integer threads that the batch engine may use (default 1)
+
+---A histogram of what an expression gives, by powers of two.
+---@param expression string what of each entry: "value.bytes"
+---@param options? luabpf.map_hist_options what all queries take
+---@return table[]? # a list of `{ from =, to =, count = }`
+---@return (luabpf.report|string)? # what was done
+---@return integer? # errno
+function map:hist(expression, options) end
 
 ---@class luabpf.map_import_options
 ---@field format? "jsonl"|"csv"|"snapshot" what the file begins with without it, of pipes "jsonl"
@@ -1013,15 +1033,28 @@ function map:push(value, mode) end
 ---@return integer? # errno
 function map:reader(options) end
 
+---@class luabpf.map_rows_options : luabpf.query_options
+---@field where? luabpf.where the condition
+---@field columns? luabpf.columns what of each entry; without them `{ key =, value = }`
+---@field sort? string as in `map:select`
+---@field limit? integer at most so many
+
+---The rows of `map:select` as a list.
+---@param options? luabpf.map_rows_options what all queries take
+---@return table[]? # the list, which prints as a table
+---@return (luabpf.report|string)? # what was done
+---@return integer? # errno
+function map:rows(options) end
+
 ---@class luabpf.map_select_options : luabpf.query_options
 ---@field where? luabpf.where the condition
 ---@field columns? luabpf.columns what of each entry; without them key and value come
 ---@field sort? string columns or expressions, separated by commas: numbers from the largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc" say it; ties go by key
 ---@field limit? integer at most so many
 
----The matching entries, or columns of them.
+---The matching entries, or columns of them. It runs when the first row is asked for.
 ---@param options? luabpf.map_select_options what all queries take
----@return fun():table?,luabpf.data? # an iterator of tables by column names, or of key and value
+---@return fun():table?,luabpf.data? # an iterator of tables by column names, or of key and value; it prints as a table of its first rows, for which it is run once more, and `rows` gives all as a list
 function map:select(options) end
 
 ---@class luabpf.map_snapshot_options

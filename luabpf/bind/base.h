@@ -137,5 +137,7 @@ void lb_open_wait(lua_State *L);
 void lb_open_store(lua_State *L);
 void lb_open_workers(lua_State *L);
 void lb_open_crew(lua_State *L);
+void lb_open_interrupt(lua_State *L);
+void lb_open_editor(lua_State *L);
 
 #endif

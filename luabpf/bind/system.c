@@ -145,16 +145,18 @@ static int system_isatty(lua_State *L)
 	return 1;
 }
 
-/* Columns of the terminal at descriptor fd, or nil. */
+/* Columns and lines of the terminal at descriptor fd, or nil. */
 static int system_columns(lua_State *L)
 {
 	struct winsize w;
 
-	if (ioctl((int)lb_check_int(L, 1, 0, INT32_MAX), TIOCGWINSZ, &w) < 0 || w.ws_col == 0)
+	if (ioctl((int)lb_check_int(L, 1, 0, INT32_MAX), TIOCGWINSZ, &w) < 0 || w.ws_col == 0) {
 		luaL_pushfail(L);
-	else
-		lua_pushinteger(L, w.ws_col);
-	return 1;
+		return 1;
+	}
+	lua_pushinteger(L, w.ws_col);
+	lua_pushinteger(L, w.ws_row);
+	return 2;
 }
 
 /*

@@ -11,6 +11,7 @@ local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
+local times = require "luabpf.show.times"
 
 --- A handle on a map of the kernel. `#map` is max_entries, `pairs(map)` the same as
 -- `map:entries()`. `map1 == map2` says whether both are the same map of the kernel,
@@ -114,6 +115,9 @@ end
 
 -- ---- for the prompt ------------------------------------------------------------
 
+-- Entries of a map that are counted for the line below its head, one by one.
+local MOST_COUNTED <const> = 65536
+
 -- What stands for the layout of a side that has none: nil where there are no bytes.
 local function bytes(size)
   return size > 0 and { kind = "bytes", name = "bytes", size = size, align = 1 } or nil
@@ -180,6 +184,14 @@ function map:info()
   return show.record(info, INFO_ORDER)
 end
 
+-- How many entries a map has, where that takes no walk over a large one; else nil.
+local function total_of(self)
+  if scan.kind_of(self).fixed then return #self end
+  if #self > MOST_COUNTED then return core.element_count(self) end
+  local ok, n = pcall(scan.count_all, self)
+  return ok and n or nil
+end
+
 --- The first entries, as a table at the prompt.
 -- @tparam[opt=10] integer n how many
 -- @treturn table[] a list of `{ key =, value = }`, which prints as a table
@@ -198,11 +210,22 @@ function map:head(n)
   end))
   if message then return nil, message, errno end
   local key, value = descriptions(self)
-  local ncpu = ncpu_of(self)
-  return show.printable(rows, function() return show.entries(rows, key, value, ncpu) end)
+  local ncpu, total = ncpu_of(self), #rows == n and n > 0 and function() return total_of(self) end
+  return show.tabular(rows, function()
+    return show.entries_grid(rows, key, value, ncpu, total or #rows)
+  end)
+end
+
+-- An entry of a map that is read by its keys; nil where there is none.
+local function first_entry(self)
+  local kind = scan.kind_of(self)
+  if not kind.can_lookup or kind.position == "pop" then return nil end
+  local ok, rows = pcall(map.head, self, 1)
+  return ok and rows and rows[1]
 end
 
 --- What the map is: its info, and the fields of key and value with their types, offsets and sizes.
+-- Times of the first entry are told by the clock that they fit.
 -- @treturn table `info`, `key`, `value`: prints as text
 -- @error the kernel refuses
 -- @usage
@@ -211,6 +234,8 @@ function map:describe()
   local info, message, errno = map.info(self)
   if not info then return nil, message, errno end
   local key, value = descriptions(self)
+  local ncpu, entry = ncpu_of(self), first_entry(self)
   return show.description({ info = info, key = key or bytes(info.key_size),
-    value = value or bytes(info.value_size) }, info, info, ncpu_of(self))
+    value = value or bytes(info.value_size), times = entry and times.of(value,
+      ncpu and entry.value[1] or entry.value) }, info, info, ncpu)
 end

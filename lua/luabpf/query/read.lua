@@ -11,8 +11,8 @@ local errors = require "luabpf.base.errors"
 local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
+local present = require "luabpf.query.present"
 local scan = require "luabpf.base.scan"
-local show = require "luabpf.show.show"
 
 local map = core.classes["luabpf.map"]
 
@@ -183,7 +183,37 @@ local function sorted(query, run, limit, next_block, closing)
   return once(rows), rows
 end
 
---- The matching entries, or columns of them.
+-- The blocks of a select, which is run when the first is asked for.
+local function blocks_when_asked(self, plan, closing)
+  local query, run, report, next_block = closing.query, closing.run, closing.report, nil
+  return function()
+    if not next_block then
+      next_block, closing.resource = blocks_of(self, query, plan, run, report)
+      if query.sort then
+        next_block, closing.resource = sorted(query, run, run.given.limit, next_block,
+          closing.resource)
+      end
+    end
+    return next_block()
+  end
+end
+
+-- The parts of a query that selects, as the options say.
+local function select_parts(run)
+  local given = run.given
+  if not given.sort then run.limit = given.limit end
+  return { where = given.where, columns = given.columns, sort = given.sort }
+end
+
+-- The rows of a select as an iterator, and what closes it.
+local function rows_of(self, query, plan, run, report)
+  local closing = setmetatable({ query = query, run = run, report = report }, closer)
+  local limit = run.given.limit
+  local next_block = limit == 0 and once(nil) or blocks_when_asked(self, plan, closing)
+  return rows_iterator(query, limit, next_block), closing
+end
+
+--- The matching entries, or columns of them. It runs when the first row is asked for.
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
 -- @tparam[opt] columns options.columns what of each entry; without them key and value come
@@ -191,7 +221,8 @@ end
 --   largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc"
 --   say it; ties go by key
 -- @tparam[opt] integer options.limit at most so many
--- @treturn fun():table?,data? an iterator of tables by column names, or of key and value
+-- @treturn fun():table?,data? an iterator of tables by column names, or of key and value; it prints
+--   as a table of its first rows, for which it is run once more, and `rows` gives all as a list
 -- @raise a text that does not compile, naming line and column; an error object where the system
 --   refuses
 -- @usage
@@ -201,21 +232,35 @@ end
 -- end
 function map:select(given)
   local run = runs.new("select", given, options.of "map:select")
-  given = run.given
-  local limit = options.integer("select", "limit", given.limit, 0, math.maxinteger)
-  if not given.sort then run.limit = limit end
-  local query, plan, report = runs.begin(self, "select", run,
-    { where = given.where, columns = given.columns, sort = given.sort })
+  options.integer("select", "limit", run.given.limit, 0, math.maxinteger)
+  local query, plan, report = runs.begin(self, "select", run, select_parts(run))
   if not query then errors.throw(plan, report) end
-  local closing = setmetatable({ query = query, run = run, report = report }, closer)
-  local next_block = once(nil)
-  if limit ~= 0 then
-    next_block, closing.resource = blocks_of(self, query, plan, run, report)
-    if query.sort then
-      next_block, closing.resource = sorted(query, run, limit, next_block, closing.resource)
-    end
-  end
-  return rows_iterator(query, limit, next_block), nil, nil, closing
+  local step, closing = rows_of(self, query, plan, run, report)
+  return present.selection { query = query, step = step, subject = self, given = given or {},
+    select = read.select, count = read.count }, nil, nil, closing
+end
+
+--- The rows of `map:select` as a list.
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt] columns options.columns what of each entry; without them `{ key =, value = }`
+-- @tparam[opt] string options.sort as in `map:select`
+-- @tparam[opt] integer options.limit at most so many
+-- @treturn table[] the list, which prints as a table
+-- @treturn report what was done
+-- @error the kernel refuses, or the rows need more than `memory`
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- print(map:rows { columns = "key.addr, value.bytes", sort = "bytes", limit = 3 })
+function map:rows(given)
+  local run = runs.new("rows", given, options.of "map:rows")
+  options.integer("rows", "limit", run.given.limit, 0, math.maxinteger)
+  local query, plan, report = runs.begin(self, "select", run, select_parts(run))
+  if not query then return nil, plan, report end
+  local step, closing = rows_of(self, query, plan, run, report)
+  local list, message, errno = present.rows(query, step, nil, nil, closing)
+  if not list then return nil, message, errno end
+  return list, report
 end
 
 -- ---- aggregate ------------------------------------------------------------------
@@ -253,43 +298,8 @@ local function grouped(self, query, plan, run, report)
   return result_of(query, run, agg)
 end
 
--- A histogram in one line; of integers that format is for.
-local function hist_text(hist, format)
-  local parts = {}
-  for i, step in ipairs(hist) do
-    parts[i] = (format .. "-" .. format .. ": %d"):format(step.from, step.to, step.count)
-  end
-  return table.concat(parts, ", ")
-end
-
-local function cell_of(value, signed)
-  local format = signed and "%d" or "%u"
-  if value == nil then return "" end
-  if type(value) == "table" then return hist_text(value, format) end
-  if type(value) == "string" then return show.text(value) end
-  return math.type(value) == "integer" and format:format(value) or value
-end
-
--- Rows as a table: groups, then what was summed up.
-local function list_text(query, list)
-  local headers, signs, rows = {}, {}, {}
-  for i, output in ipairs(query.outputs) do headers[i], signs[i] = output.name, output.signed end
-  for i, item in ipairs(query.items) do
-    headers[#headers + 1] = query.item_names[i]
-    signs[#headers] = item.signed or item.arg and item.arg.kind == "signed"
-  end
-  for i, row in ipairs(list) do
-    rows[i] = { numeric = {} }
-    for c, name in ipairs(headers) do
-      rows[i][c], rows[i].numeric[c] = cell_of(row[name], signs[c]), type(row[name]) == "number"
-    end
-  end
-  return show.table(headers, rows)
-end
-
 local function finished(query, run, report, list)
-  return show.printable(list, function() return list_text(query, list) end),
-    runs.finish(query, run, report)
+  return present.sums(query, list), runs.finish(query, run, report)
 end
 
 -- Rows instead of sums.
@@ -369,6 +379,33 @@ function map:aggregate(given)
   return errors.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
 end
 
-read.select, read.aggregate = map.select, map.aggregate
+--- A histogram of what an expression gives, by powers of two.
+-- @tparam string expression what of each entry: "value.bytes"
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @tparam[opt=true] boolean options.bars whether it prints as bars
+-- @tparam[opt=1] integer options.workers threads that the batch engine may use
+-- @treturn table[] a list of `{ from =, to =, count = }`
+-- @treturn report what was done
+-- @error the kernel refuses
+-- @raise a text that does not compile, naming line and column
+-- @usage
+-- print(map:hist "value.bytes")
+function map:hist(expression, given)
+  if type(expression) ~= "string" then
+    error(("hist: text of an expression expected, got %s"):format(type(expression)), 2)
+  end
+  given = options.check("hist", given, options.of "map:hist", 3)
+  local asked = { select = ("hist(%s) as hist"):format(expression) }
+  for name, value in pairs(given) do
+    if name ~= "bars" then asked[name] = value end
+  end
+  local list, report, errno = map.aggregate(self, asked)
+  if not list then return nil, report, errno end
+  local hist = list[1].hist
+  return given.bars == false and setmetatable(hist, nil) or hist, report
+end
+
+read.select, read.rows, read.aggregate, read.hist = map.select, map.rows, map.aggregate, map.hist
 
 return read

@@ -8,10 +8,14 @@
 local core = require "luabpf.core"
 local suggest = require "luabpf.base.suggest"
 local texts = require "luabpf.show.help_texts"
+local topics = require "luabpf.show.topics"
 
 local help = {}
 
 local NAMES <const> = suggest.names(texts)
+local TOPICS <const> = suggest.names(topics)
+local NAMES_AND_TOPICS <const> = table.move(NAMES, 1, #NAMES, #TOPICS + 1,
+  table.move(TOPICS, 1, #TOPICS, 1, {}))
 
 -- ---- lists -------------------------------------------------------------------------
 
@@ -52,6 +56,8 @@ local OVERVIEW <const> = [[
 bpf.help "map:select"   what a function does, its options and results
 bpf.help "map"          what a map has; so do batch, snapshot, object, program, link
 bpf.help(x)             the same of a handle, or a function
+bpf.help "expressions"  what where, columns, select and sort take
+bpf.help "prompt"       what the prompt does
 docs/guide.md           a tour]]
 
 local function overview()
@@ -62,6 +68,7 @@ end
 
 -- The texts that a name may mean: itself, or what is called so of any owner.
 local function named(name)
+  if topics[name] then return topics[name] end
   if texts[name] and not owner_text(name) then return texts[name] end
   local whole = owner_text(name)
   if whole then return whole end
@@ -70,7 +77,7 @@ local function named(name)
     if each:match "[.:]([%w_]+)$" == name then found[#found + 1] = texts[each] end
   end
   if #found > 0 then return table.concat(found, "\n\n" .. ("-"):rep(20) .. "\n\n") end
-  return ("there is no help for '%s'%s"):format(name, suggest.ending(name, NAMES))
+  return ("there is no help for '%s'%s"):format(name, suggest.ending(name, NAMES_AND_TOPICS))
 end
 
 -- The name of a function that users can call, found by the function itself.

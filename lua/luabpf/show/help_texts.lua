@@ -583,6 +583,17 @@ size, when a map with that struct is opened.
     bpf.types { flow_key = { saddr = "ipv4", daddr = "ipv4" }, mac_addr = "mac" }
     print(bpf.types().flow_key.saddr) -- ipv4
     bpf.types { flow_key = false, mac_addr = false }]=],
+["bpf.vertical"] = [=[
+bpf.vertical(x)
+
+Anything with a field a line: each row of a list or select, a key or value, what the prompt would
+cut otherwise.
+
+* x (any): a list of rows, a select, a decoded key or value.
+
+Gives table: what prints so.
+
+    print(bpf.vertical(map:head(2)))]=],
 ["bpf.within"] = [=[
 bpf.within(address, prefix)
 
@@ -946,6 +957,7 @@ Raises: a text that does not compile, naming line and column.
 map:describe()
 
 What the map is: its info, and the fields of key and value with their types, offsets and sizes.
+Times of the first entry are told by the clock that they fit.
 
 Gives table: info, key, value: prints as text.
 
@@ -1085,6 +1097,25 @@ Prints what a map can do, or what one of its methods does.
 Gives nil: nothing.
 
     map:help "select"]=],
+["map:hist"] = [=[
+map:hist(expression [, options])
+
+A histogram of what an expression gives, by powers of two.
+
+* expression (string): what of each entry: "value.bytes".
+* options (query_options): what all queries take.
+* options.where (where): the condition.
+* options.bars (boolean): whether it prints as bars. Default: true.
+* options.workers (integer): threads that the batch engine may use. Default: 1.
+* the fields of query_options
+
+Gives table[]: a list of { from =, to =, count = }; and report: what was done.
+
+nil, message, errno: the kernel refuses.
+
+Raises: a text that does not compile, naming line and column.
+
+    print(map:hist "value.bytes")]=],
 ["map:import"] = [=[
 map:import(source [, options])
 
@@ -1317,10 +1348,29 @@ Needs CAP_PERFMON for perf buffers, CAP_SYS_ADMIN to look for types in the BTF o
     local reader <close> = assert(object.maps.ring:reader { layout = "struct event" })
     assert(object.programs.send:run())
     for event in reader:records { timeout = "0s" } do print(event.number, event.comm) end]=],
+["map:rows"] = [=[
+map:rows([options])
+
+The rows of map:select as a list.
+
+* options (query_options): what all queries take.
+* options.where (where): the condition.
+* options.columns (columns): what of each entry; without them { key =, value = }.
+* options.sort (string): as in map:select.
+* options.limit (integer): at most so many.
+* the fields of query_options
+
+Gives table[]: the list, which prints as a table; and report: what was done.
+
+nil, message, errno: the kernel refuses, or the rows need more than memory.
+
+Raises: a text that does not compile, naming line and column.
+
+    print(map:rows { columns = "key.addr, value.bytes", sort = "bytes", limit = 3 })]=],
 ["map:select"] = [=[
 map:select([options])
 
-The matching entries, or columns of them.
+The matching entries, or columns of them. It runs when the first row is asked for.
 
 * options (query_options): what all queries take.
 * options.where (where): the condition.
@@ -1331,7 +1381,8 @@ The matching entries, or columns of them.
 * options.limit (integer): at most so many.
 * the fields of query_options
 
-Gives fun():table?,data: an iterator of tables by column names, or of key and value.
+Gives fun():table?,data: an iterator of tables by column names, or of key and value; it prints as
+a table of its first rows, for which it is run once more, and rows gives all as a list.
 
 Raises: a text that does not compile, naming line and column; an error object where the system
 refuses.

@@ -1,61 +1,15 @@
 -- SPDX-License-Identifier: MIT
 --
--- Text for people: aligned tables, values as their types say.
+-- Text for people: aligned tables (grid.lua), values as their types say. At the prompt values are
+-- cut to what says most (room.lua).
 
 local bytes = require "luabpf.base.bytes"
+local grid = require "luabpf.show.grid"
+local room = require "luabpf.show.room"
 
 local show = {}
 
-local function is_number(cell)
-  return type(cell) == "number"
-end
-
--- Columns a text takes; UTF-8 continuation bytes take none.
-local function width(text)
-  return utf8.len(text) or #text
-end
-
-local function cell_text(cell)
-  if math.type(cell) == "float" then return ("%.1f"):format(cell) end
-  return tostring(cell)
-end
-
-local function pad(text, wanted, right)
-  local fill = (" "):rep(wanted - width(text))
-  return right and fill .. text or text .. fill
-end
-
--- An aligned table: text to the left, columns of numbers to the right.
--- @tparam table headers list of column names
--- @tparam table rows list of lists of cells; nil cells are not allowed, "" is
--- @treturn string without a newline at its end
-function show.table(headers, rows)
-  local widths, right, lines = {}, {}, {}
-  for c, header in ipairs(headers) do
-    widths[c], right[c] = width(header), rows[1] ~= nil
-    for _, row in ipairs(rows) do
-      widths[c] = math.max(widths[c], width(cell_text(row[c])))
-      right[c] = right[c] and (is_number(row[c]) or row.numeric and row.numeric[c])
-    end
-  end
-  local function line(cells)
-    local parts = {}
-    for c = 1, #headers do parts[c] = pad(cell_text(cells[c]), widths[c], right[c]) end
-    return (table.concat(parts, "  "):gsub("%s+$", ""))
-  end
-  lines[1] = line(headers)
-  for i, row in ipairs(rows) do lines[i + 1] = line(row) end
-  return table.concat(lines, "\n")
-end
-
--- Names and values, a pair a line.
--- @tparam table rows list of { name, text }
-function show.pairs(rows)
-  local widest, lines = 0, {}
-  for _, row in ipairs(rows) do widest = math.max(widest, width(row[1])) end
-  for i, row in ipairs(rows) do lines[i] = pad(row[1], widest) .. "  " .. row[2] end
-  return table.concat(lines, "\n")
-end
+show.table, show.pairs = grid.text, grid.pairs
 
 -- Those fields of a table that there are, a pair a line; lists in one line.
 -- @tparam table names in their order
@@ -70,10 +24,53 @@ function show.fields(names, record)
   return show.pairs(rows)
 end
 
+-- Items of a list that are shown at the prompt; items in a row that are the same and are counted;
+-- bytes that are shown.
+local MOST_ITEMS <const>, SAME_ITEMS <const>, MOST_BYTES <const> = 24, 4, 16
+
+-- How many items from i on are the same text.
+local function same_from(texts, i)
+  local n = 1
+  while texts[i + n] == texts[i] do n = n + 1 end
+  return n
+end
+
+-- The texts of a list for a room: what repeats is counted, zeros at the end are an ellipsis.
+local function shortened(texts)
+  local parts, i, last = {}, 1, #texts
+  while last > 0 and texts[last] == "0" do last = last - 1 end
+  if #texts - last < SAME_ITEMS then last = #texts end
+  if last == 0 then parts[1], i = "0", 2 end
+  while i <= last and #parts < MOST_ITEMS do
+    local n = math.min(same_from(texts, i), last - i + 1)
+    if n < SAME_ITEMS then n = 1 end
+    parts[#parts + 1] = n > 1 and ("%s %s%d"):format(texts[i], room.TIMES, n) or texts[i]
+    i = i + n
+  end
+  if i <= last then
+    parts[#parts + 1] = ("%s %d more"):format(room.ELLIPSIS, #texts - i + 1)
+  elseif last < #texts then
+    parts[#parts + 1] = room.ELLIPSIS
+  end
+  return parts
+end
+
 local function list_text(desc, list)
   local parts = {}
   for i, item in ipairs(list) do parts[i] = show.value(desc, item) end
+  if room.columns() then parts = shortened(parts) end
   return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+-- Bytes as digits; for a room the first ones, zeros at the end as an ellipsis.
+local function bytes_text(value)
+  if not room.columns() then return bytes.hex(value) end
+  local part = value:gsub("%z+$", "")
+  if #value - #part < SAME_ITEMS then part = value end
+  if part == "" then part = "\0" end
+  part = part:sub(1, MOST_BYTES)
+  if #part == #value then return bytes.hex(value) end
+  return ("%s%s (%d bytes)"):format(bytes.hex(part), room.ELLIPSIS, #value)
 end
 
 local function struct_text(desc, value)
@@ -107,7 +104,7 @@ function show.value(desc, value)
     return (kind and not desc.signed and "%u" or "%d"):format(value)
   elseif type(value) == "string" then
     local raw = not kind or kind == "bytes" or kind == "special"
-    if raw then return bytes.hex(value) end
+    if raw then return bytes_text(value) end
     return show.text(value)
   elseif type(value) == "table" and kind == "array" then
     return list_text(desc.elem, value)
@@ -119,53 +116,115 @@ function show.value(desc, value)
   return tostring(value)
 end
 
+-- ---- entries ---------------------------------------------------------------------
+
 -- Appends what a value's columns are called, and their types.
-local function add_columns(columns, path, desc)
+local function add_columns(columns, side, path, desc, percpu)
   if desc and (desc.kind == "struct" or desc.kind == "union") then
     for _, field in ipairs(desc.fields) do
       local name = field.name and path .. "." .. field.name or path
-      add_columns(columns, name, field.type)
+      add_columns(columns, side, name, field.type, percpu)
     end
   else
-    columns[#columns + 1] = { path = path, desc = desc }
+    columns[#columns + 1] = { side = side, path = path, desc = desc, percpu = percpu }
   end
 end
 
 local function get(value, path)
-  for name in path:gmatch("%.([^.]+)") do value = value[name] end
+  for name in path:gmatch("%.([^.]+)") do value = type(value) == "table" and value[name] end
   return value
 end
 
 local NUMBERS = { int = true, float = true, pointer = true }
 
--- The columns of entries: those of the key, those of the value. A per-CPU value is one column.
+-- The columns of entries: those of the key, those of the value. A per-CPU value is one column; in
+-- a room each of its fields is one, summed up over the CPUs.
 local function columns_of(key, value, ncpu)
   local columns = {}
-  add_columns(columns, "key", key)
-  if ncpu then
-    columns[#columns + 1] = { path = "value", desc = { kind = "array", elem = value } }
+  add_columns(columns, "key", "key", key)
+  if ncpu and not room.columns() then
+    columns[#columns + 1] = { side = "value", path = "value",
+      desc = { kind = "array", elem = value, n = ncpu } }
   else
-    add_columns(columns, "value", value)
+    add_columns(columns, "value", "value", value, ncpu)
   end
   return columns
 end
 
--- Entries as an aligned table, a column per field.
+local function is_less(desc, a, b)
+  if math.type(a) == "integer" and not desc.signed then return math.ult(a, b) end
+  return a < b
+end
+
+-- What CPUs have each: numbers as their sum and the spread, anything else once where it is the
+-- same on all of them.
+local function over_cpus(desc, list)
+  local texts, sum, least, most = {}, 0, nil, nil
+  for i, each in ipairs(list) do
+    texts[i] = show.value(desc, each)
+    if desc and NUMBERS[desc.kind] then
+      sum = sum + each
+      if not least or is_less(desc, each, least) then least = each end
+      if not most or is_less(desc, most, each) then most = each end
+    end
+  end
+  if least then
+    return ("%s (%s..%s)"):format(show.value(desc, sum), show.value(desc, least),
+      show.value(desc, most))
+  end
+  return texts[1] and same_from(texts, 1) == #texts and texts[1] or table.concat(texts, " | ")
+end
+
+local function cell_of(column, entry)
+  if not column.percpu then return show.value(column.desc, get(entry[column.side], column.path)) end
+  local list = {}
+  for i, each in ipairs(entry[column.side]) do list[i] = get(each, column.path) end
+  return over_cpus(column.desc, list)
+end
+
+local function type_of(column)
+  local text = column.desc and show.type(column.desc) or "bytes"
+  return column.percpu and text .. " sum" or text
+end
+
+-- Entries as a table: headers, rows and about as grid.text takes them.
 -- @tparam table entries list of { key =, value = }
 -- @tparam table|nil key, value descriptions of the layouts
 -- @tparam integer|nil ncpu for per-CPU values
-function show.entries(entries, key, value, ncpu)
+-- @param total how many entries there are, or a function that says so
+function show.entries_grid(entries, key, value, ncpu, total)
   local columns, headers, rows = columns_of(key, value, ncpu), {}, {}
-  for c, column in ipairs(columns) do headers[c] = column.path end
+  local about = { types = {}, what = "entries", total = total }
+  for c, column in ipairs(columns) do
+    headers[c], about.types[c] = column.path, type_of(column)
+  end
   for i, entry in ipairs(entries) do
     local row = { numeric = {} }
     for c, column in ipairs(columns) do
-      row[c] = show.value(column.desc, get(entry[column.path:match("^%a+")], column.path))
+      row[c] = cell_of(column, entry)
       row.numeric[c] = NUMBERS[column.desc and column.desc.kind]
     end
     rows[i] = row
   end
-  return show.table(headers, rows)
+  return headers, rows, about
+end
+
+-- The same as text.
+function show.entries(...)
+  return show.table(show.entries_grid(...))
+end
+
+-- A key or value, a field a line: name, value, type.
+-- @tparam table desc as layout:describe() gives it
+-- @tparam integer|nil ncpu for a list of what each CPU has
+function show.fields_grid(value, desc, ncpu)
+  local columns, rows = {}, {}
+  add_columns(columns, "value", "value", desc, ncpu)
+  for i, column in ipairs(columns) do
+    rows[i] = { (column.path:gsub("^value%.", "")), cell_of(column, { value = value }),
+      type_of(column), numeric = { [2] = NUMBERS[column.desc and column.desc.kind] } }
+  end
+  return { "field", "value", "type" }, rows, { what = "fields" }
 end
 
 -- ---- descriptions --------------------------------------------------------------
@@ -213,13 +272,21 @@ function show.printable(result, text)
   return setmetatable(result, { __tostring = text, __name = "luabpf.result" })
 end
 
+-- A result that prints as a table, and is known as one (bpf.vertical turns it).
+-- @tparam table result
+-- @tparam function of called with result: headers, rows and about, as grid.text takes them
+function show.tabular(result, of)
+  return setmetatable(result, { __name = "luabpf.result", __grid = of,
+    __tostring = function(self) return show.table(of(self)) end })
+end
+
 -- A result that prints as its fields of those names, as show.fields has them.
 function show.record(result, names)
   return show.printable(result, function(self) return show.fields(names, self) end)
 end
 
 -- What something that holds entries is: a result that prints as its head and its layouts.
--- @tparam table result key and value: the layouts' descriptions, or nil
+-- @tparam table result key and value: the layouts' descriptions, or nil; times: lines of text
 -- @param head what stands first
 -- @tparam table info key_size, value_size
 -- @tparam integer|nil ncpu for per-CPU values
@@ -229,6 +296,9 @@ function show.description(result, head, info, ncpu)
     for _, what in ipairs { "key", "value" } do
       local size = info[what .. "_size"]
       if size > 0 then parts[#parts + 1] = show.layout(what, self[what], size) end
+    end
+    if self.times and #self.times > 0 then
+      parts[#parts + 1] = table.concat(self.times, "\n")
     end
     if ncpu then parts[#parts + 1] = ("one value per CPU: a list of %d"):format(ncpu) end
     return table.concat(parts, "\n\n")

@@ -208,6 +208,8 @@ add { name = "map:describe", run = function(e) return e.map:describe() end,
 
 local function yes() return true end
 
+add { name = "bpf.vertical", right = function(_, text) return #tostring(text) > 0 end,
+  run = function(e) return bpf.vertical { map = tostring(e.map) } end }
 add { name = "bpf.help", prints = true, setup = nothing, right = yes,
   run = function() return bpf.help "map:select" end }
 add { name = "map:help", prints = true, right = yes,

@@ -103,6 +103,13 @@ by_engines({ "kernel", "batch" }, { name = "map:delete_where", as = "told", rene
     return report, message, errno, partial
   end, right = twenty_gone })
 
+by_engines(ENGINES, { name = "map:rows", right = function(_, rows) return #rows == 20 end,
+  run = function(e, engine)
+    return e.map:rows { where = "value > 200", columns = { "key" }, engine = engine }
+  end })
+by_engines(ENGINES, { name = "map:hist", right = function(_, hist) return #tostring(hist) > 0 end,
+  run = function(e, engine) return e.map:hist("value", { engine = engine }) end })
+
 add { name = "map:explain", run = function(e)
   return e.map:explain { where = "value > 200", columns = { "key" } }
 end, right = function(_, plan) return plan.engine and #tostring(plan) > 0 end }
