@@ -32,9 +32,8 @@ describe("completion", function()
     map = helper.map { key = { "ipv4 addr", "be16 port", "u16 pad" },
       value = { "u64 bytes", "u64 packets", "enum8 state { open = 0, shut = 5 }",
         { name = "inner", "u32 deep" } } }
-    scope = { locals = { flows = { value = map } }, globals = setmetatable({ bpf = bpf,
-      string = string, assert = rawget(_G, "assert"), help = bpf.help, table_of = { alpha = { beta = 1 } } },
-      nil) }
+    scope = { locals = { flows = { value = map } }, globals = { bpf = bpf, string = string,
+      assert = rawget(_G, "assert"), help = bpf.help, table_of = { alpha = { beta = 1 } } } }
   end)
   after_each(helper.close_all)
 
@@ -148,11 +147,13 @@ describe("completion", function()
       closed = map }
   end
 
-  local LINES <const> = { 'guarded.field', 'guarded:f', 'loop.a.b', 'hidden.x:y(', 'nested.guarded.f',
+  local LINES <const> = { 'guarded.field', 'guarded:f', 'loop.a.b', 'hidden.x:y(',
+    'nested.guarded.f',
     'flows:select { where = "value.bytes > 5", columns = "key.addr", sort = "b', 'file:wri',
     'bpf.open("x"):count "value.x', 'for key, value in flows:entries() do print(key.',
     'flows:aggregate { group = "key.port", select = { "sum(value.bytes) as b", "co',
-    'bpf.create { type = "hash", key = { "ipv4 addr" }, flags = { "', 'local x <close> = assert(bpf.',
+    'bpf.create { type = "hash", key = { "ipv4 addr" }, flags = { "',
+    'local x <close> = assert(bpf.',
     'flows:delete_where("now - value.bytes > 30s", { dry_run = true, params = { a', 'x[1].y["z"].w',
     "flows:count [[value.", "f{g{h(i, j)}}.", "((((", "}}})", "a.b:c'd'.e", 'closed:count "value.' }
 
