@@ -43,7 +43,7 @@ return {
     "return n" },
   { "parts of text that are too long", "compare", "if #text > v.first then return false end", "" },
   { "text that only looks like an address", "texts",
-    "return bytes and show(bytes) == text and bytes", "return bytes" },
+    "return bytes and core.format_address(desc.kind, bytes) == text and bytes", "return bytes" },
   { "text with zero bytes", "texts", "return shown == text and bytes\nend\n\n--",
     "return bytes\nend\n\n--" },
   { "bools other than 0 and 1", "places", "set(self:const(true)),\n        set(self:int(byte)))",

@@ -93,7 +93,8 @@ function fill.enum(self, field)
 end
 function fill.ip(self)
   return self:pick { ("\0"):rep(10) .. "\255\255\10\0\0\1", ("\0"):rep(15) .. "\1",
-    "\32\1\13\184" .. ("\0"):rep(11) .. "\1" }
+    "\32\1\13\184" .. ("\0"):rep(11) .. "\1", "\32\1\13\184" .. ("\0"):rep(11) .. "\255",
+    "\254\128\0\0\0\0\0\255" .. ("\0"):rep(7) .. "\1" }
 end
 fill.ipv6 = fill.ip
 function fill.mac(self) return self:pick { "\0\22\62\1\2\3", ("\0"):rep(6) } end
@@ -229,7 +230,7 @@ local STRINGS <const> = {
   comm = { "", "a", "nginx", "ng", "nginxxxx", "nginxxxxx", "ng\0\1zz", "ng\0\0", "curl",
     "nginxxxxnginxxxx" },
   peer = { "::1", "0::1", "2001:db8::1", "2001:DB8::1", "::ffff:10.0.0.1", "::" },
-  any = { "10.0.0.1", "::1", "2001:db8::1", "::ffff:10.0.0.1", "10.0.0.01" },
+  any = { "2001:db8::ff", "10.0.0.1", "::1", "2001:db8::1", "::ffff:10.0.0.1", "10.0.0.01" },
   hw = { "00:16:3e:01:02:03", "00:16:3E:01:02:03", "00-16-3e-01-02-03", "00:00:00:00:00:00" },
   state = { "new", "up", "upx", "down", "x", "1" },
   net = { "10.0.0.0/8", "10.0.0.1/8", "10.0.0.0/08", "0.0.0.0/0", "0.0.0.0", "10.0.0.0/200" },
@@ -510,23 +511,41 @@ function functions:globals()
   return setmetatable({ LIMIT = self:int(-2, 90) }, { __index = _G })
 end
 
---- What a chunk is called with, beside bpf.
-function functions:upvalues()
+-- A set of text and addresses: sometimes none, sometimes many.
+function functions:hosts()
+  if self:int(1, 8) == 1 then return {} end
+  local set = { ["10.0.0.1"] = true, ["00:00:00:00:00:00"] = true, ng = true, ["10.0.0.0/8"] = true,
+    [self:pick { "a", "::1", "down", "2001:db8::ff", "fe80::ff:0:0:0:1" }] = true }
+  if self:int(1, 2) == 1 then set[self:pick { "2001:db8::ff", "2001:db8::1", "nginx" }] = true end
+  for i = 1, self:int(1, 6) == 1 and 40 or 0 do
+    set[("2001:db8::%x"):format(i * 7)], set[("%x::%d"):format(i * 0x301, i)] = true, true
+  end
+  return set
+end
+
+-- A set of integers: sometimes none, sometimes so many that they are searched in memory.
+local function integers(self)
   local set = { [80] = true, [443] = true, [0] = true, [22] = true, [23] = true, [24] = true }
   set[self:int(1, 4) == 1 and 6000 or 24] = true
   if self:int(1, 3) == 1 then set[255] = self:pick { true, false, 1 } end
+  if self:int(1, 3) == 1 then
+    for _, n in ipairs { -1, self:int(-90, -2), math.mininteger } do set[n] = true end
+  end
   if self:int(1, 8) == 1 then set = {} end
-  -- So many that they are searched in memory.
   if self:int(1, 12) == 1 then
     for i = -300, 300 do set[i * self:int(2, 5)] = true end
   end
+  return set
+end
+
+--- What a chunk is called with, beside bpf.
+function functions:upvalues()
   return self:any_int(), self:int(-3, 90), self:any_int(), self:int(1, 2) == 1,
     self:pick { "nginx", "10.0.0.1", "::1", "up", "a", "ng\0\1zz", "upx", "10.0.0.0/24" },
-    self:int(0, 4), set,
+    self:int(1, 6) == 1 and self:pick { 33, -1, 40, 129 } or self:int(0, 4), integers(self),
     { [1] = 5, [2] = 7, [3] = 7, [-1] = 0, [80] = -4 },
     { nginx = true, ["10.0.0.1"] = 1, up = false, [5] = true, curl = 3 },
-    { ["10.0.0.1"] = true, ["00:00:00:00:00:00"] = true, ng = true, ["10.0.0.0/8"] = true,
-      [self:pick { "a", "::1", "down" }] = true },
+    self:hosts(),
     { self:int(0, 9), self:int(0, 9) }, { limit = self:int(0, 100) }
 end
 
