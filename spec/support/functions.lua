@@ -75,7 +75,7 @@ local WORDS <const> = { "", "a", "ng", "nginx", "curl", "ng\0\1zz", "nginxxxxngi
 local fill = {}
 
 function fill.int(self, field)
-  local small = self:int(1, 3) > 1 and self:int(0, 100) or self:any_int()
+  local small = self:int(1, 3) > 1 and self:int(-20, 100) or self:any_int()
   local format = (field.type.big and ">" or "<") .. "I" .. field.type.size
   local mask = field.type.size == 8 and -1 or (1 << 8 * field.type.size) - 1
   return format:pack(small & mask)
@@ -320,8 +320,17 @@ local function alive(self)
     or ("%s == %s"):format(field, self:pick { "true", "false", "nil", "1" })
 end
 
+local NEAR <const> = { "0", "-1", "1", "-2", "2", "(-3)", "3" }
+
+-- What is near zero, where signs matter.
+local function near_zero(self)
+  local op, b = self:pick { "//", "%", "//", "%", "|", "~", "&" }, self:pick(DIVISORS)
+  if op == "|" or op == "~" or op == "&" then b = self:pick { "1", "5", "255", "4294967296" } end
+  return ("(%s %s %s) %s %s"):format(self:field(), op, b, self:pick(RELATIONS), self:pick(NEAR))
+end
+
 local SIMPLE <const> = {
-  { 58, relation }, { 68, alive }, { 82, functions.text }, { 88, form("SET[%s]", "integer") },
+  { 50, relation }, { 58, near_zero }, { 68, alive }, { 82, functions.text }, { 88, form("SET[%s]", "integer") },
   { 91, function(self)
     return self:pick { "true", "false", "nil", "B1", "0", self:value() .. ".sub", "key" }
   end },
