@@ -330,7 +330,8 @@ local function near_zero(self)
 end
 
 local SIMPLE <const> = {
-  { 50, relation }, { 58, near_zero }, { 68, alive }, { 82, functions.text }, { 88, form("SET[%s]", "integer") },
+  { 50, relation }, { 58, near_zero }, { 68, alive }, { 82, functions.text },
+  { 88, form("SET[%s]", "integer") },
   { 91, function(self)
     return self:pick { "true", "false", "nil", "B1", "0", self:value() .. ".sub", "key" }
   end },
@@ -458,13 +459,30 @@ function statements.loop(self, d, indent)
   end
 end
 
+-- More ways than are kept apart, on which variables change places.
+function statements.shuffle(self, _, indent)
+  local a, b, i = new_name(self, "v"), new_name(self, "v"), new_name(self, "i")
+  add(self, indent, "local %s, %s = %s, %s", a, b, self:integer(0), self:integer(0))
+  add(self, indent, "for %s = %d, %d do", i, self:int(-2, 1), self:int(3, 5))
+  for _ = 1, self:int(1, 2) do
+    add(self, indent + 1, "if %s %s %s then %s end", self:field(), self:pick(RELATIONS), i,
+      self:pick { ("%s, %s = %s, %s"):format(a, b, b, a),
+        ("%s, %s = %s, %s %s %s"):format(a, b, b, a, self:pick { "+", "-", "~" }, i),
+        ("%s = %s - %s"):format(b, a, b), ("%s = %s + %s"):format(a, b, self:field()) })
+  end
+  add(self, indent, "end")
+  add(self, indent, "if %s %s %s then return %s end", a, self:pick(RELATIONS), b,
+    self:pick { "true", "false", a .. " > 3" })
+end
+
 function statements.leave(self, _, indent)
   add(self, indent, "if %s then return %s end", self:condition(1),
     self:int(1, 4) == 1 and self:integer(1) or self:condition(1))
 end
 
 local KINDS <const> = { { 40, "declare" }, { 44, "swap" }, { 48, "join" }, { 60, "assign" },
-  { 88, "choose" }, { 95, "loop" }, { 100, "leave" } }
+  { 85, "choose" }, { 92, "loop" }, { 96, "shuffle" },
+  { 100, "leave" } }
 
 function functions:statement(d, indent)
   local kind = roll(self, KINDS, 0)
