@@ -39,10 +39,11 @@ end
 
 -- r0 of a fragment for an entry.
 local function run(compiled, env, entry)
+  local packed = parameters.pack(compiled.params, entry.params, entry.now, entry.boottime)
   return bpf_machine.run(compiled.code, {
     key = entry.key, value = not env.ncpu and entry.value or nil,
     slots = env.ncpu and reduce(compiled.percpu, entry.value),
-    params = parameters.pack(compiled.params, entry.params, entry.now, entry.boottime),
+    params = packed, tables = packed:sub(8 * parameters.slots(compiled.params) + 1),
   })
 end
 

@@ -54,6 +54,8 @@ local jumps = {
 
 local signs = { [0x60] = true, [0x70] = true, [0xc0] = true, [0xd0] = true }
 
+local TABLES <const> = 2 -- BPF_PSEUDO_MAP_VALUE
+
 local widths = { [0x00] = 4, [0x08] = 2, [0x10] = 1, [0x18] = 8 }
 
 local function load(memory, offset, size)
@@ -78,7 +80,7 @@ local function step_alu(r, code, dst, operand)
     local bytes = string.pack("<i8", r[dst]):sub(1, operand // 8)
     r[dst] = string.unpack(">I" .. operand // 8, bytes)
   elseif type(operand) == "table" or (op ~= 0xb0 and type(r[dst]) == "table") then
-    assert(op == 0xb0 or op == 0x00, "arithmetic on a pointer")
+    assert(op == 0xb0 or op == 0x00 and math.type(operand) == "integer", "arithmetic on a pointer")
     r[dst] = op == 0xb0 and operand or { r[dst][1], r[dst][2] + operand }
   else
     assert(code & 7 == 7, "32-bit arithmetic is not generated")
@@ -99,7 +101,7 @@ end
 
 --- Runs a fragment.
 -- @tparam string code
--- @tparam table env key, value, params, slots: strings
+-- @tparam table env key, value, params, slots, tables: strings
 -- @treturn integer r0
 -- @treturn table the indexes of the instructions that ran
 function machine.run(code, env)
@@ -114,7 +116,11 @@ function machine.run(code, env)
     ran[#ran + 1] = pc
     assert(class == 3 or class >= 5 or dst <= 5, "write to r6 to r10")
     pc = pc + 1
-    if op == 0x18 then
+    if op == 0x18 and src == TABLES then
+      assert(imm == 0, "no such tables")
+      r[dst] = { env.tables or "", (string.unpack("<i4", code, pc * 8 + 5)) }
+      pc = pc + 1
+    elseif op == 0x18 then
       r[dst] = (imm & U32) | string.unpack("<i4", code, pc * 8 + 5) << 32
       pc = pc + 1
     elseif class == 1 then

@@ -121,12 +121,12 @@ local function constants(x, elements)
 end
 
 -- x is computed once, and the elements compared with it one after the other.
-local function in_integers(node, x, elements)
+local function in_integers(context, node, x, elements)
   local values, terms = constants(x, elements), {}
   if x.op ~= "const" and values and #values > FEW then
     local rows = {}
     for i, value in ipairs(values) do rows[i] = { value.value } end
-    return search.node(node, { x }, rows)
+    return search.node(context, node, { x }, rows)
   elseif x.op ~= "const" and values and #values > 1 then
     return core(node, "in", false, { x }, { values = values })
   end
@@ -140,7 +140,7 @@ rules["in"] = function(context, node)
   if node.set then params.entry(context, node.set, { kind = "set" }) end
   if left.kind == "raw" then return match.list(context, node, left) end
   for i = 2, #node.args do elements[i - 1] = lowered(context, node.args[i]) end
-  return in_integers(node, lowered(context, left), elements)
+  return in_integers(context, node, lowered(context, left), elements)
 end
 
 -- ---- whole trees -------------------------------------------------------------

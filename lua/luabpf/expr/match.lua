@@ -146,10 +146,10 @@ local function one_of(context, node, field, group)
       end
     end
   end
-  if not pattern.length then return search.node(node, parts, rows) end
+  if not pattern.length then return search.node(context, node, parts, rows) end
   local length = compare(node, ">=", piece_of(context, field, 0, 4),
     const(node, pattern.length, false))
-  return logical(node, "and", { length, search.node(node, parts, rows) })
+  return logical(node, "and", { length, search.node(context, node, parts, rows) })
 end
 
 -- Whether a field lies in one of the elements of an `in`, of which there may be none.

@@ -6,17 +6,28 @@
 -- HOW IT WORKS. The first parts, in order, are the leaves of a tree of comparisons,
 -- sixteen to a leaf, which a processor runs through faster than it takes a branch that it cannot
 -- foresee; where one is equal, a tree of the second parts that go with it
--- follows, and so on. So 200 constants take some twenty comparisons. The node is
--- { op = "search", args = the parts, rows = }.
+-- follows, and so on. So 200 constants take some twenty comparisons.
+--
+-- A branch that cannot be foreseen costs more than all else, and most entries are in no list. So a
+-- sieve comes first: a table of bits (fragment.h) with one set for each first part, by its hash,
+-- and sixteen times as many bits as parts. Where the bit is not set, which can be foreseen, the
+-- part is none of them. The node is { op = "search", args = the parts, rows =, sieve = }.
 
 local generator = require "luabpf.expr.branch"
+local params = require "luabpf.expr.params"
 local tree = require "luabpf.expr.tree"
 local word = require "luabpf.base.word"
 
 local search = {}
 
 local LEAF <const> = 16 -- constants that are compared one after the other
-local FRAME <const> = "r10"
+local FRAME <const>, OTHER <const>, SCRATCH <const> = "r10", "r4", "r5"
+local LAST <const> = 3 -- registers of depths 0 to LAST
+local FEWEST_SIEVED <const> = 32
+local LEAST_BITS <const>, MOST_BITS <const> = 9, 15 -- of a sieve, as powers of two
+local MOST_TABLE_SLOTS <const> = 4096 -- of all sieves of a query
+-- Odd, and its bits are as good as random: the golden ratio's (Knuth, TAOCP 3, 6.4).
+local FACTOR <const> = 0x9e3779b97f4a7c15
 -- Comparisons of a tree cost the verifier so many times less than those of a chain.
 local CHEAPER <const> = 16
 
@@ -39,9 +50,35 @@ local function in_order(rows, signed)
   return kept
 end
 
+-- Slots whose bits are set for the first parts.
+local function sieve_of(rows, bits)
+  local words, packed = {}, {}
+  for _, row in ipairs(rows) do
+    local at = (row[1] * FACTOR) >> (64 - bits)
+    words[at >> 6] = (words[at >> 6] or 0) | 1 << (at & 63)
+  end
+  for i = 0, (1 << bits - 6) - 1 do packed[#packed + 1] = ("<i8"):pack(words[i] or 0) end
+  return table.concat(packed)
+end
+
+-- The sieve of rows, a parameter, and how many bits it has; nil where there is none.
+local function new_sieve(context, rows)
+  local bits = LEAST_BITS
+  while bits < MOST_BITS and 1 << bits < 16 * #rows do bits = bits + 1 end
+  local slots = 1 << bits - 6
+  if #rows < FEWEST_SIEVED or params.table_slots(context.params) + slots > MOST_TABLE_SLOTS then
+    return nil
+  end
+  local packed = sieve_of(rows, bits)
+  local param = params.entry(context, "sieve " .. packed, { kind = "sieve", slots = slots,
+    is_table = true, read = function() return packed end })
+  return { first = 8 * param.slot, bits = bits }
+end
+
 -- The condition that the parts are one of the rows, of as many integers each.
-function search.node(node, parts, rows)
-  return tree.new(node, "search", false, parts, { rows = in_order(rows, parts[1].signed) })
+function search.node(context, node, parts, rows)
+  rows = in_order(rows, parts[1].signed)
+  return tree.new(node, "search", false, parts, { rows = rows, sieve = new_sieve(context, rows) })
 end
 
 -- ---- code --------------------------------------------------------------------
@@ -93,6 +130,25 @@ function walk(self, s, list, level)
   walk(self, s, { table.unpack(list, half + 1) }, level)
 end
 
+-- Jumps to s.no where the sieve says so of the first part.
+local function sift(self, s, sieve)
+  local asm, part, bit = self.asm, generator.register(s.depth), generator.register(s.depth + 1)
+  asm:mov(bit, part)
+  asm:mov(SCRATCH, FACTOR)
+  asm:alu("mul", bit, SCRATCH)
+  asm:alu("rsh", bit, 64 - sieve.bits)
+  asm:mov(OTHER, bit)
+  asm:alu("rsh", OTHER, 3)
+  asm:alu("and", OTHER, (1 << sieve.bits - 3) - 8)
+  asm:table(SCRATCH, sieve.first)
+  asm:alu("add", SCRATCH, OTHER)
+  asm:load(8, OTHER, SCRATCH, 0)
+  asm:alu("and", bit, 63)
+  asm:alu("rsh", OTHER, bit)
+  asm:alu("and", OTHER, 1)
+  asm:jump("==", OTHER, 0, s.no)
+end
+
 generator.branches.search = function(self, node, sense, label, depth)
   local past, before = {}, self.asm.conditional
   local s = { parts = node.args, rows = node.rows, depth = depth, slots = {},
@@ -103,6 +159,7 @@ generator.branches.search = function(self, node, sense, label, depth)
   end
   self:integer(s.parts[1], depth)
   self:note(node)
+  if node.sieve and depth < LAST then sift(self, s, node.sieve) end
   walk(self, s, runs(s.rows, 1, #s.rows + 1, 1), 1)
   self.asm:place(past)
   for i = 2, #s.parts do self:release(s.slots[i]) end

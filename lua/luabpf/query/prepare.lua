@@ -211,11 +211,6 @@ local function add_column(parts, name, ast)
     ast = ast, word = word, words = words, signed = ast.kind == "signed" }
 end
 
-local function slots(params)
-  local last = params[#params]
-  return last and last.slot + last.slots or 0
-end
-
 -- ---- kinds of queries ------------------------------------------------------------
 
 local build = {}
@@ -369,7 +364,7 @@ local function new_query(facts, kind, given, sets)
   build[kind](parts, given, spec)
   spec.where, spec.asked = parts.where and parts.where.code, parts.most_asked
   spec.columns, spec.reductions = parts.columns, parts.shared.percpu
-  spec.nparams, spec.zeros = slots(parts.shared.params), facts.zeros
+  spec.nparams, spec.zeros = parameters.slots(parts.shared.params), facts.zeros
   spec.ntables = parameters.table_slots(parts.shared.params)
   if #parts.outputs > 0 or parts.order then parts.decoder = core.decoder(parts.outputs) end
   parts.too_long = parts.comparisons > MOST_COMPARISONS
