@@ -3,6 +3,7 @@
 -- Signals that a handler takes are no failure: loading, opening and reading go on.
 
 local bpf = require "luabpf"
+local conntrack = require "luabpf.conntrack"
 local folder = require "spec.support.folder"
 local helper = require "spec.support.helper"
 local system = require "spec.support.system"
@@ -21,6 +22,13 @@ describe("while signals are handled 100 times a second [fault 5]", function()
 
   it("objects are loaded", function()
     for _ = 1, 5 do assert(bpf.load "bpf/conntrack.bpf.o"):close() end
+  end)
+
+  it("connections are tracked", function()
+    for _ = 1, 3 do
+      local tracker <close> = assert(conntrack.start { max_entries = 100 })
+      assert(tracker.map)
+    end
   end)
 
   it("files are read from pipes to their end", function()

@@ -211,9 +211,10 @@ end
 
 -- The format of a file, by how it begins.
 local function guess_format(run)
-  if type(run.file) ~= "string" then return "jsonl" end
-  local file <close> = io.open(run.file, "rb")
-  if not file or run.status and run.status.kind ~= "file" then return "jsonl" end
+  -- What is no file is opened once: a FIFO would lose what its writer has written by then.
+  local regular = type(run.file) == "string" and run.status and run.status.kind == "file"
+  local file <close> = regular and io.open(run.file, "rb") or nil
+  if not file then return "jsonl" end
   local first = file:read(16) or ""
   if first:sub(1, #MAGIC) == MAGIC then return "snapshot" end
   return first:gsub("^\xef\xbb\xbf", ""):find("^%s*{") and "jsonl" or "csv"
