@@ -79,6 +79,37 @@ int lb_is_closed(lua_State *L, const char *what)
 	return lb_misuse(L, "%s%s%s is closed", name ? name : "", name ? ": " : "", what);
 }
 
+/* Whether the function that runs was called by one of luabpf's own in Lua. */
+static bool called_within(lua_State *L)
+{
+	lua_Debug ar;
+
+	return lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) && ar.what[0] != 'C' &&
+	       !is_callers(L, &ar);
+}
+
+int lb_argerror(lua_State *L, int arg, const char *why)
+{
+	const char *name = lb_called(L);
+
+	if (!called_within(L))
+		return luaL_argerror(L, arg, why);
+	return lb_misuse(L, "%s%s%s", name ? name : "", name ? ": " : "", why);
+}
+
+void *lb_checkudata(lua_State *L, int arg, const char *class)
+{
+	void *p = luaL_testudata(L, arg, class);
+	const char *type;
+
+	if (p)
+		return p;
+	type = luaL_getmetafield(L, arg, "__name") == LUA_TSTRING ? lua_tostring(L, -1)
+								  : luaL_typename(L, arg);
+	lb_argerror(L, arg, lua_pushfstring(L, "%s expected, got %s", class, type));
+	return NULL;
+}
+
 /* core.misuse(message) */
 static int base_misuse(lua_State *L)
 {

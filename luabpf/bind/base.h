@@ -72,6 +72,10 @@ void *lb_scratch(lua_State *L, size_t size, void *local, size_t room);
  * that is none of luabpf's own. What is formatted with lua_pushfstring's directives.
  */
 int lb_misuse(lua_State *L, const char *what, ...);
+/* luaL_argerror; where luabpf's own Lua has passed the argument on, lb_misuse of what was called. */
+int lb_argerror(lua_State *L, int arg, const char *why);
+/* luaL_checkudata, with lb_argerror. */
+void *lb_checkudata(lua_State *L, int arg, const char *class);
 /* The name of what that function called: of luabpf, "lookup"; NULL where it has none. */
 const char *lb_called(lua_State *L);
 /* The same for a handle: "lookup: map is closed", by the name of what was called. */

@@ -99,7 +99,7 @@ static int system_boot_id(lua_State *L)
 
 static int folder_gc(lua_State *L)
 {
-	DIR **box = luaL_checkudata(L, 1, LB_FOLDER);
+	DIR **box = lb_checkudata(L, 1, LB_FOLDER);
 	DIR *dir = *box;
 
 	*box = NULL;

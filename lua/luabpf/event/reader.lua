@@ -18,6 +18,8 @@ local wait = require "luabpf.event.wait"
 
 local map = core.classes["luabpf.map"]
 local reader = core.classes["luabpf.reader"]
+-- Of C: it raises for what is no reader.
+local closed = reader.closed
 
 -- What a reader does with losses, by reader; gone with it.
 local on_lost = setmetatable({}, { __mode = "k" })
@@ -90,7 +92,7 @@ end
 -- Up to n records, waited for; nil and "closed", "timeout", or "signal" if that is to end it. Past
 -- the deadline what lay there at that moment is still given: at.marked is set then.
 local function await(self, n, at)
-  while not self:closed() do
+  while not closed(self) do
     if at.deadline and not at.marked and core.now() >= at.deadline then
       core.reader_mark(self, true)
       at.marked = true
@@ -99,7 +101,7 @@ local function await(self, n, at)
     tell_losses(self)
     if batch then return batch end
     if at.marked then return nil, "timeout" end
-    if self:closed() then break end
+    if closed(self) then break end
     local _, message, errno = core.reader_await(self, wait.slice(at.deadline))
     if errno == core.errno.EINTR then
       if at.signals then return nil, "signal" end
@@ -115,14 +117,14 @@ local loop = {}
 loop.__index = loop
 
 function loop:__close()
-  if not self.reader:closed() then
+  if not closed(self.reader) then
     core.reader_mark(self.reader, false)
     core.reader_release(self.reader)
   end
 end
 
 local function begin(self, deadline)
-  if not self:closed() then core.reader_mark(self, false) end
+  if not closed(self) then core.reader_mark(self, false) end
   return setmetatable({ reader = self, deadline = deadline }, loop)
 end
 

@@ -15,6 +15,8 @@ local options = require "luabpf.base.options"
 local wait = {}
 
 local MILLISECOND <const> = 1000000
+-- Longer than any wait, and within integers as ns.
+local MAX_SECONDS <const> = 1e9
 
 -- The longest slice, ns: how late what gives no sign is found.
 wait.SLICE = 100 * MILLISECOND
@@ -165,20 +167,33 @@ local function check_list(list)
   end
   for i, each in ipairs(list) do
     local kind = type(each)
-    if (kind ~= "userdata" and kind ~= "table") or not each.pollfd then
-      error(("poll: list[%d]: has no pollfd: %s"):format(i, tostring(each)), 3)
+    local known = kind == "table" or kind == "userdata" and (getmetatable(each) or {}).__index
+    if not known or type(each.pollfd) ~= "function" then
+      error(("poll: list[%d]: has no pollfd: %s"):format(i, kind), 3)
     end
   end
+end
+
+-- What the method of one of a list gives, which is of that type; nil where it has none.
+local function ask(each, name, wanted)
+  local method = each[name]
+  if method == nil then return nil end
+  local value = method(each)
+  if value ~= nil and (math.type(value) or type(value)) ~= wanted and type(value) ~= wanted then
+    core.misuse(("poll: %s of what is waited for: %s expected, got %s"):format(name, wanted,
+      type(value)))
+  end
+  return value
 end
 
 -- Those that need no wait; and the shortest timeout of the others, as a deadline.
 local function look(list, deadline)
   local ready, now = {}, core.now()
   for _, each in ipairs(list) do
-    local seconds = each.timeout and each:timeout()
-    if (each.dirty and each:dirty()) or seconds == 0 then
+    local seconds = ask(each, "timeout", "number")
+    if (each.dirty and each:dirty()) or seconds and seconds <= 0 then
       ready[#ready + 1] = each
-    elseif seconds then
+    elseif seconds and seconds < MAX_SECONDS then
       local due = now + math.ceil(seconds * 1e9)
       if not deadline or due < deadline then deadline = due end
     end
@@ -191,7 +206,9 @@ local function poll_once(list, deadline)
   local ready, due = look(list, deadline)
   if #ready > 0 then return ready end
   local fds = {}
-  for i, each in ipairs(list) do fds[i] = each:pollfd() end
+  for i, each in ipairs(list) do
+    fds[i] = ask(each, "pollfd", "integer") or core.misuse "poll: pollfd gave no descriptor"
+  end
   local places, message, errno = core.poll(fds, wait.slice(due))
   if not places then return nil, message, errno end
   for i, place in ipairs(places) do ready[i] = list[place] end

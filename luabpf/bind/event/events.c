@@ -46,7 +46,7 @@ static bool is_valid(const struct events *b)
 
 static struct events *check_events(lua_State *L, int arg)
 {
-	struct events *b = luaL_checkudata(L, arg, LB_EVENTS);
+	struct events *b = lb_checkudata(L, arg, LB_EVENTS);
 
 	if (!is_valid(b))
 		luaL_argerror(L, arg, "the batch is stale: its reader went on or was closed");
@@ -422,7 +422,7 @@ static int events_len(lua_State *L)
 
 static int events_tostring(lua_State *L)
 {
-	const struct events *b = luaL_checkudata(L, 1, LB_EVENTS);
+	const struct events *b = lb_checkudata(L, 1, LB_EVENTS);
 
 	if (is_valid(b))
 		lua_pushfstring(L, "luabpf.events (%d records)", (int)b->n);

@@ -69,14 +69,15 @@ static int reader_taken(lua_State *L)
 
 struct lb_event_reader *lb_to_reader(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, LB_READER);
+	return lb_checkudata(L, arg, LB_READER);
 }
 
 struct lb_event_reader *lb_check_reader(lua_State *L, int arg)
 {
 	struct lb_event_reader *e = lb_to_reader(L, arg);
 
-	luaL_argcheck(L, e->open, arg, "reader is closed");
+	if (!e->open)
+		lb_is_closed(L, "reader");
 	return e;
 }
 
@@ -152,12 +153,12 @@ static void read_tag(lua_State *L, struct lb_event_reader *e)
 		const struct lb_member *m = find_tag(t, name);
 
 		if (!m || (m->type->kind != LB_INT && m->type->kind != LB_ENUM))
-			luaL_error(L, "layout: %s has no integer field '%s' to tell records by",
-				   t->name, name);
+			lb_misuse(L, "reader: layout: %s has no integer field '%s' to tell records by",
+				  t->name, name);
 		if (m->offset != first->offset || m->type->size != first->type->size ||
 		    m->bit != first->bit || m->bits != first->bits)
-			luaL_error(L, "layout: field '%s' of %s lies elsewhere than in %s", name,
-				   t->name, e->types[0].shape.type->name);
+			lb_misuse(L, "reader: layout: field '%s' of %s lies elsewhere than in %s", name,
+				  t->name, e->types[0].shape.type->name);
 	}
 	e->tag = first;
 	lua_settop(L, 4);

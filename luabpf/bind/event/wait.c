@@ -48,12 +48,15 @@ static const struct {
 
 static int check_signal(lua_State *L, int arg)
 {
-	const char *name = luaL_checkstring(L, arg);
+	const char *name = lua_tostring(L, arg);
 
+	if (!name)
+		return lb_argerror(L, arg, lua_pushfstring(L, "name of a signal expected, got %s",
+							   luaL_typename(L, arg)));
 	for (size_t i = 0; i < NKNOWN; i++)
 		if (strcmp(known[i].name, name) == 0)
 			return known[i].number;
-	return luaL_argerror(L, arg, lua_pushfstring(L, "no signal \"%s\" (as in \"TERM\")", name));
+	return lb_argerror(L, arg, lua_pushfstring(L, "no signal \"%s\" (as in \"TERM\")", name));
 }
 
 /* The signals of the arguments; those that this thread lets through at present. */
@@ -97,9 +100,10 @@ static int signals_new(lua_State *L)
 
 static struct signals *check_open_signals(lua_State *L)
 {
-	struct signals *s = luaL_checkudata(L, 1, LB_SIGNALS);
+	struct signals *s = lb_checkudata(L, 1, LB_SIGNALS);
 
-	luaL_argcheck(L, s->fd >= 0, 1, "signals are closed");
+	if (s->fd < 0)
+		lb_is_closed(L, "handle of signals");
 	return s;
 }
 
@@ -153,14 +157,14 @@ static void close_signals(struct signals *s)
  */
 static int signals_close(lua_State *L)
 {
-	close_signals(luaL_checkudata(L, 1, LB_SIGNALS));
+	close_signals(lb_checkudata(L, 1, LB_SIGNALS));
 	lua_pushboolean(L, true);
 	return 1;
 }
 
 static int signals_closer(lua_State *L)
 {
-	close_signals(luaL_checkudata(L, 1, LB_SIGNALS));
+	close_signals(lb_checkudata(L, 1, LB_SIGNALS));
 	return 0;
 }
 
@@ -184,9 +188,10 @@ static int timer_new(lua_State *L)
 
 static struct timer *check_open_timer(lua_State *L)
 {
-	struct timer *t = luaL_checkudata(L, 1, LB_TIMER);
+	struct timer *t = lb_checkudata(L, 1, LB_TIMER);
 
-	luaL_argcheck(L, t->fd >= 0, 1, "timer is closed");
+	if (t->fd < 0)
+		lb_is_closed(L, "timer");
 	return t;
 }
 
@@ -232,14 +237,14 @@ static void close_timer(struct timer *t)
  */
 static int timer_close(lua_State *L)
 {
-	close_timer(luaL_checkudata(L, 1, LB_TIMER));
+	close_timer(lb_checkudata(L, 1, LB_TIMER));
 	lua_pushboolean(L, true);
 	return 1;
 }
 
 static int timer_closer(lua_State *L)
 {
-	close_timer(luaL_checkudata(L, 1, LB_TIMER));
+	close_timer(lb_checkudata(L, 1, LB_TIMER));
 	return 0;
 }
 

@@ -30,9 +30,10 @@ struct writer {
 
 static struct writer *check_writer(lua_State *L)
 {
-	struct writer *w = luaL_checkudata(L, 1, LB_WRITER);
+	struct writer *w = lb_checkudata(L, 1, LB_WRITER);
 
-	luaL_argcheck(L, w->ring, 1, "writer is closed");
+	if (!w->ring)
+		lb_is_closed(L, "writer");
 	return w;
 }
 
@@ -131,14 +132,14 @@ static void close_writer(struct writer *w)
  */
 static int writer_close(lua_State *L)
 {
-	close_writer(luaL_checkudata(L, 1, LB_WRITER));
+	close_writer(lb_checkudata(L, 1, LB_WRITER));
 	lua_pushboolean(L, true);
 	return 1;
 }
 
 static int writer_closer(lua_State *L)
 {
-	close_writer(luaL_checkudata(L, 1, LB_WRITER));
+	close_writer(lb_checkudata(L, 1, LB_WRITER));
 	return 0;
 }
 

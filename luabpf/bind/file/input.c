@@ -50,7 +50,7 @@ struct row_reader {
 
 static struct row_reader *check_reader(lua_State *L)
 {
-	struct row_reader *rr = luaL_checkudata(L, 1, LB_ROW_READER);
+	struct row_reader *rr = lb_checkudata(L, 1, LB_ROW_READER);
 
 	luaL_argcheck(L, rr->r, 1, "row reader is closed");
 	if (rr->stream)
@@ -233,7 +233,7 @@ static int open_file(lua_State *L, struct row_reader *rr)
 			close(fd);
 		return rr->file ? 0 : -ENOMEM;
 	}
-	rr->stream = luaL_checkudata(L, 3, LUA_FILEHANDLE);
+	rr->stream = lb_checkudata(L, 3, LUA_FILEHANDLE);
 	luaL_argcheck(L, rr->stream->closef, 3, "closed file");
 	rr->file = rr->stream->f;
 	return 0;
@@ -339,7 +339,7 @@ static int reader_seek(lua_State *L)
 
 static int reader_close(lua_State *L)
 {
-	struct row_reader *rr = luaL_checkudata(L, 1, LB_ROW_READER);
+	struct row_reader *rr = lb_checkudata(L, 1, LB_ROW_READER);
 
 	rr->lender.clock++;
 	lb_reader_free(rr->r);

@@ -68,7 +68,7 @@ static int done(lua_State *L, int err)
 
 struct lb_row_writer *lb_check_row_writer(lua_State *L, int arg)
 {
-	struct lb_row_writer *rw = luaL_checkudata(L, arg, LB_ROW_WRITER);
+	struct lb_row_writer *rw = lb_checkudata(L, arg, LB_ROW_WRITER);
 
 	luaL_argcheck(L, rw->w, arg, "row writer is closed");
 	return rw;
@@ -174,7 +174,7 @@ static int writer_header(lua_State *L)
 
 static int writer_close(lua_State *L)
 {
-	struct lb_row_writer *rw = luaL_checkudata(L, 1, LB_ROW_WRITER);
+	struct lb_row_writer *rw = lb_checkudata(L, 1, LB_ROW_WRITER);
 
 	luaL_argcheck(L, rw->users == 0, 1, "row writer is in use");
 	lb_writer_free(rw->w);
@@ -191,7 +191,7 @@ struct output {
 
 static struct output *check_output_at(lua_State *L, int arg)
 {
-	struct output *out = luaL_checkudata(L, arg, LB_OUTPUT);
+	struct output *out = lb_checkudata(L, arg, LB_OUTPUT);
 
 	if (out->stream)
 		luaL_argcheck(L, out->stream->closef, arg, "the file was closed");
@@ -229,7 +229,7 @@ static int open_output(lua_State *L, struct output *out)
 	if (device)
 		return lb_out_open_device(&out->o, device);
 	if (lua_getfield(L, 1, "handle") != LUA_TNIL) {
-		luaL_Stream *stream = luaL_checkudata(L, -1, LUA_FILEHANDLE);
+		luaL_Stream *stream = lb_checkudata(L, -1, LUA_FILEHANDLE);
 
 		if (!stream->closef)
 			return luaL_error(L, "attempt to use a closed file");
@@ -354,7 +354,7 @@ static int output_seek(lua_State *L)
 /* out:position(): bytes written so far, and the checksum of those handed on. */
 static int output_position(lua_State *L)
 {
-	const struct output *out = luaL_checkudata(L, 1, LB_OUTPUT);
+	const struct output *out = lb_checkudata(L, 1, LB_OUTPUT);
 
 	lua_pushinteger(L, (lua_Integer)(out->o.offset + out->o.used));
 	lua_pushinteger(L, out->o.crc);
@@ -399,7 +399,7 @@ static int output_fd(lua_State *L)
 
 static int output_close(lua_State *L)
 {
-	struct output *out = luaL_checkudata(L, 1, LB_OUTPUT);
+	struct output *out = lb_checkudata(L, 1, LB_OUTPUT);
 
 	lb_out_close(&out->o);
 	out->stream = NULL;
@@ -429,7 +429,7 @@ static int file_can_replace(lua_State *L)
 
 static int close_temporary(lua_State *L)
 {
-	luaL_Stream *s = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+	luaL_Stream *s = lb_checkudata(L, 1, LUA_FILEHANDLE);
 
 	return luaL_fileresult(L, fclose(s->f) == 0, NULL);
 }

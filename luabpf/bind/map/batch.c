@@ -23,7 +23,7 @@ struct lb_batch *lb_test_batch(lua_State *L, int arg)
 
 struct lb_batch *lb_check_batch(lua_State *L, int arg)
 {
-	struct lb_batch *b = luaL_checkudata(L, arg, LB_BATCH);
+	struct lb_batch *b = lb_checkudata(L, arg, LB_BATCH);
 
 	if (!lb_batch_valid(b))
 		luaL_argerror(L, arg, "the batch is stale: its iterator moved on or was closed "
@@ -497,7 +497,7 @@ static int batch_report(lua_State *L)
 
 static int batch_tostring(lua_State *L)
 {
-	const struct lb_batch *b = luaL_checkudata(L, 1, LB_BATCH);
+	const struct lb_batch *b = lb_checkudata(L, 1, LB_BATCH);
 
 	if (lb_batch_valid(b))
 		lua_pushfstring(L, "luabpf.batch (%s, %I entries)", b->map->k.info.name,

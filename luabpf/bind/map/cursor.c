@@ -34,7 +34,7 @@ struct cursor {
 
 static struct cursor *to_cursor(lua_State *L)
 {
-	return luaL_checkudata(L, 1, LB_CURSOR);
+	return lb_checkudata(L, 1, LB_CURSOR);
 }
 
 static void close_cursor(struct cursor *c)

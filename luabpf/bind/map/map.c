@@ -32,7 +32,7 @@ static const struct lb_type u32_type = {
 
 struct lb_map *lb_to_map(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, LB_MAP);
+	return lb_checkudata(L, arg, LB_MAP);
 }
 
 struct lb_map *lb_check_map(lua_State *L, int arg)
@@ -105,7 +105,7 @@ static int push_btf_layout(lua_State *L, const struct btf *btf, uint32_t id, uin
 /* BTF held by Lua, so that an error frees it. */
 static int btf_box_gc(lua_State *L)
 {
-	struct btf **box = luaL_checkudata(L, 1, LB_BTF);
+	struct btf **box = lb_checkudata(L, 1, LB_BTF);
 
 	btf__free(*box);
 	*box = NULL;

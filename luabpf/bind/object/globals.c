@@ -211,7 +211,7 @@ static void copy_whole(void *to, const void *from, uint32_t size)
 
 static struct globals *to_globals(lua_State *L)
 {
-	return luaL_checkudata(L, 1, LB_GLOBALS);
+	return lb_checkudata(L, 1, LB_GLOBALS);
 }
 
 /* The variable that the name at index 2 means; raises if there is none. */

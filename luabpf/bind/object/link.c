@@ -22,7 +22,7 @@ enum { DESCRIPTION = 1, UVALUES = DESCRIPTION };
 
 static struct lb_link *to_link(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, LB_LINK);
+	return lb_checkudata(L, arg, LB_LINK);
 }
 
 static struct lb_link *check_link(lua_State *L, int arg)

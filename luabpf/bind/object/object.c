@@ -37,7 +37,7 @@ enum { MAPS = 1, PROGRAMS, GLOBALS, PATH, WARNINGS, UVALUES = WARNINGS };
 
 static struct lb_object *to_object(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, LB_OBJECT);
+	return lb_checkudata(L, arg, LB_OBJECT);
 }
 
 static struct lb_object *new_object(lua_State *L)

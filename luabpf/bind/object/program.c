@@ -39,7 +39,7 @@ struct program {
 
 static struct program *to_program(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, LB_PROGRAM);
+	return lb_checkudata(L, arg, LB_PROGRAM);
 }
 
 static struct program *check_program(lua_State *L, int arg)

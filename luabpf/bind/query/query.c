@@ -57,7 +57,7 @@ struct query {
 
 static struct query *check_query(lua_State *L)
 {
-	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
+	struct query *q = lb_checkudata(L, 1, LB_QUERY);
 
 	if (!q->map || (q->map->k.fd < 0 && !q->map->detached))
 		lb_is_closed(L, "map");
@@ -141,7 +141,7 @@ static const uint64_t *check_params(lua_State *L, const struct query *q, int idx
 
 struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec)
 {
-	struct query *q = luaL_checkudata(L, arg, LB_QUERY);
+	struct query *q = lb_checkudata(L, arg, LB_QUERY);
 
 	if (!q->map || q->map->k.fd < 0)
 		lb_is_closed(L, "map");
@@ -630,7 +630,7 @@ static int query_instructions(lua_State *L)
 
 static int query_gc(lua_State *L)
 {
-	struct query *q = luaL_checkudata(L, 1, LB_QUERY);
+	struct query *q = lb_checkudata(L, 1, LB_QUERY);
 
 	if (q->scan_open)
 		lb_scan_close(&q->scan);

@@ -35,7 +35,7 @@ struct lb_rows *lb_rows_new(lua_State *L, int map)
 
 struct lb_rows *lb_check_rows(lua_State *L, int arg)
 {
-	struct lb_rows *r = luaL_checkudata(L, arg, LB_ROWS);
+	struct lb_rows *r = lb_checkudata(L, arg, LB_ROWS);
 
 	luaL_argcheck(L, lb_lends(&r->lender, r->lender.clock), arg,
 		      "the rows are those of the process that this one was forked from");
@@ -88,7 +88,7 @@ void lb_rows_release(struct lb_rows *r)
 /* Gives the memory back; batches of these rows are stale. Again does nothing. */
 static int rows_close(lua_State *L)
 {
-	lb_rows_release(luaL_checkudata(L, 1, LB_ROWS));
+	lb_rows_release(lb_checkudata(L, 1, LB_ROWS));
 	return 0;
 }
 
@@ -170,7 +170,7 @@ static int decoder_new(lua_State *L)
 
 const struct lb_decoder *lb_check_decoder(lua_State *L, int arg, uint32_t nwords)
 {
-	const struct lb_decoder *d = luaL_checkudata(L, arg, LB_DECODER);
+	const struct lb_decoder *d = lb_checkudata(L, arg, LB_DECODER);
 
 	luaL_argcheck(L, d->nwords <= nwords, arg, "decoder of more columns than there are");
 	return d;

@@ -74,7 +74,7 @@ struct agg {
 
 static struct agg *agg_at(lua_State *L, int arg)
 {
-	struct agg *g = luaL_checkudata(L, arg, LB_AGG);
+	struct agg *g = lb_checkudata(L, arg, LB_AGG);
 
 	luaL_argcheck(L, g->open, arg, "aggregation is closed");
 	return g;
@@ -386,7 +386,7 @@ static int agg_result(lua_State *L)
 
 static int agg_close(lua_State *L)
 {
-	struct agg *g = luaL_checkudata(L, 1, LB_AGG);
+	struct agg *g = lb_checkudata(L, 1, LB_AGG);
 
 	if (g->open)
 		lb_agg_close(&g->a);
@@ -405,7 +405,7 @@ struct topn {
 
 static struct topn *check_topn(lua_State *L)
 {
-	struct topn *t = luaL_checkudata(L, 1, LB_TOPN);
+	struct topn *t = lb_checkudata(L, 1, LB_TOPN);
 
 	luaL_argcheck(L, t->open, 1, "closed");
 	return t;
@@ -527,7 +527,7 @@ static int topn_rows(lua_State *L)
 
 static int topn_close(lua_State *L)
 {
-	struct topn *t = luaL_checkudata(L, 1, LB_TOPN);
+	struct topn *t = lb_checkudata(L, 1, LB_TOPN);
 
 	if (t->open)
 		lb_topn_close(&t->t);

@@ -29,7 +29,7 @@ struct diff {
 
 static struct diff *to_diff(lua_State *L)
 {
-	return luaL_checkudata(L, 1, LB_DIFF);
+	return lb_checkudata(L, 1, LB_DIFF);
 }
 
 static void close_diff(struct diff *d)

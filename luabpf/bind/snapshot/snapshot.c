@@ -90,7 +90,7 @@ static const char *label_of(lua_State *L, int idx)
 
 static struct writer *check_writer(lua_State *L)
 {
-	struct writer *w = luaL_checkudata(L, 1, LB_WRITER);
+	struct writer *w = lb_checkudata(L, 1, LB_WRITER);
 
 	luaL_argcheck(L, w->open, 1, "writer is closed");
 	return w;
@@ -311,7 +311,7 @@ static int writer_finish(lua_State *L)
 
 static int writer_close(lua_State *L)
 {
-	close_writer(luaL_checkudata(L, 1, LB_WRITER));
+	close_writer(lb_checkudata(L, 1, LB_WRITER));
 	return 0;
 }
 
@@ -319,7 +319,7 @@ static int writer_close(lua_State *L)
 
 static struct lb_snapshot *to_snapshot_at(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, LB_SNAPSHOT);
+	return lb_checkudata(L, arg, LB_SNAPSHOT);
 }
 
 /* An open snapshot at arg, bound or not. */
@@ -495,7 +495,7 @@ static int snapshot_tostring(lua_State *L)
 
 static struct snap_cursor *to_cursor(lua_State *L)
 {
-	return luaL_checkudata(L, 1, LB_SNAP_CURSOR);
+	return lb_checkudata(L, 1, LB_SNAP_CURSOR);
 }
 
 /* core.snapshot_cursor(s, options): a scan of the entries. */

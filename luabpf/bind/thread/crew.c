@@ -48,7 +48,7 @@ struct crew {
 
 static struct crew *check_crew(lua_State *L)
 {
-	struct crew *c = luaL_checkudata(L, 1, LB_CREW);
+	struct crew *c = lb_checkudata(L, 1, LB_CREW);
 
 	luaL_argcheck(L, c->open, 1, "crew is closed");
 	if (lb_workers_foreign(&c->c.workers))
@@ -296,7 +296,7 @@ static int crew_report(lua_State *L)
 
 static int crew_close(lua_State *L)
 {
-	struct crew *c = luaL_checkudata(L, 1, LB_CREW);
+	struct crew *c = lb_checkudata(L, 1, LB_CREW);
 
 	lb_crew_close(&c->c);
 	if (c->writer)

@@ -32,7 +32,7 @@ struct store {
 
 static struct store *to_store(lua_State *L)
 {
-	return luaL_checkudata(L, 1, LB_STORE_CLASS);
+	return lb_checkudata(L, 1, LB_STORE_CLASS);
 }
 
 static struct store *check_store(lua_State *L)

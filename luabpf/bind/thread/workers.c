@@ -71,7 +71,7 @@ static int hook_cancelled(lua_State *L)
 
 static int parcel_gc(lua_State *L)
 {
-	struct lb_parcel **box = luaL_checkudata(L, 1, LB_PARCEL);
+	struct lb_parcel **box = lb_checkudata(L, 1, LB_PARCEL);
 
 	free(*box);
 	*box = NULL;
@@ -244,7 +244,7 @@ static void close_workers(struct workers *w)
 
 static struct workers *check_workers(lua_State *L)
 {
-	struct workers *w = luaL_checkudata(L, 1, LB_WORKERS);
+	struct workers *w = lb_checkudata(L, 1, LB_WORKERS);
 
 	luaL_argcheck(L, w->open, 1, "workers are closed");
 	if (lb_workers_foreign(&w->pool))
@@ -389,7 +389,7 @@ static int workers_results(lua_State *L)
 
 static int workers_close(lua_State *L)
 {
-	close_workers(luaL_checkudata(L, 1, LB_WORKERS));
+	close_workers(lb_checkudata(L, 1, LB_WORKERS));
 	return 0;
 }
 

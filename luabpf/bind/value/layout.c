@@ -68,7 +68,7 @@ static bool closing(lua_State *L)
 
 static int owner_gc(lua_State *L)
 {
-	struct owner *owner = luaL_checkudata(L, 1, LB_OWNER);
+	struct owner *owner = lb_checkudata(L, 1, LB_OWNER);
 	struct lb_layout *layout = owner->layout;
 
 	if (!owner->dead && !closing(L)) {
@@ -147,7 +147,7 @@ const struct lb_layout *lb_layout_test(lua_State *L, int idx)
 /* The root of the layout at arg; raises if it is not one. */
 static const struct lb_type *check_root(lua_State *L, int arg)
 {
-	const struct box *box = luaL_checkudata(L, arg, LB_LAYOUT);
+	const struct box *box = lb_checkudata(L, arg, LB_LAYOUT);
 
 	if (!box->layout)
 		luaL_argerror(L, arg, "the layout is not complete");
