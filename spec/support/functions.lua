@@ -305,6 +305,7 @@ end
 
 local function with_float(self)
   local a, b = self:integer(0), self:pick(FLOATS)
+  if self:int(1, 2) == 1 then a = ("(%s %% 4)"):format(self:field()) end
   if self:int(1, 2) == 1 then a, b = b, a end
   return ("%s %s %s"):format(a, self:pick(RELATIONS), b)
 end
@@ -464,6 +465,9 @@ function statements.shuffle(self, _, indent)
   local a, b, i = new_name(self, "v"), new_name(self, "v"), new_name(self, "i")
   add(self, indent, "local %s, %s = %s, %s", a, b, self:integer(0), self:integer(0))
   add(self, indent, "for %s = %d, %d do", i, self:int(-2, 1), self:int(3, 5))
+  if self:int(1, 2) == 1 then
+    add(self, indent + 1, "%s = %s %s %s", b, a, self:pick { "+", "~", "*" }, self:pick { "1", i })
+  end
   for _ = 1, self:int(1, 2) do
     add(self, indent + 1, "if %s %s %s then %s end", self:field(), self:pick(RELATIONS), i,
       self:pick { ("%s, %s = %s, %s"):format(a, b, b, a),
@@ -475,13 +479,26 @@ function statements.shuffle(self, _, indent)
     self:pick { "true", "false", a .. " > 3" })
 end
 
+-- A variable that nothing reads but the choice after it.
+function statements.decide(self, _, indent)
+  local name, chosen = new_name(self, "d"), new_name(self, "v")
+  add(self, indent, "local %s = %s", name, self:pick { "nil", "false", "true", "3" })
+  add(self, indent, "if %s then %s = %s end", self:condition(1), name,
+    self:pick { "7", "nil", "false", self:integer(0) })
+  add(self, indent, "local %s = %s %s %s", chosen, name, self:pick { "or", "and" },
+    self:integer(0))
+  add(self, indent, "if %s %s %s then return %s end", chosen, self:pick { "==", "~=" },
+    self:pick { "3", "7", "nil", self:integer(0) }, self:pick { "true", "false" })
+end
+
 function statements.leave(self, _, indent)
   add(self, indent, "if %s then return %s end", self:condition(1),
     self:int(1, 4) == 1 and self:integer(1) or self:condition(1))
 end
 
 local KINDS <const> = { { 40, "declare" }, { 44, "swap" }, { 48, "join" }, { 60, "assign" },
-  { 85, "choose" }, { 92, "loop" }, { 96, "shuffle" },
+  { 85, "choose" }, { 91, "loop" }, { 94, "shuffle" },
+  { 97, "decide" },
   { 100, "leave" } }
 
 function functions:statement(d, indent)
