@@ -48,8 +48,9 @@ local function try(mutant, folder)
     folder, folder)))
   write(("%s/lua/luabpf/function/%s.lua"):format(folder, mutant[2]), changed(mutant))
   local from, found, output = 0, false, ""
-  for _, to in ipairs(STAGES) do
-    if to > MOST or found then break end
+  for _, stage in ipairs(STAGES) do
+    local to = math.min(stage, MOST)
+    if found or to == from then break end
     found, output = fuzz(folder, from, to)
     from = to
   end
