@@ -288,7 +288,7 @@ function functions:text()
   local case = self:int(1, 12)
   if case <= 2 then return ("%s %s NAME"):format(field, self:pick { "==", "~=" }) end
   if case == 3 then return ("NAMES[%s]"):format(field) end
-  if case == 4 then
+  if case == 4 or case == 9 and self:int(1, 3) == 1 then
     return ("HOSTS[%s]"):format(self:int(1, 4) == 1 and "bpf.prefix(key.addr, 8)" or field)
   end
   if case == 5 and self:int(1, 4) == 1 then
@@ -570,7 +570,7 @@ end
 -- A set of integers: sometimes none, sometimes so many that they are searched in memory.
 local function integers(self)
   local set = { [80] = true, [443] = true, [0] = true, [22] = true, [23] = true, [24] = true }
-  set[self:int(1, 4) == 1 and 6000 or 24] = true
+  set[self:int(1, 4) == 1 and 6000 or 24], set[self:int(1, 20)] = true, true
   if self:int(1, 3) == 1 then set[255] = self:pick { true, false, 1 } end
   if self:int(1, 3) == 1 then
     for _, n in ipairs { -1, self:int(-90, -2), math.mininteger } do set[n] = true end
