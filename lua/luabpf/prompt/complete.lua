@@ -72,6 +72,7 @@ local function of_code(list, text, scope)
     return owner and things.names(owner, last.text == ":") or {}, word, "name"
   end
   local found = option_names(list, scope) or {}
+  if word == "" and #found > 0 then return found, word end
   if word == "" or not word:find "^[%a_]" then
     appended(found, values(list, scope) or {})
   end

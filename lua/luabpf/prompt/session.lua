@@ -159,8 +159,8 @@ end
 local function add_globals(self, bpf)
   local globals = self.globals
   globals.bpf, globals.print = bpf, show_print
-  globals.help = function(x) page(self, help.text(x)) end
-  rawset(bpf, "help", globals.help)
+  help.show = function(x) page(self, in_room(help.text, x)) end
+  globals.help = bpf.help
 end
 
 -- Runs a session in these globals until the end of input.

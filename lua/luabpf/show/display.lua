@@ -324,9 +324,25 @@ local function iterator_text(f)
   return type(f) == "function" and "an iterator, for a loop: for ... in" or display.text(f)
 end
 
+-- A query's report in one line, for what stands after its result; nil for others.
+local function report_line(x)
+  local meta = type(x) == "table" and debug.getmetatable(x)
+  if type(meta) ~= "table" or rawget(meta, "__name") ~= "luabpf.report" then return nil end
+  local parts = { ("%s engine"):format(rawget(x, "engine")) }
+  for _, name in ipairs { "visited", "matched", "deleted", "asked" } do
+    local n = rawget(x, name)
+    if math.type(n) == "integer" then
+      parts[#parts + 1] = ("%s %s"):format(room.grouped(n), name)
+    end
+  end
+  return table.concat(parts, ", ") .. (rawget(x, "complete") and "" or ", not complete")
+end
+
 -- A value in a list of results: of nil, message, errno the last has its name.
 local function result_text(list, i)
   local errno = core.errno[list[i]]
+  local report = i > 1 and report_line(list[i])
+  if report then return "-- " .. report end
   if i == 3 and list[1] == nil and type(list[2]) == "string" and errno then
     return ("%d (%s)"):format(list[i], errno)
   end
@@ -344,7 +360,7 @@ function display.all(list)
   end
   for i = 1, list.n do
     local text = result_text(list, i)
-    if text:find "\n" then
+    if text:find "\n" or text:find "^%-%- " then
       flush()
       blocks[#blocks + 1] = text
     else

@@ -6,6 +6,7 @@
 -- @module luabpf.show.help
 
 local core = require "luabpf.core"
+local room = require "luabpf.show.room"
 local suggest = require "luabpf.base.suggest"
 local texts = require "luabpf.show.help_texts"
 local topics = require "luabpf.show.topics"
@@ -38,7 +39,7 @@ local function lines_of(owner)
   for _, name in ipairs(NAMES) do
     if owner_of(name) == owner then
       local text = ("%-" .. width .. "s  %s"):format(name, summary(texts[name]))
-      lines[#lines + 1] = #text > 100 and text:sub(1, 97) .. "..." or text
+      lines[#lines + 1] = room.cut(text, room.columns() or 100)
     end
   end
   return lines
@@ -54,7 +55,7 @@ end
 
 local OVERVIEW <const> = [[
 bpf.help "map:select"   what a function does, its options and results
-bpf.help "map"          what a map has; so do batch, snapshot, object, program, link
+bpf.help "map"          what a map has; also batch, object, program, ...
 bpf.help(x)             the same of a handle, or a function
 bpf.help "expressions"  what where, columns, select and sort take
 bpf.help "prompt"       what the prompt does
@@ -124,6 +125,11 @@ end
 -- bpf.help "map:select"
 -- bpf.help(map)
 function help.print(x)
+  help.show(x)
+end
+
+-- Shows the text for what was asked; the prompt has its own way.
+function help.show(x)
   print(help.text(x))
 end
 
@@ -135,7 +141,7 @@ local function method_of(owner)
     if name ~= nil and type(name) ~= "string" then
       error(("help: name of a method expected, got %s"):format(type(name)), 2)
     end
-    print(help.text(name and owner .. ":" .. name or owner))
+    help.show(name and owner .. ":" .. name or owner)
   end
 end
 

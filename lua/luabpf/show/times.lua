@@ -11,7 +11,7 @@ local WORDS <const> = { "seen", "time", "stamp", "start", "expire", "created", "
   "last", "until" }
 local SECOND <const> = 1000000000
 -- A time that is further away is taken for something else.
-local FARTHEST <const> = 30 * 86400 * SECOND
+local FARTHEST <const> = 365 * 86400 * SECOND
 
 local function sounds_like_time(name)
   name = name:lower()

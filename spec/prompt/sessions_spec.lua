@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The prompt in a terminal: docs/prompt-sessions.md is what it does, no line is wider than the
+-- terminal, nothing is shown as its address; Ctrl-C, history, and lines by other libraries.
+
+local core = require "luabpf.core"
+local helper = require "spec.support.helper"
+local room = require "luabpf.show.room"
+local sessions = require "spec.support.sessions"
+local terminal = require "spec.support.terminal"
+
+-- What a session shows besides what was typed.
+local function shown(text)
+  local lines = {}
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    if not line:find "^>" then lines[#lines + 1] = line end
+  end
+  return lines
+end
+
+local function check(session, text)
+  for _, line in ipairs(shown(text)) do
+    assert(room.width(line) <= session.columns, session.title .. ": " .. line)
+    assert.is_nil(line:find "0x%x%x%x%x%x%x", line)
+    assert.is_nil(line:find "00000000", line)
+  end
+end
+
+describe("the page of sessions", function()
+  after_each(helper.close_all)
+
+  for _, session in ipairs(sessions.list) do
+    it("has what the prompt does: " .. session.title, function()
+      local text = sessions.play(session)
+      check(session, text)
+      local block = sessions.block(session, text)
+      if sessions.page():find(block, 1, true) then return end
+      local recorded = sessions.page():match("\n## " .. session.title .. "\n\n```\n(.-)\n```\n")
+      assert.equal(recorded, text)
+    end)
+  end
+end)
+
+local function open(env)
+  env.LUA_PATH, env.LUA_CPATH = package.path, package.cpath
+  env.LUABPF_HISTORY = env.LUABPF_HISTORY or ""
+  return terminal.open { columns = 80, lines = 24, env = env,
+    command = (os.getenv "LUABPF_LUA" or "lua5.4") .. " -l luabpf.prompt" }
+end
+
+local function enter(term, line)
+  local before = term:settle()
+  term:enter(line)
+  return term:settle(before)
+end
+
+-- Types a line, waits until it runs, presses Ctrl-C: how many ns later the prompt is there.
+local function interrupted(term, line)
+  term:type(line)
+  term:press "Enter"
+  core.sleep(300000000)
+  term:press "C-c"
+  local start = core.now()
+  repeat
+    core.sleep(5000000)
+    local text = term:text()
+  until text:find "interrupted\n>$" or core.now() - start > 10000000000
+  return core.now() - start
+end
+
+describe("the prompt", function()
+  after_each(helper.close_all)
+
+  for _, editor in ipairs { "", "edit", "none" } do
+    it(("goes on after Ctrl-C, and leaves by Ctrl-D; lines by '%s'"):format(editor), function()
+      local term <close> = open { LUABPF_EDITOR = editor }
+      local before = enter(term, "x = 5")
+      term:type "nonsense"
+      term:press "C-c"
+      before = term:settle(before)
+      assert.matches("nonsense%^C\n>$", before)
+      assert.matches("\n5\n>$", enter(term, "x"))
+      for _, line in ipairs { "while true do end", 'bpf.sleep "1h"' } do
+        assert(interrupted(term, line) < 5000000000, line)
+      end
+      assert.matches("\n5\n>$", enter(term, "x"))
+      term:press "C-d"
+      local start = core.now()
+      repeat core.sleep(20000000) until term:text():find "no server" or term:text() == ""
+        or core.now() - start > 5000000000
+      assert(not term:text():find "\n>$")
+    end)
+  end
+
+  it("completes by libedit too", function()
+    local term <close> = open { LUABPF_EDITOR = "edit" }
+    local before = term:settle()
+    term:type "bpf.boott"
+    term:press "Tab"
+    before = term:settle(before)
+    assert.matches("> bpf.boottime$", before)
+  end)
+
+  it("keeps what was typed in a file for its owner alone", function()
+    local path = os.tmpname()
+    os.remove(path)
+    finally(function() os.remove(path) end)
+    do
+      local term <close> = open { LUABPF_HISTORY = path }
+      enter(term, "x = 'first'")
+      enter(term, "for i = 1, 2 do")
+      enter(term, "end")
+      term:press "C-d"
+      core.sleep(300000000)
+    end
+    local file <close> = assert(io.open(path))
+    assert.equal("x = 'first'\nfor i = 1, 2 do\\nend\n", file:read "a")
+    local pipe <close> = io.popen("stat -c %a " .. path)
+    assert.equal("600\n", pipe:read "a")
+    local term <close> = open { LUABPF_HISTORY = path }
+    local before = term:settle()
+    term:press "Up"
+    term:press "Up"
+    assert.matches("> x = 'first'$", term:settle(before))
+  end)
+
+  it("is not there without a terminal", function()
+    local process = helper.process [[
+      require "luabpf.prompt"
+      print(_G.bpf == require "luabpf", "went on")
+    ]]
+    assert.equal("true\twent on\n", process:read "a")
+    process:close()
+  end)
+end)

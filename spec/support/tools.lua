@@ -1,0 +1,105 @@
+-- SPDX-License-Identifier: MIT
+--
+-- lua5.4 spec/support/tools.lua: looks at the maps of Debian's libbpf-tools and of bpftrace while
+-- they run, as the prompt shows them at 60, 80 and 200 columns, and checks that no line is wider,
+-- nothing is an address, there is no run of zeros and no kilobyte of digits. What it saw at 80
+-- columns goes to docs/prompt-tools.md. Tools that this kernel does not run are named.
+
+local bpf = require "luabpf"
+local display = require "luabpf.show.display"
+local room = require "luabpf.show.room"
+
+local TOOLS <const> = { "runqlat", "softirqs", "hardirqs", "cpudist", "offcputime -K", "wakeuptime",
+  "syscount", "biolatency", "runqslower", "execsnoop", "exitsnoop", "drsnoop", "tcpstates",
+  "statsnoop", "opensnoop", "sigsnoop", "cpufreq",
+  { "bpftrace", [[bpftrace -e 'tracepoint:raw_syscalls:sys_enter { @calls[comm, pid] = count(); }
+    tracepoint:raw_syscalls:sys_enter { @start[tid] = nsecs; }
+    tracepoint:raw_syscalls:sys_exit /@start[tid]/ { @ns = hist(nsecs - @start[tid]); }']] } }
+
+local shown, problems, seen = {}, {}, 0
+
+local function check(what, text, columns)
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    local bad = room.width(line) > columns and "wider than the terminal"
+      or line:find ": 0x%x%x%x" and "an address" or line:find(("0"):rep(16)) and "a run of zeros"
+      or line:find "0, 0, 0, 0, 0" and "a run of zeros" or #line:gsub("%X", "") > 900 and "digits"
+    if bad then
+      problems[#problems + 1] = ("%s, %d columns: %s: %s"):format(what, columns, bad, line)
+    end
+  end
+end
+
+local function look(what, x)
+  for _, columns in ipairs { 60, 80, 200 } do
+    local text = room.within(columns, 24, display.text, x)
+    check(what, text, columns)
+    if columns == 80 then shown[#shown + 1] = ("> %s\n%s\n"):format(what, text) end
+  end
+end
+
+-- A field of a value that is a number, for hist.
+local function number_field(desc, path)
+  if desc and desc.kind == "int" then return path end
+  for _, field in ipairs(desc and desc.fields or {}) do
+    local found = field.name and number_field(field.type, path .. "." .. field.name)
+    if found then return found end
+  end
+end
+
+local function look_at(tool, map)
+  local info = map:info()
+  seen = seen + 1
+  local what = ("%s: %s"):format(tool, info.name)
+  look(what .. ":describe()", (map:describe()))
+  local head = map:head(5)
+  if head then look(what .. ":head(5)", head) end
+  local field = number_field(map:describe().value, "value")
+  local ok, hist = pcall(map.hist, map, field or "value")
+  if ok and hist then look(("%s:hist %q"):format(what, field or "value"), hist) end
+end
+
+local function ids()
+  local set = {}
+  for _, info in ipairs(bpf.maps()) do set[info.id] = true end
+  return set
+end
+
+-- A map, by name where no other map has it; nil where the tool does not hold it.
+local function open(info, tool)
+  local map = bpf.open(info.name) or bpf.open(info.id)
+  for _, process in ipairs(map and map:users().processes or {}) do
+    if process.name == tool then return map end
+  end
+end
+
+local function run(tool, command)
+  local before = ids()
+  local pid = io.popen(("timeout 12 %s >/dev/null 2>&1 & echo $!"):format(command)):read "l"
+  bpf.sleep "4s"
+  os.execute "ls -R /usr/share/doc >/dev/null; true"
+  local n = 0
+  for _, info in ipairs(bpf.maps()) do
+    if not before[info.id] and not info.name:find "%.rodata" and not info.name:find "^%.?luabpf"
+      and info.name ~= "" and not info.name:find "^libbpf" then
+      local map <close> = open(info, tool)
+      if map then
+        look_at(tool, map)
+        n = n + 1
+      end
+    end
+  end
+  os.execute(("kill %s 2>/dev/null"):format(pid))
+  print(("%s: %d maps"):format(tool, n))
+end
+
+for _, tool in ipairs(TOOLS) do
+  local name = type(tool) == "table" and tool[1] or tool:match "^%S+"
+  run(name, type(tool) == "table" and tool[2] or tool)
+end
+for _, problem in ipairs(problems) do print(problem) end
+print(("%d maps, %d problems"):format(seen, #problems))
+local file <close> = assert(io.open("docs/prompt-tools.md", "w"))
+file:write("# Maps of other people's tools\n\n",
+  "What the prompt shows of the maps of Debian's libbpf-tools and of bpftrace, 80 columns wide, by\n",
+  "`lua5.4 spec/support/tools.lua`.\n\n```\n", table.concat(shown, "\n"), "```\n")
+os.exit(#problems == 0)
