@@ -124,6 +124,31 @@ local RESIZE <const> = {
   "flows:head(2)",
 }
 
+-- What somebody does who knows the map of a tool by name, with help and TAB.
+local TASKS <const> = {
+  'bpf.maps { name = "CONNS" }',
+  { tab = 'bpf.open "PART' },
+  'local flows = bpf.open "CONNS"',
+  "flows:describe()",
+  "flows:head(2)",
+  { tab = "flows:ro" },
+  { tab = 'flows:rows { columns = "key.src_addr, value.by' },
+  'flows:rows { columns = "key.src_addr, value.bytes", sort = "bytes", limit = 3 }',
+  { tab = 'flows:hist "value.pa' },
+  'flows:hist "value.packets"',
+  { tab = 'flows:delete_where("now - value.last_seen > 1m", { dr' },
+  'flows:delete_where("now - value.last_seen > 1m and key.dst_port == 443", { dry_run = true })',
+  'flows:delete_where("now - value.last_seen > 1m and key.dst_port == 443")',
+  'flows:export("/tmp/CONNS.jsonl", { columns = "key.src_addr, value.packets" })',
+  'help "expressions"',
+  'flows:aggregate { group = "prefix(key.src_addr, 24) as net", select = "sum(value.packets) as n",'
+    .. ' sort = "n" }',
+  "local before = flows:snapshot()",
+  "flows:delete((flows:next()))",
+  { tab = "flows:snapshot():di" },
+  "for change in flows:snapshot():diff(before) do print(change.status, change.key.src_addr) end",
+}
+
 sessions.list = {
   { title = "Results, 60 columns", columns = 60, lines = 40, steps = RESULTS },
   { title = "Results, 80 columns", columns = 80, lines = 40, steps = RESULTS },
@@ -131,6 +156,7 @@ sessions.list = {
   { title = "Completion", columns = 80, lines = 40, steps = COMPLETION },
   { title = "Help", columns = 80, lines = 30, steps = HELP },
   { title = "A pasted script", columns = 80, lines = 40, steps = PASTE },
+  { title = "Eight tasks", columns = 80, lines = 40, steps = TASKS },
   { title = "A terminal that is resized", columns = 80, lines = 24, steps = RESIZE },
 }
 
@@ -198,6 +224,7 @@ function sessions.play(session)
       LUABPF_EDITOR = session.editor or "" } }
   local text = term:settle()
   for _, step in ipairs(session.steps) do text = play_step(term, step, names, text) end
+  os.remove(("/tmp/%s.jsonl"):format(names[1][2]))
   return masked(text, names)
 end
 

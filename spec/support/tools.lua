@@ -64,35 +64,57 @@ local function ids()
   return set
 end
 
--- A map, by name where no other map has it; nil where the tool does not hold it.
-local function open(info, tool)
-  local map = bpf.open(info.name) or bpf.open(info.id)
-  for _, process in ipairs(map and map:users().processes or {}) do
-    if process.name == tool then return map end
+-- A map, by its name where no other map has it.
+local function open(info)
+  local map = bpf.open(info.name)
+  return map and map:info().id == info.id and map or bpf.open(info.id)
+end
+
+-- The ids of the maps that processes of that name hold.
+local function held_by(tool)
+  local set = {}
+  local pipe <close> = io.popen(("cat $(pgrep -x %s | sed 's|.*|/proc/&/fdinfo/*|') 2>/dev/null")
+    :format(tool))
+  for line in pipe:lines() do
+    local id = line:match "^map_id:%s*(%d+)"
+    if id then set[math.tointeger(id)] = true end
   end
+  return set
+end
+
+local function is_its_own(info)
+  return info.name ~= "" and not info.name:find "%.rodata" and not info.name:find "^libbpf"
+    and not info.name:find "^%.?luabpf"
+end
+
+-- Looks at the maps that a tool holds besides those that there were: how many.
+local function look_at_new(tool, before)
+  local n, held = 0, held_by(tool)
+  for _, info in ipairs(bpf.maps()) do
+    local wanted = held[info.id] and not before[info.id] and is_its_own(info)
+    local map <close> = wanted and open(info) or nil
+    if map then
+      look_at(tool, map)
+      n = n + 1
+    end
+  end
+  return n
 end
 
 local function run(tool, command)
-  local before = ids()
-  local pid = io.popen(("timeout 12 %s >/dev/null 2>&1 & echo $!"):format(command)):read "l"
-  bpf.sleep "4s"
-  os.execute "ls -R /usr/share/doc >/dev/null; true"
-  local n = 0
-  for _, info in ipairs(bpf.maps()) do
-    if not before[info.id] and not info.name:find "%.rodata" and not info.name:find "^%.?luabpf"
-      and info.name ~= "" and not info.name:find "^libbpf" then
-      local map <close> = open(info, tool)
-      if map then
-        look_at(tool, map)
-        n = n + 1
-      end
-    end
+  local before, n = ids(), 0
+  local pid = io.popen(("timeout 30 %s >/dev/null 2>&1 & echo $!"):format(command)):read "l"
+  for _ = 1, 8 do
+    bpf.sleep "2s"
+    os.execute "ls -R /usr/share/doc >/dev/null"
+    n = look_at_new(tool, before)
+    if n > 0 then break end
   end
   os.execute(("kill %s 2>/dev/null"):format(pid))
   print(("%s: %d maps"):format(tool, n))
 end
 
-for _, tool in ipairs(TOOLS) do
+for _, tool in ipairs(arg[1] and { table.concat(arg, " ") } or TOOLS) do
   local name = type(tool) == "table" and tool[1] or tool:match "^%S+"
   run(name, type(tool) == "table" and tool[2] or tool)
 end
