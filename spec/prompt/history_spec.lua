@@ -30,7 +30,7 @@ describe("history", function()
 
   it("is for its owner alone, and follows no link", function()
     local path = folder.path "history"
-    local file <close> = assert(io.open(path, "w"))
+    assert(io.open(path, "w")):close()
     os.execute("chmod 644 " .. path)
     history.add(path, "x")
     local pipe <close> = io.popen("stat -c %a " .. path)

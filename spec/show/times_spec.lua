@@ -19,7 +19,8 @@ describe("times", function()
   it("are told in a map's description, of fields that are called so and near now", function()
     local map = helper.map { value = { "u64 last_seen", "u64 bytes", "u64 created",
       { name = "in", "u64 expires" }, "u32 start", "u64 seen_bits" } }
-    map:update(1, { last_seen = bpf.now() - 3200000000, bytes = bpf.now(), created = os.time() * 10^9,
+    map:update(1, { last_seen = bpf.now() - 3200000000, bytes = bpf.now(),
+      created = os.time() * 10^9,
       ["in"] = { expires = bpf.now() + 5 * 10^9 }, start = 5, seen_bits = 7 })
     local text = tostring(map:describe())
     assert.matches("\nvalue.last_seen of the first entry: 3.%d s ago by bpf.now%(%)\n", text)

@@ -90,7 +90,9 @@ end
 function room.cut(text, wanted)
   if room.width(text) <= wanted then return text end
   local mark = room.width(room.ELLIPSIS) <= wanted and room.ELLIPSIS or ""
-  return (room.split(text, wanted - room.width(mark))) .. mark
+  local part = room.split(text, wanted - room.width(mark))
+  if mark ~= "" and part:sub(-#mark) == mark then return part end
+  return part .. mark
 end
 
 -- Where a line of at most so many columns may end: after the last blank in it, if that is not in
