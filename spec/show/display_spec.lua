@@ -117,6 +117,9 @@ describe("a value at the prompt", function()
     assert.matches(("00%s (64 bytes)"):format(room.ELLIPSIS), text, 1, true)
     assert.is_nil(text:find(("0"):rep(8), 1, true))
     assert.truthy(tostring(map:head()):find(("ab"):rep(1024), 1, true))
+    map:update(1, { raw = "ab" .. ("\0"):rep(9) .. "cd" .. ("\0"):rep(1011) })
+    assert.matches(("6162 00 %s9 6364%s (1024 bytes)"):format(room.TIMES, room.ELLIPSIS),
+      shown(map:head(), 200), 1, true)
   end)
 
   it("of a per-CPU map is the sum with its spread", function()

@@ -54,7 +54,7 @@ describe("help", function()
 
   it("fits a terminal", function()
     for _, text in ipairs { help.text "map", help.text() } do
-      for line in text:gmatch "[^\n]+" do assert(#line <= 100, line) end
+      for line in text:gmatch "[^\n]+" do assert(utf8.len(line) <= 100, line) end
     end
   end)
 

@@ -171,7 +171,7 @@ function session.run(bpf, globals)
   begin_history(self)
   add_globals(self, bpf)
   remember.begin(bpf)
-  io.stdout:write(bpf._VERSION, "; ", GREETING, "\n")
+  say(bpf._VERSION .. "; " .. GREETING)
   while step(self) do end
   core.take_interrupts(false)
 end

@@ -125,9 +125,7 @@ local function fitting(columns, wanted, shown)
   limits(columns, wanted)
   narrow(columns, total_width(columns) - wanted)
   if total_width(columns) <= wanted then return columns, {} end
-  local kept, left_out = from_both_ends(columns, wanted, shown)
-  narrow(kept, total_width(kept) - wanted)
-  return kept, left_out
+  return from_both_ends(columns, wanted, shown)
 end
 
 -- ---- what is left out -------------------------------------------------------------------

@@ -62,6 +62,19 @@ local function list_text(desc, list)
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
 
+-- Bytes as digits, zeros in a row counted.
+local function hex_but_zeros(part)
+  local parts, at = {}, 1
+  while true do
+    local first, last = part:find("%z%z%z%z+", at)
+    local before = part:sub(at, (first or 0) - 1)
+    parts[#parts + 1] = before ~= "" and bytes.hex(before) or nil
+    if not first then return table.concat(parts, " ") end
+    parts[#parts + 1] = ("00 %s%d"):format(room.TIMES, last - first + 1)
+    at = last + 1
+  end
+end
+
 -- Bytes as digits; for a room the first ones, zeros at the end as an ellipsis.
 local function bytes_text(value)
   if not room.columns() then return bytes.hex(value) end
@@ -69,8 +82,9 @@ local function bytes_text(value)
   if #value - #part < SAME_ITEMS then part = value end
   if part == "" then part = "\0" end
   part = part:sub(1, MOST_BYTES)
-  if #part == #value then return bytes.hex(value) end
-  return ("%s%s (%d bytes)"):format(bytes.hex(part), room.ELLIPSIS, #value)
+  local text = hex_but_zeros(part)
+  if #part == #value then return text end
+  return ("%s%s (%d bytes)"):format(text, room.ELLIPSIS, #value)
 end
 
 local function struct_text(desc, value)
