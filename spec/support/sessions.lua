@@ -157,7 +157,8 @@ sessions.list = {
   { title = "Help", columns = 80, lines = 30, steps = HELP },
   { title = "A pasted script", columns = 80, lines = 40, steps = PASTE },
   { title = "Eight tasks", columns = 80, lines = 40, steps = TASKS },
-  { title = "A terminal that is resized", columns = 80, lines = 24, steps = RESIZE },
+  { title = "A terminal that is resized", columns = 80, widest = 120, lines = 24,
+    steps = RESIZE },
 }
 
 -- ---- playing ------------------------------------------------------------------------------
