@@ -33,6 +33,7 @@ describe("the page of sessions", function()
     it("has what the prompt does: " .. session.title, function()
       local text = sessions.play(session)
       check(session, text)
+      if session.unrecorded then return end
       local block = sessions.block(session, text)
       if sessions.page():find(block, 1, true) then return end
       local recorded = sessions.page():match("\n## " .. session.title .. "\n\n```\n(.-)\n```\n")
@@ -94,11 +95,11 @@ describe("the prompt", function()
 
   it("completes by libedit too", function()
     local term <close> = open { LUABPF_EDITOR = "edit" }
-    local before = term:settle()
+    term:settle()
     term:type "bpf.boott"
     term:press "Tab"
-    before = term:settle(before)
-    assert.matches("> bpf.boottime$", before)
+    core.sleep(300000000)
+    assert.matches("> bpf.boottime$", term:settle(nil, true))
   end)
 
   it("keeps what was typed in a file for its owner alone", function()
@@ -121,7 +122,8 @@ describe("the prompt", function()
     local before = term:settle()
     term:press "Up"
     term:press "Up"
-    assert.matches("> x = 'first'$", term:settle(before))
+    core.sleep(300000000)
+    assert.matches("> x = 'first'$", term:settle(before, true))
   end)
 
   it("is not there without a terminal", function()

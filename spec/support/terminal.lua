@@ -55,20 +55,21 @@ function terminal:text()
   return (text:gsub("[ \t]+\n", "\n"):gsub("%s+$", ""))
 end
 
-local function has_prompt(text)
+local function has_prompt(text, typed)
   local last = text:match "[^\n]*$"
-  return last:find "^>>?$" ~= nil or last:find "^>> " ~= nil or last:find "^> " ~= nil
-    or last:find "^%-%- Enter" ~= nil
+  return last:find "^>>?$" ~= nil or last:find "^%-%- Enter.*%-%-$" ~= nil
+    or typed and last:find "^>>? " ~= nil
 end
 
 -- Waits until the screen stays the same, at a prompt.
 -- @tparam[opt] string but what it was before: that does not count
-function terminal:settle(but)
+-- @tparam[opt=false] boolean typed something may stand after the prompt
+function terminal:settle(but, typed)
   local start, last, since = core.now(), nil, core.now()
   repeat
     local text = self:text()
     if text ~= last then last, since = text, core.now() end
-    if text ~= but and core.now() - since > STILL and has_prompt(text) then return text end
+    if text ~= but and core.now() - since > STILL and has_prompt(text, typed) then return text end
     core.sleep(POLL)
   until core.now() - start > LONGEST
   error("the prompt does not settle:\n" .. tostring(last), 2)
