@@ -93,6 +93,23 @@ describe("the prompt", function()
     end)
   end
 
+  for _, editor in ipairs { "", "none" } do
+    it(("runs a script that is pasted from the README; lines by '%s'"):format(editor), function()
+      local file <close> = assert(io.open "README.md")
+      local script, output = file:read("a"):match "```lua\n(.-)```\n```text\n(.-)```"
+      local term <close> = open { LUABPF_EDITOR = editor }
+      local before = term:settle()
+      term:paste(script:gsub("\n$", "", 1))
+      term:press "Enter"
+      core.sleep(500000000)
+      local text = term:settle(before)
+      for line in output:gmatch "[^\n]+" do
+        assert.matches("\n[> ]*" .. line:gsub("[.]", "%%."):gsub("\t", " +"), text)
+      end
+      assert.is_nil(text:find "prompt:%d")
+    end)
+  end
+
   it("completes by libedit too", function()
     local term <close> = open { LUABPF_EDITOR = "edit" }
     term:settle()

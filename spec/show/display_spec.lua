@@ -146,6 +146,17 @@ describe("a value at the prompt", function()
     assert.matches("^an iterator", all(helper.map():entries()))
   end)
 
+  it("that is a batch shows its entries, if it has them still", function()
+    local map = helper.map { key = { "u16 port" }, value = { "u64 n" } }
+    map:update({ port = 80 }, { n = 5 })
+    local kept
+    for batch in map:batches() do
+      assert.equal("key.port  value.n\n      80        5", shown(batch))
+      kept = batch
+    end
+    assert.equal("luabpf.batch (stale)", shown(kept))
+  end)
+
   it("of a map counts its entries below its head", function()
     local map = helper.map()
     for i = 1, 30 do map:update(i, i) end

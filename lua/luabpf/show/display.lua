@@ -249,9 +249,39 @@ local function pairs_text(t)
   return #keys > most and ("%s\n%d of %d fields"):format(text, most, #keys) or text
 end
 
+-- Appends the fields of a decoded key or value to a row: "key.addr".
+local function add_fields(row, path, value)
+  if type(value) ~= "table" or is_list(value) then
+    row[path] = value
+    return
+  end
+  for name, each in next, value do add_fields(row, path .. "." .. tostring(name), each) end
+end
+
+local BATCH <const> = debug.getregistry()["luabpf.batch"]
+
+-- The first entries of a batch; nil for anything else, and where the batch is gone.
+local function batch_grid(x)
+  if type(x) ~= "userdata" or debug.getmetatable(x) ~= BATCH then return nil end
+  local list, most = {}, math.max((room.lines() or USUAL_LINES) - 6, 8)
+  local ok = pcall(function()
+    for key, value in x:entries() do
+      if #list == most then break end
+      local row = {}
+      add_fields(row, "key", key)
+      add_fields(row, "value", value)
+      list[#list + 1] = row
+    end
+  end)
+  if not ok or #list == 0 then return nil end
+  local headers, rows, about = rows_grid(list)
+  about.total, about.what = #x, "entries"
+  return headers, rows, about
+end
+
 -- The headers, rows and about of what is a table for people; nil for others.
 local function grid_of(x)
-  if type(x) ~= "table" then return nil end
+  if type(x) ~= "table" then return batch_grid(x) end
   local meta = debug.getmetatable(x)
   local of = type(meta) == "table" and rawget(meta, "__grid")
   if of then return of(x) end
@@ -302,6 +332,8 @@ function display.text(x)
   if type(x) == "string" then return fitted(cut_string(x)) end
   local text = plain_text(x)
   if text then return fitted(text) end
+  local headers, rows, about = batch_grid(x)
+  if headers then return grid.text(headers, rows, about) end
   text = own_text(x)
   if text then return fitted(text) end
   if type(x) == "table" then return fitted(table_text(x)) end
