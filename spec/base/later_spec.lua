@@ -3,6 +3,8 @@
 -- Modules that are loaded by the first call that needs them (lua/luabpf/base/later.lua): found when
 -- luabpf is loaded, whatever the process does until then. Each case is a process of its own.
 
+local folder = require "spec.support.folder"
+
 local PATHS <const> = [[
 package.path, package.cpath = %q, %q
 local lfs = require "lfs"
@@ -95,25 +97,18 @@ io.write(new:export(path).entries)]]))
     assert.equal("10", output_of([[
 table.insert(package.searchers, 2, function(name)
   local path = name:find "^luabpf" and package.searchpath(name, package.hidden)
-  return path and loadfile(path), path
+  return path and loadfile(path), "bundle"
 end)
 package.hidden, package.path = package.path, ""
 ]] .. MAP .. "io.write(map:export(path).entries)"))
   end)
 
   it("is missed at once where it is not there", function()
-    assert.matches("module 'luabpf.file.json' not found", output_of([[
-local searchpath = package.searchpath
-function package.searchpath(name, path)
-  if name == "luabpf.file.json" then return nil end
-  return searchpath(name, path)
-end
-for i = 2, #package.searchers do
-  local search = package.searchers[i]
-  package.searchers[i] = function(name)
-    if name ~= "luabpf.file.json" then return search(name) end
-  end
-end
-require "luabpf"]]))
+    folder.make()
+    finally(folder.remove)
+    assert(os.execute(("cp -r lua/luabpf %s && rm %s"):format(folder.name,
+      folder.path "luabpf/file/json.lua")))
+    local path = folder.path "?.lua;" .. folder.path "?/init.lua"
+    assert.matches("module 'luabpf.file.json' not found", output_of([[require "luabpf"]], path))
   end)
 end)

@@ -10,6 +10,8 @@
 
 local core = require "luabpf.core"
 
+local _, where = ...
+
 local later = {}
 
 -- Modules by name, as in package.loaded: those that this one was loaded with. Whoever takes them
@@ -28,38 +30,44 @@ local function search(name)
 end
 
 -- What stands before the name of a module that a text requires, now or later.
-local BEFORE <const> = { 'require "luabpf.', 'later.call("luabpf.', 'later.call "luabpf.' }
+local BEFORE <const> = { "require ", "later.call(", "later.call " }
 
 -- The modules of luabpf that a text requires.
 local function required_by(text)
-  local names = {}
-  for _, before in ipairs(BEFORE) do
-    local at = 1
-    while true do
-      local _, last = text:find(before, at, true)
-      if not last then break end
-      names[#names + 1] = "luabpf." .. text:match("^[%w_.]*", last + 1)
-      at = last
+  local names, at = {}, 1
+  while true do
+    local first, last = text:find('"luabpf.', at, true)
+    if not first then return names end
+    for _, before in ipairs(BEFORE) do
+      if text:sub(first - #before, first - 1) == before then
+        names[#names + 1] = "luabpf." .. text:match("^[%w_.]*", last + 1)
+      end
     end
+    at = last
   end
-  return names
 end
 
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
+-- Where this file is, and so the others: what stands before "luabpf/". Nil where that is not known.
+local beside = type(where) == "string" and where:match "^(.*)luabpf/base/later%.lua$"
+
+-- The text of a module, and its path; nil where it is in no file.
+local function read(name)
+  local path = beside and ("%s%s.lua"):format(beside, name:gsub("%.", "/"))
+  local text = path and core.read_file(path)
+  if text then return text, path end
+  path = package.searchpath(name, package.path)
+  return path and core.read_file(path), path
 end
 
 -- Reads a module, and those that it requires.
 local function fetch(name)
   if package.loaded[name] or package.preload[name] then return end
-  local path = package.searchpath(name, package.path)
-  if not path then
+  local text, path = read(name)
+  if not text then
     local loader, extra = search(name)
     package.preload[name] = function() return loader(name, extra) end
     return
   end
-  local text = read(path)
   package.preload[name] = function() return assert(load(text, "@" .. path))(name, path) end
   for _, other in ipairs(required_by(text)) do fetch(other) end
 end
