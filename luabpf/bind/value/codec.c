@@ -548,18 +548,17 @@ static bool encode_fast(const struct encoder *e, int idx, const struct lb_shape 
 	return names && encode_known(e, idx, shape->type, names, out, path);
 }
 
-static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out, bool raw,
-		       const struct lb_path *path)
+/* All else, along the type, into zeros; a union has to know which bits were written. */
+static void encode_whole(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out,
+			 const struct lb_path *path)
 {
 	const struct lb_type *type = shape->type;
 	struct encoder e = { .L = L, .base = out };
 	uint8_t local[LOCAL];
 	int top = lua_gettop(L);
 
-	if (!type || (raw && lua_type(L, idx) == LUA_TSTRING)) {
-		memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
-		return;
-	}
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	memset(out, 0, shape->size);
 	if (type->has_union) {
 		e.written = type->size <= LOCAL ? local : lua_newuserdatauv(L, type->size, 0);
 		memset(e.written, 0, type->size);
@@ -567,6 +566,22 @@ static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint
 	if (!encode_fast(&e, idx, shape, out, path))
 		encode_type(&e, idx, type, out, path);
 	lua_settop(L, top);
+}
+
+/* Whether strings are the bytes themselves: where that is asked for, or no type says more. */
+static bool takes_bytes(const struct lb_shape *shape, bool raw)
+{
+	return raw || !shape->type || shape->type->kind == LB_BYTES;
+}
+
+/* What most keys and values are, bytes and integers, is stored at once. */
+static void encode_one(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out, bool raw,
+		       const struct lb_path *path)
+{
+	if (!shape->type || (takes_bytes(shape, raw) && lua_type(L, idx) == LUA_TSTRING))
+		memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
+	else if (!encode_plain(L, idx, shape->type, out))
+		encode_whole(L, lua_absindex(L, idx), shape, out, path);
 }
 
 /* The values of all CPUs in one string, as they lie in the buffer. */
@@ -578,12 +593,6 @@ static void encode_packed(lua_State *L, int idx, const struct lb_shape *shape, u
 
 	for (uint32_t cpu = 0; cpu < shape->ncpu; cpu++)
 		memcpy(out + cpu * stride, s + cpu * stride, shape->size);
-}
-
-/* Whether strings are the bytes themselves: where that is asked for, and where no type says more. */
-static bool takes_bytes(const struct lb_shape *shape, bool raw)
-{
-	return raw || !shape->type || shape->type->kind == LB_BYTES;
 }
 
 static void encode_cpus(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out, bool raw,
@@ -610,32 +619,14 @@ static void encode_cpus(lua_State *L, int idx, const struct lb_shape *shape, uin
 	}
 }
 
-/* What most keys and values are: integers, and binary strings. */
-static bool encode_simple(lua_State *L, int idx, const struct lb_shape *shape, uint8_t *out,
-			  bool raw, const struct lb_path *path)
-{
-	const struct lb_type *type = shape->type;
-
-	if (shape->ncpu || shape->stride != shape->size)
-		return false;
-	if (lua_type(L, idx) != LUA_TSTRING)
-		return type && encode_plain(L, idx, type, out);
-	if (!takes_bytes(shape, raw))
-		return false;
-	memcpy(out, to_binary(L, idx, shape->size, path), shape->size);
-	return true;
-}
-
 void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out, bool raw,
 	       const struct lb_path *path)
 {
-	if (encode_simple(L, idx, shape, out, raw, path))
+	if (!shape->ncpu) {
+		encode_one(L, idx, shape, out, raw, path);
 		return;
-	idx = lua_absindex(L, idx);
+	}
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	memset(out, 0, shape->stride);
-	if (shape->ncpu)
-		encode_cpus(L, idx, shape, out, raw, path);
-	else
-		encode_one(L, idx, shape, out, raw, path);
+	encode_cpus(L, lua_absindex(L, idx), shape, out, raw, path);
 }
