@@ -35,7 +35,7 @@ enum { MAP = 1, KEPT, UVALUES = KEPT };
 struct row_reader {
 	struct lb_lender lender;
 	struct lb_map *map;
-	struct lb_reader *r;
+	struct lb_row_reader *r;
 	FILE *file;
 	luaL_Stream *stream;		/* the caller's file; NULL: our own */
 	char *buf;			/* malloc'd; rows not yet read are from start to end */
@@ -44,7 +44,7 @@ struct row_reader {
 	uint64_t offset, line;		/* of the row at start; lines from 1 */
 	uint8_t *keys, *values;		/* malloc'd */
 	uint32_t capacity;
-	int err;			/* what is wrong with the row at start; 0: nothing is known */
+	int err;			/* what is wrong with the row at start; 0: nothing */
 	struct lb_asked asked;		/* while text is waited for */
 };
 
@@ -109,7 +109,7 @@ static int64_t next_row(struct row_reader *rr)
 		int err;
 
 		if (left)
-			n = lb_reader_length(rr->r, rr->buf + rr->start, left, rr->ended);
+			n = lb_row_reader_length(rr->r, rr->buf + rr->start, left, rr->ended);
 		if (n || rr->ended)
 			return (int64_t)n;
 		err = fill(rr);
@@ -145,11 +145,11 @@ static int read_row(struct row_reader *rr, size_t n, uint32_t i)
 	char *text = rr->buf + rr->start;
 	uint64_t lines = count_lines(text, n);
 
-	if (lb_reader_blank(rr->r, text, n)) {
+	if (lb_row_reader_blank(rr->r, text, n)) {
 		pass(rr, n, lines);
 		return 0;
 	}
-	if (!lb_reader_row(rr->r, text, n, rr->keys + (size_t)i * m->key.stride,
+	if (!lb_row_reader_read(rr->r, text, n, rr->keys + (size_t)i * m->key.stride,
 			   rr->values + (size_t)i * m->value.stride))
 		return -EBADMSG;
 	if (lb_can(&m->k, LB_PREFIX_KEY))
@@ -199,7 +199,7 @@ static int read_header(struct row_reader *rr)
 	if (n <= 0)
 		return (int)n;
 	lines = count_lines(rr->buf + rr->start, (size_t)n);
-	if (!lb_reader_header(rr->r, rr->buf + rr->start, (size_t)n))
+	if (!lb_row_reader_header(rr->r, rr->buf + rr->start, (size_t)n))
 		return -EBADMSG;
 	pass(rr, (size_t)n, lines);
 	return 0;
@@ -213,7 +213,8 @@ static int refused(lua_State *L, const struct row_reader *rr, int err)
 		return lb_refuse(L, -err);
 	luaL_pushfail(L);
 	if (err == -EBADMSG)
-		lua_pushfstring(L, "line %I: %s", (LUAI_UACINT)rr->line, lb_reader_problem(rr->r));
+		lua_pushfstring(L, "line %I: %s", (LUAI_UACINT)rr->line,
+				lb_row_reader_problem(rr->r));
 	else
 		lua_pushfstring(L, "line %I: longer than %I bytes", (LUAI_UACINT)rr->line,
 				(LUAI_UACINT)rr->longest);
@@ -251,7 +252,7 @@ static int open_rows(struct row_reader *rr, enum lb_row_format format, uint32_t 
 	rr->line = 1;
 	rr->keys = malloc((size_t)rr->capacity * m->key.stride + 1);
 	rr->values = malloc((size_t)rr->capacity * m->value.stride + 1);
-	rr->r = lb_reader_new(format, &m->key, &m->value);
+	rr->r = lb_row_reader_new(format, &m->key, &m->value);
 	return rr->keys && rr->values && rr->r ? 0 : -ENOMEM;
 }
 
@@ -331,6 +332,7 @@ static int reader_seek(lua_State *L)
 		return refused(L, rr, -errno);
 	rr->start = rr->end = 0;
 	rr->ended = false;
+	rr->err = 0;
 	rr->offset = (uint64_t)offset;
 	rr->line = (uint64_t)line;
 	lua_pushboolean(L, true);
@@ -342,7 +344,7 @@ static int reader_close(lua_State *L)
 	struct row_reader *rr = lb_checkudata(L, 1, LB_ROW_READER);
 
 	rr->lender.clock++;
-	lb_reader_free(rr->r);
+	lb_row_reader_free(rr->r);
 	rr->r = NULL;
 	if (rr->file && !rr->stream)
 		fclose(rr->file);

@@ -376,11 +376,6 @@ static int permit(int fd, const char *path)
 	return fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
-int lb_out_remove(const struct lb_outfile *o, const char *path)
-{
-	return o->process != lb_process() ? -ECHILD : unlink(path) < 0 ? -errno : 0;
-}
-
 int lb_out_permit(const struct lb_outfile *o, const char *path)
 {
 	return permit(o->fd, path);
@@ -409,6 +404,11 @@ static void sync_folder(const char *path)
 		close(fd);
 	}
 	free(folder);
+}
+
+int lb_out_remove(const struct lb_outfile *o, const char *path)
+{
+	return o->process != lb_process() ? -ECHILD : unlink(path) < 0 ? -errno : 0;
 }
 
 int lb_out_rename(const char *from, const char *to)

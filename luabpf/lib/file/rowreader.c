@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct lb_reader {
+struct lb_row_reader {
 	enum lb_row_format format;
 	struct lb_row_target target;
 	struct lb_csv csv;		/* nothing of JSON */
 };
 
-size_t lb_reader_length(const struct lb_reader *r, const char *text, size_t n, bool ended)
+size_t lb_row_reader_length(const struct lb_row_reader *r, const char *text, size_t n, bool ended)
 {
 	const char *line;
 	size_t len = 0;
@@ -28,7 +28,7 @@ size_t lb_reader_length(const struct lb_reader *r, const char *text, size_t n, b
 	return len == 0 && ended ? n : len;
 }
 
-bool lb_reader_blank(const struct lb_reader *r, const char *text, size_t n)
+bool lb_row_reader_blank(const struct lb_row_reader *r, const char *text, size_t n)
 {
 	if (r->format == LB_ROWS_CSV && r->csv.ncolumns == 1)
 		return false;
@@ -38,12 +38,13 @@ bool lb_reader_blank(const struct lb_reader *r, const char *text, size_t n)
 	return true;
 }
 
-bool lb_reader_header(struct lb_reader *r, char *text, size_t n)
+bool lb_row_reader_header(struct lb_row_reader *r, char *text, size_t n)
 {
 	return lb_csv_header(&r->csv, &r->target, text, n);
 }
 
-bool lb_reader_row(struct lb_reader *r, char *text, size_t n, uint8_t *key, uint8_t *value)
+bool lb_row_reader_read(struct lb_row_reader *r, char *text, size_t n, uint8_t *key,
+			uint8_t *value)
 {
 	lb_target_clear(&r->target, key, value);
 	if (r->format == LB_ROWS_CSV)
@@ -51,15 +52,15 @@ bool lb_reader_row(struct lb_reader *r, char *text, size_t n, uint8_t *key, uint
 	return lb_json_row(&r->target, text, n, key, value);
 }
 
-const char *lb_reader_problem(const struct lb_reader *r)
+const char *lb_row_reader_problem(const struct lb_row_reader *r)
 {
 	return r->target.f.problem ? r->target.f.problem : "out of memory";
 }
 
-struct lb_reader *lb_reader_new(enum lb_row_format format, const struct lb_shape *key,
-				const struct lb_shape *value)
+struct lb_row_reader *lb_row_reader_new(enum lb_row_format format, const struct lb_shape *key,
+					const struct lb_shape *value)
 {
-	struct lb_reader *r = calloc(1, sizeof(*r));
+	struct lb_row_reader *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
@@ -67,11 +68,11 @@ struct lb_reader *lb_reader_new(enum lb_row_format format, const struct lb_shape
 	if (lb_target_open(&r->target, key, value) &&
 	    (format != LB_ROWS_CSV || lb_csv_open(&r->csv, &r->target)))
 		return r;
-	lb_reader_free(r);
+	lb_row_reader_free(r);
 	return NULL;
 }
 
-void lb_reader_free(struct lb_reader *r)
+void lb_row_reader_free(struct lb_row_reader *r)
 {
 	if (!r)
 		return;
