@@ -15,11 +15,11 @@
 /* User values of a map handle. */
 enum {
 	LB_MAP_KEY_LAYOUT = 1,
-	LB_MAP_VALUE_LAYOUT = 2,
-	LB_MAP_PINS = 3,	/* a list of where it was pinned or opened, or nil */
-	LB_MAP_BUILDERS = 4,	/* what map->builders points to */
-	LB_MAP_BTF = 5,		/* of events: the raw BTF of the object it is of, or nil */
-	LB_MAP_UVALUES = 5,
+	LB_MAP_VALUE_LAYOUT,
+	LB_MAP_PINS,		/* a list of where it was pinned or opened, or nil */
+	LB_MAP_BUILDERS,	/* what map->builders points to */
+	LB_MAP_BTF,		/* of events: the raw BTF of the object it is of, or nil */
+	LB_MAP_UVALUES = LB_MAP_BTF
 };
 
 /* What a map's builders make. */
