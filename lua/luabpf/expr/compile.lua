@@ -8,6 +8,7 @@
 local expr = require "luabpf.expr.parse"
 local generator = require "luabpf.expr.branch"
 local lexer = require "luabpf.expr.lexer"
+local limits = require "luabpf.core".limits
 local lower = require "luabpf.expr.lower"
 local params = require "luabpf.expr.params"
 local sharing = require "luabpf.expr.sharing"
@@ -15,22 +16,18 @@ local width = require "luabpf.expr.width"
 
 local compile = {}
 
-local MAX_INSTRUCTIONS <const> = 16384 -- LB_MAX_FRAGMENT
-local MAX_PERCPU <const> = 32 -- LB_MAX_REDUCTIONS
-local MAX_PARAMS <const> = 2048 -- LB_MAX_PARAMS
-
 local function fail(node, message)
   lexer.fail(node.source, node.first, message)
 end
 
 local function check_limits(ast, context, n)
-  if n > MAX_INSTRUCTIONS then
+  if n > limits.instructions then
     fail(ast, ("the expression is too large: %d instructions, at most %d")
-      :format(n, MAX_INSTRUCTIONS))
-  elseif #context.percpu > MAX_PERCPU then
-    fail(ast, ("more than %d fields are read over CPUs"):format(MAX_PERCPU))
-  elseif params.slots(context.params) > MAX_PARAMS then
-    fail(ast, ("the parameters take more than %d slots"):format(MAX_PARAMS))
+      :format(n, limits.instructions))
+  elseif #context.percpu > limits.reductions then
+    fail(ast, ("more than %d fields are read over CPUs"):format(limits.reductions))
+  elseif params.slots(context.params) > limits.params then
+    fail(ast, ("the parameters take more than %d slots"):format(limits.params))
   end
 end
 

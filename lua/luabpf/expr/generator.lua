@@ -8,6 +8,7 @@
 -- the frame from where it is first computed to its last use.
 
 local asm = require "luabpf.expr.asm"
+local core = require "luabpf.core"
 local lexer = require "luabpf.expr.lexer"
 local parser = require "luabpf.expr.parser"
 local sharing = require "luabpf.expr.sharing"
@@ -16,9 +17,7 @@ local KEY <const>, VALUE <const>, PARAMS <const>, PERCPU <const> = "r6", "r7", "
 local FRAME <const>, SECOND <const>, SCRATCH <const> = "r10", "r4", "r5"
 local LAST <const> = 3 -- registers of depths 0 to LAST
 
-local SLOTS <const> = 26 -- of the frame (LB_FRAME_SIZE)
-local SLOTS_PERCPU <const> = 16 -- in per-CPU maps (LB_FRAME_PERCPU)
-local MAX_WAITING <const> = 16 -- of them, for operands
+local MAX_WAITING <const> = 16 -- slots of the frame, for operands
 local SPARE <const> = 6 -- of them, left by what can as well be computed again
 
 local generator = {}
@@ -30,8 +29,9 @@ local emit = {} -- by op: puts an integer into the register of a depth
 -- `again` is set when a value was first needed in a narrower scope than its own: it is
 -- in the scope's `hoisted` now, and the fragment has to be made anew.
 function generator.new(env)
-  return setmetatable({ asm = asm.new(), room = env.ncpu and SLOTS_PERCPU or SLOTS, waiting = 0,
-    slots = {}, saved = {}, left = {} }, generator)
+  local room = env.ncpu and core.limits.frame_percpu or core.limits.frame
+  return setmetatable({ asm = asm.new(), room = room, waiting = 0, slots = {}, saved = {},
+    left = {} }, generator)
 end
 
 -- The register of a depth.

@@ -5,14 +5,15 @@
 -- most. Numbers go from the largest down, text and addresses from the smallest up, by
 -- their bytes; asc and desc say it. What that leaves equal goes by key.
 
+local core = require "luabpf.core"
 local expr = require "luabpf.expr.parse"
 local fields = require "luabpf.expr.fields"
 local literal = require "luabpf.expr.literal"
 
 local order = {}
 
--- Words that rows are sorted by (LB_MAX_ORDER).
-local MOST <const> = 64
+-- Words that rows are sorted by.
+local MOST <const> = core.limits.order
 
 -- How a word of a column is ordered: "unsigned", "signed" or "bytes".
 function order.of_words(ast)

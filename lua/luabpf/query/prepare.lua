@@ -20,8 +20,8 @@ local prepare = {}
 
 -- More than this many queries of one handle are not kept.
 local MOST_KEPT <const> = 64
--- Words of 8 bytes that the columns of a row have together (LB_MAX_COLUMNS).
-local MOST_WORDS <const> = 4096
+-- Words of 8 bytes that the columns of a row have together.
+local MOST_WORDS <const> = core.limits.columns
 -- An expression of more comparisons takes the verifier too long.
 local MOST_COMPARISONS <const> = 1024
 

@@ -29,6 +29,7 @@
 #include "lib/keys/keyed.h"
 #include "lib/keys/live.h"
 #include "lib/scan/scan.h"
+#include "lib/sum/topn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -670,9 +671,25 @@ static const luaL_Reg functions[] = {
 	{ NULL, NULL },
 };
 
+/* What compilers of fragments and makers of queries must keep to; frames in slots of 8 bytes. */
+static void push_limits(lua_State *L)
+{
+	lua_createtable(L, 0, 8);
+	lb_set_int(L, "instructions", LB_MAX_FRAGMENT);
+	lb_set_int(L, "params", LB_MAX_PARAMS);
+	lb_set_int(L, "reductions", LB_MAX_REDUCTIONS);
+	lb_set_int(L, "tables", LB_MAX_TABLES);
+	lb_set_int(L, "frame", LB_FRAME_SIZE / 8);
+	lb_set_int(L, "frame_percpu", LB_FRAME_PERCPU / 8);
+	lb_set_int(L, "columns", LB_MAX_COLUMNS);
+	lb_set_int(L, "order", LB_MAX_ORDER);
+}
+
 void lb_open_query(lua_State *L)
 {
 	lb_newclass(L, LB_QUERY, methods, meta);
 	luaL_setfuncs(L, functions, 0);
 	lb_set_int(L, "max_region", LB_MAX_REGION);
+	push_limits(L);
+	lua_setfield(L, -2, "limits");
 }
