@@ -50,7 +50,7 @@ end
 -- Whether the file of a checkpoint, also while it is replaced, is one of those that the entries
 -- are in.
 function checkpoint.is_one_of(path, ...)
-  for _, ending in ipairs { "", ".new" } do
+  for _, ending in ipairs { "", core.beside } do
     for _, other in ipairs { ... } do
       if same_file(path .. ending, other) then return true end
     end

@@ -530,4 +530,5 @@ void lb_open_output(lua_State *L)
 	lb_newclass(L, LB_ROW_WRITER, writer_methods, writer_meta);
 	lb_newclass(L, LB_OUTPUT, output_methods, output_meta);
 	luaL_setfuncs(L, functions, 0);
+	lb_set_text(L, "beside", LB_OUT_BESIDE);
 }

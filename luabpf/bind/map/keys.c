@@ -174,24 +174,11 @@ static int push_status(lua_State *L, const struct call *c)
 	return 1;
 }
 
-/*
- * The results are the n values at the top of the stack. After an error they
- * become the partial, a single value as it is, several as a list.
- */
+/* The results are the n values at the top of the stack; after an error they are the partial. */
 static int finish(lua_State *L, struct call *c, int err, int n)
 {
 	n += push_status(L, c);
-	if (!err)
-		return n;
-	if (n > 1) {
-		lua_createtable(L, n, 0);
-		lua_insert(L, -n - 1);
-		for (int i = n; i >= 1; i--)
-			lua_rawseti(L, -i - 1, i);
-	}
-	lb_map_fail(L, c->m, c->name, -err);
-	lua_pushvalue(L, -4);
-	return 4;
+	return err ? lb_map_fail_partial(L, c->m, c->name, -err, n) : n;
 }
 
 /* ---- lookup ----------------------------------------------------------- */

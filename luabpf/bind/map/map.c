@@ -234,6 +234,19 @@ int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int
 	return 3;
 }
 
+int lb_map_fail_partial(lua_State *L, const struct lb_map *m, const char *operation, int err, int n)
+{
+	if (n > 1) {
+		lua_createtable(L, n, 0);
+		lua_insert(L, -n - 1);
+		for (int i = n; i >= 1; i--)
+			lua_rawseti(L, -i - 1, i);
+	}
+	lb_map_fail(L, m, operation, err);
+	lua_pushvalue(L, -4);
+	return 4;
+}
+
 /* ---- pins, closing ---------------------------------------------------- */
 
 void lb_map_add_pin(lua_State *L, int idx)

@@ -69,5 +69,8 @@ void lb_map_take_layouts(lua_State *L, int idx);
 const char *lb_map_label(const struct lb_map *m, char *buf, size_t size);
 /* lb_fail for an operation on a map: "conns: lookup_batch: reason"; pushes nil, message, errno. */
 int lb_map_fail(lua_State *L, const struct lb_map *m, const char *operation, int err);
+/* The same, and the n values at the top as the partial: one as it is, several as a list. */
+int lb_map_fail_partial(lua_State *L, const struct lb_map *m, const char *operation, int err,
+			int n);
 
 #endif

@@ -408,18 +408,6 @@ static int delete_rest(struct deletion *x, uint32_t done)
 			      &rest, x->keys + at * ks, x->values + at * vs, &x->live);
 }
 
-/* nil, message, errno and the n values at the top as a list. */
-static int partial(lua_State *L, const struct query *q, int err, int n)
-{
-	lua_createtable(L, n, 0);
-	lua_insert(L, -n - 1);
-	for (int i = n; i >= 1; i--)
-		lua_rawseti(L, -i - 1, i);
-	lb_map_fail(L, q->map, "delete_where", -err);
-	lua_pushvalue(L, -4);
-	return 4;
-}
-
 /*
  * q:delete_live(batch, params, copy): deletes those of the batch that match
  * now: each is read again and judged immediately before its own delete, by a
@@ -454,7 +442,7 @@ static int query_delete_live(lua_State *L)
 		lua_pushvalue(L, 6);
 	else
 		lua_pushnil(L);
-	return err ? partial(L, q, err, 4) : 4;
+	return err ? lb_map_fail_partial(L, q->map, "delete_where", -err, 4) : 4;
 }
 
 /* ---- the kernel engine -------------------------------------------------- */

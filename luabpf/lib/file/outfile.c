@@ -419,10 +419,9 @@ int lb_out_rename(const char *from, const char *to)
 	return 0;
 }
 
-/* The name of what is written before it takes a file's place. */
 static int name_beside(char *beside, size_t room, const char *path)
 {
-	return (size_t)snprintf(beside, room, "%s.new", path) < room ? 0 : -ENAMETOOLONG;
+	return (size_t)snprintf(beside, room, "%s" LB_OUT_BESIDE, path) < room ? 0 : -ENAMETOOLONG;
 }
 
 /* 0 for one of our own, or for none. */

@@ -80,6 +80,8 @@ int lb_out_permit(const struct lb_outfile *o, const char *path);
 int lb_out_remove(const struct lb_outfile *o, const char *path);
 /* Renames, and syncs the folder. */
 int lb_out_rename(const char *from, const char *to);
+/* Behind the name of a file: the name of what is written before it takes the file's place. */
+#define LB_OUT_BESIDE ".new"
 /* Puts text into a file under that name as a whole, whatever happens meanwhile. */
 int lb_out_replace(const char *path, const char *text, size_t n);
 /* 0 if it could be replaced, or made, as far as one can tell without writing; else -errno. */
