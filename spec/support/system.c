@@ -5,7 +5,10 @@
  */
 #include <lauxlib.h>
 #include <lua.h>
+#include <lualib.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -158,6 +161,49 @@ static int do_umask(lua_State *L)
 	return 1;
 }
 
+static const char *run_in_state(const char *code, const char *path, const char *cpath)
+{
+	static char message[256];
+	lua_State *L = luaL_newstate();
+	const char *failed = NULL;
+
+	luaL_openlibs(L);
+	lua_getglobal(L, "package");
+	lua_pushstring(L, path);
+	lua_setfield(L, -2, "path");
+	lua_pushstring(L, cpath);
+	lua_setfield(L, -2, "cpath");
+	if (luaL_dostring(L, code)) {
+		snprintf(message, sizeof(message), "%s", luaL_tolstring(L, -1, NULL));
+		failed = message;
+	}
+	lua_close(L);
+	return failed;
+}
+
+/*
+ * system.states(n, code): runs the code in n states, one after the other, each of
+ * which is closed. Bytes from malloc that are held after it beyond those before.
+ */
+static int do_states(lua_State *L)
+{
+	lua_Integer n = luaL_checkinteger(L, 1);
+	const char *code = luaL_checkstring(L, 2), *failed = NULL, *path, *cpath;
+	size_t before;
+
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "path");
+	path = lua_tostring(L, -1);
+	lua_getfield(L, -2, "cpath");
+	cpath = lua_tostring(L, -1);
+	lua_gc(L, LUA_GCCOLLECT);
+	before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	for (lua_Integer i = 0; i < n && !failed; i++)
+		failed = run_in_state(code, path, cpath);
+	lua_pushinteger(L, (lua_Integer)(mallinfo2().uordblks + mallinfo2().hblkhd - before));
+	return failed ? luaL_error(L, "%s", failed) : 1;
+}
+
 static const luaL_Reg functions[] = {
 	{ "fork", do_fork },
 	{ "exit", do_exit },
@@ -169,6 +215,7 @@ static const luaL_Reg functions[] = {
 	{ "fail_allocation", do_fail_allocation },
 	{ "raise", do_raise },
 	{ "umask", do_umask },
+	{ "states", do_states },
 	{ NULL, NULL },
 };
 

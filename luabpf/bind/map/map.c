@@ -95,8 +95,7 @@ static int push_btf_layout(lua_State *L, const struct btf *btf, uint32_t id, uin
 		lb_layout_free(layout);
 		layout = NULL;
 	}
-	lb_layout_push(L, layout);
-	*type = layout ? layout->root : NULL;
+	*type = lb_layout_push(L, layout);
 	return 0;
 }
 

@@ -59,8 +59,7 @@ static struct lb_shape push_shape(lua_State *L, const struct bpf_object *obj,
 		lb_layout_free(layout);
 		layout = NULL;
 	}
-	lb_layout_push(L, layout);
-	return (struct lb_shape){ .type = layout ? layout->root : NULL, .size = v->size,
+	return (struct lb_shape){ .type = lb_layout_push(L, layout), .size = v->size,
 				  .stride = v->size };
 }
 

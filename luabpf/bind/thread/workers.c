@@ -15,7 +15,6 @@
  * Nothing but text passes between the states, and batches one way.
  */
 #include "bind/map/batch.h"
-#include "bind/value/layout.h"
 #include "lib/thread/threads.h"
 
 #include <errno.h>
@@ -181,20 +180,6 @@ static bool run_job(lua_State *L, struct workers *w, uint32_t index, struct text
 	       status == LUA_OK;
 }
 
-static int mark_closing(lua_State *L)
-{
-	lua_pushboolean(L, true);
-	lua_setfield(L, LUA_REGISTRYINDEX, LB_CLOSING);
-	return 0;
-}
-
-static void close_state(lua_State *L)
-{
-	lua_pushcfunction(L, mark_closing);
-	lua_pcall(L, 0, 0, 0);
-	lua_close(L);
-}
-
 static void work(struct lb_workers *pool, uint32_t index)
 {
 	struct workers *w = pool->data;
@@ -204,7 +189,7 @@ static void work(struct lb_workers *pool, uint32_t index)
 	w->errs[index] = ENOMEM;
 	w->ok[index] = L && run_job(L, w, index, &result);
 	if (L)
-		close_state(L);
+		lua_close(L);
 	if (!w->ok[index])
 		lb_workers_cancel(pool);
 	w->results[index] = result;

@@ -29,8 +29,7 @@
 #define MAX_SIZE (UINT32_MAX / 8)
 
 struct box {
-	struct lb_layout *layout;	/* NULL: not made yet */
-	struct owner *owner;		/* the user value */
+	const struct lb_layout *layout;	/* in the user value; NULL: not made yet */
 };
 
 /* Sizes a kind may have, as bits: bit n for n bytes. 0: any. */
@@ -44,89 +43,65 @@ static const uint32_t kind_sizes[] = {
 
 /* ---- the handle ------------------------------------------------------- */
 
-#define LB_OWNER "luabpf.layout_owner"
+#define LB_DRAFT "luabpf.layout_draft"
 
 /*
- * What owns a layout is not its handle, whose finalizer could be called by
- * hand while maps use it. And it outlives the garbage collection in which it
- * is found dead: finalizers of the same collection may still decode batches.
- * When the state is closed there is no next one: the layout is left to
- * exit(2), unless the state says that nothing runs after it (LB_CLOSING).
+ * A layout lies in memory of Lua's, the user value of its handle. So there is
+ * no finalizer that could be called by hand while maps use it, it outlives
+ * the finalizers of a garbage collection in which it is found dead, and those
+ * that run while the state is closed: they may still decode batches.
  */
-struct owner {
-	struct lb_layout *layout;
-	bool dead;
-};
-
-static bool closing(lua_State *L)
+static void push_handle(lua_State *L, struct lb_layout **from)
 {
-	bool yes = lua_getfield(L, LUA_REGISTRYINDEX, LB_CLOSING) != LUA_TNIL;
+	struct box *box = lua_newuserdatauv(L, sizeof(*box), 1);
+	void *memory;
 
-	lua_pop(L, 1);
-	return yes;
+	box->layout = NULL;
+	luaL_setmetatable(L, LB_LAYOUT);
+	memory = lua_newuserdatauv(L, lb_layout_size(*from), 0);
+	lua_setiuservalue(L, -2, 1);
+	box->layout = lb_layout_pack(*from, memory);
+	*from = NULL;
 }
 
-static int owner_gc(lua_State *L)
+/* What is left of one whose making was broken off. */
+static int draft_gc(lua_State *L)
 {
-	struct owner *owner = lb_checkudata(L, 1, LB_OWNER);
-	struct lb_layout *layout = owner->layout;
+	struct lb_layout **draft = lb_checkudata(L, 1, LB_DRAFT);
 
-	if (!owner->dead && !closing(L)) {
-		owner->dead = true;
-		luaL_setmetatable(L, LB_OWNER);
-		return 0;
-	}
-	owner->layout = NULL;
-	lb_layout_free(layout);
+	lb_layout_free(*draft);
+	*draft = NULL;
 	return 0;
 }
 
-/* Pushes an owner, which stays out of the reach of scripts. */
-static struct owner *push_owner(lua_State *L)
+static struct lb_layout **push_draft(lua_State *L)
 {
-	struct owner *owner = lua_newuserdatauv(L, sizeof(*owner), 0);
+	struct lb_layout **draft = lua_newuserdatauv(L, sizeof(*draft), 0);
 
-	memset(owner, 0, sizeof(*owner));
-	if (luaL_newmetatable(L, LB_OWNER)) {
-		lua_pushcfunction(L, owner_gc);
+	*draft = NULL;
+	if (luaL_newmetatable(L, LB_DRAFT)) {
+		lua_pushcfunction(L, draft_gc);
 		lua_setfield(L, -2, "__gc");
 	}
 	lua_setmetatable(L, -2);
-	return owner;
-}
-
-/* Pushes a handle without a layout; set_layout gives it one. */
-static struct box *push_box(lua_State *L)
-{
-	struct box *box = lua_newuserdatauv(L, sizeof(*box), 1);
-
-	box->layout = NULL;
-	box->owner = push_owner(L);
-	lua_setiuservalue(L, -2, 1);
-	luaL_setmetatable(L, LB_LAYOUT);
-	return box;
-}
-
-static void set_layout(struct box *box, struct lb_layout *layout)
-{
-	box->layout = box->owner->layout = layout;
+	*draft = lb_layout_new();
+	if (!*draft)
+		lb_throw_no_memory(L);
+	return draft;
 }
 
 /* What the pointer at *arg points to is the handle's as soon as that is NULL. */
 static int take_layout(lua_State *L)
 {
-	struct lb_layout **layout = lua_touserdata(L, 1);
-
-	set_layout(push_box(L), *layout);
-	*layout = NULL;
+	push_handle(L, lua_touserdata(L, 1));
 	return 1;
 }
 
-void lb_layout_push(lua_State *L, struct lb_layout *layout)
+const struct lb_type *lb_layout_push(lua_State *L, struct lb_layout *layout)
 {
 	if (!layout) {
 		lua_pushnil(L);
-		return;
+		return NULL;
 	}
 	lua_pushcfunction(L, take_layout);
 	lua_pushlightuserdata(L, &layout);
@@ -135,6 +110,7 @@ void lb_layout_push(lua_State *L, struct lb_layout *layout)
 		lb_layout_free(layout);
 		lua_error(L);
 	}
+	return ((const struct box *)lua_touserdata(L, -1))->layout->root;
 }
 
 const struct lb_layout *lb_layout_test(lua_State *L, int idx)
@@ -454,15 +430,13 @@ static int new_layout(lua_State *L)
 {
 	const struct lb_path path = { NULL, "layout", 0 };
 	struct reader r = { .L = L };
-	struct box *box;
+	struct lb_layout **draft;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
-	box = push_box(L);
-	r.layout = lb_layout_new();
-	if (!r.layout)
-		lb_throw_no_memory(L);
-	set_layout(box, r.layout);
-	box->layout->root = read_type(&r, 1, &path);
+	draft = push_draft(L);
+	r.layout = *draft;
+	r.layout->root = read_type(&r, 1, &path);
+	push_handle(L, draft);
 	return 1;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Layouts: the arena their types live in, the names of their kinds, and access to
  * integers and bitfields. No Lua here. A layout's memory is a chain of chunks,
- * freed together.
+ * freed together, until it is packed: moved into one piece.
  */
 #include "lib/layout/layout.h"
 
@@ -14,12 +14,13 @@
 #error "the positions of bitfields are those of little-endian machines"
 #endif
 
-/* One chunk holds the types of most maps; larger requests get one of their own. */
+/* One chunk holds the types of most maps. Each further one is twice as large: there are few. */
 #define CHUNK 4000
 
 struct chunk {
 	struct chunk *next;
 	size_t used, size;
+	uint8_t *moved;			/* where the bytes are copied to, see lb_layout_pack */
 	_Alignas(max_align_t) uint8_t bytes[];
 };
 
@@ -64,7 +65,9 @@ void *lb_layout_alloc(struct lb_layout *layout, size_t size)
 		return NULL;
 	size = (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
 	if (!c || c->size - c->used < size) {
-		c = add_chunk(layout, size > CHUNK ? size : CHUNK);
+		size_t room = c ? 2 * c->size : CHUNK;
+
+		c = add_chunk(layout, size > room ? size : room);
 		if (!c)
 			return NULL;
 	}
@@ -79,6 +82,114 @@ const char *lb_layout_strdup(struct lb_layout *layout, const char *s)
 	char *copy = lb_layout_alloc(layout, size);
 
 	return copy ? memcpy(copy, s, size) : NULL;
+}
+
+/* ---- in one piece ------------------------------------------------------- */
+
+size_t lb_layout_size(const struct lb_layout *layout)
+{
+	size_t size = sizeof(*layout);
+
+	for (const struct chunk *c = layout->memory; c; c = c->next)
+		size += c->used;
+	return size;
+}
+
+/*
+ * Where what is at p has been copied to. NULL for what is not in the chunks:
+ * constants of the program, and what points into the copy already.
+ */
+static void *copy_of(const struct lb_layout *from, const void *p)
+{
+	for (const struct chunk *c = from->memory; c; c = c->next) {
+		uintptr_t at = (uintptr_t)p - (uintptr_t)c->bytes;
+
+		if (at < c->used)
+			return c->moved + at;
+	}
+	return NULL;
+}
+
+static void move_name(const struct lb_layout *from, const char **name)
+{
+	const char *copy = copy_of(from, *name);
+
+	if (copy)
+		*name = copy;
+}
+
+static void move_type(const struct lb_layout *from, const struct lb_type **type);
+
+static void move_fields(const struct lb_layout *from, struct lb_type *t)
+{
+	struct lb_field *fields = copy_of(from, t->fields);
+
+	if (!fields)
+		return;
+	t->fields = fields;
+	for (uint32_t i = 0; i < t->nfields; i++) {
+		move_name(from, &fields[i].name);
+		move_type(from, &fields[i].type);
+	}
+}
+
+static void move_members(const struct lb_layout *from, struct lb_type *t)
+{
+	struct lb_member *members = copy_of(from, t->members);
+
+	if (!members)
+		return;
+	t->members = members;
+	for (uint32_t i = 0; i < t->nmembers; i++) {
+		move_name(from, &members[i].name);
+		move_type(from, &members[i].type);
+	}
+}
+
+static void move_values(const struct lb_layout *from, struct lb_type *t)
+{
+	struct lb_enumerator *values = copy_of(from, t->values);
+
+	if (!values)
+		return;
+	t->values = values;
+	for (uint32_t i = 0; i < t->nvalues; i++)
+		move_name(from, &values[i].name);
+}
+
+/* Has the pointer, and those in the type, point into the copy. Types share parts: each once. */
+static void move_type(const struct lb_layout *from, const struct lb_type **type)
+{
+	struct lb_type *t = copy_of(from, *type);
+	const struct lb_gap *gaps;
+
+	if (!t)
+		return;
+	*type = t;
+	move_name(from, &t->name);
+	move_name(from, &t->padding_name);
+	move_type(from, &t->elem);
+	move_fields(from, t);
+	move_members(from, t);
+	move_values(from, t);
+	gaps = copy_of(from, t->gaps);
+	if (gaps)
+		t->gaps = gaps;
+}
+
+struct lb_layout *lb_layout_pack(struct lb_layout *from, void *memory)
+{
+	struct lb_layout *layout = memory;
+	uint8_t *to = (uint8_t *)(layout + 1);
+
+	for (struct chunk *c = from->memory; c; c = c->next) {
+		c->moved = memcpy(to, c->bytes, c->used);
+		to += c->used;
+	}
+	*layout = (struct lb_layout){ .root = from->root };
+	move_type(from, &layout->root);
+	lb_layout_free(from);
+	return layout;
 }
 
 /* ---- kinds ------------------------------------------------------------ */

@@ -91,7 +91,7 @@ struct lb_type {
 
 struct lb_layout {
 	const struct lb_type *root;
-	void *memory;			/* the arena's chunks */
+	void *memory;			/* the arena's chunks; NULL: in one piece */
 };
 
 struct lb_builder;
@@ -124,6 +124,13 @@ void lb_layout_free(struct lb_layout *layout);
 const struct lb_member *lb_find_member(const struct lb_type *type, const char *name);
 void *lb_layout_alloc(struct lb_layout *layout, size_t size);
 const char *lb_layout_strdup(struct lb_layout *layout, const char *s);
+/* Bytes that it takes in one piece. */
+size_t lb_layout_size(const struct lb_layout *layout);
+/*
+ * Moves it, complete, into memory of so many bytes: what it was is freed. What comes
+ * back goes with that memory, and lb_layout_free is not for it.
+ */
+struct lb_layout *lb_layout_pack(struct lb_layout *layout, void *memory);
 const char *lb_kind_name(enum lb_kind kind);
 
 /*
