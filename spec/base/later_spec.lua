@@ -103,6 +103,26 @@ package.hidden, package.path = package.path, ""
 ]] .. MAP .. "io.write(map:export(path).entries)"))
   end)
 
+  it("is said to be out of reach where its file cannot be opened", function()
+    assert.matches("module 'luabpf.file.json' not found: .*/json.lua: Too many open files", output_of([[
+local open, searchpath = io.open, package.searchpath
+function package.searchpath(name, path)
+  if name == "luabpf.file.json" then return nil end
+  return searchpath(name, path)
+end
+for i = 2, #package.searchers do
+  local search = package.searchers[i]
+  package.searchers[i] = function(name)
+    if name ~= "luabpf.file.json" then return search(name) end
+  end
+end
+function io.open(path, mode)
+  if path:find "json.lua$" then return nil, path .. ": Too many open files", 24 end
+  return open(path, mode)
+end
+require "luabpf"]]))
+  end)
+
   it("is missed at once where it is not there", function()
     folder.make()
     finally(folder.remove)

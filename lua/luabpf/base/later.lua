@@ -20,13 +20,26 @@ local own = {}
 
 -- ---- finding ----------------------------------------------------------------------
 
+-- What a file that is there cannot be opened for, as searchers do not say it: no descriptor, no
+-- memory. Nothing where no file is there.
+local function obstacle(name)
+  for template in package.path:gmatch "[^;]+" do
+    local file, message, errno = io.open((template:gsub("%?", (name:gsub("%.", "/")))))
+    if file then file:close() end
+    if message and errno ~= core.errno.ENOENT and errno ~= core.errno.ENOTDIR then
+      return ": " .. message
+    end
+  end
+  return ""
+end
+
 -- What the searchers but package.preload's find: a loader, and what it is called with.
 local function search(name)
   for i = 2, #package.searchers do
     local loader, extra = package.searchers[i](name)
     if type(loader) == "function" then return loader, extra end
   end
-  error(("module '%s' not found"):format(name), 0)
+  error(("module '%s' not found%s"):format(name, obstacle(name)), 0)
 end
 
 -- What stands before the name of a module that a text requires, now or later.

@@ -238,7 +238,9 @@ end
 local function give_up(run, sink, place, report)
   if not place.out then return end
   report.bytes = sink:position()
-  place:abandon(run.checkpoint and core.file_status(run.checkpoint) ~= nil)
+  local _, _, errno
+  if run.checkpoint then _, _, errno = core.file_status(run.checkpoint) end
+  place:abandon(run.checkpoint and errno ~= core.errno.ENOENT)
 end
 
 local REPORT_ORDER <const> = { "entries", "bytes", "compiled", "asked", "deleted", "missing",

@@ -262,6 +262,15 @@ void lb_map_add_pin(lua_State *L, int idx)
 	lua_pop(L, 1);
 }
 
+/* Forgets the pin that was added last. Needs no memory. */
+static void drop_pin(lua_State *L, int idx)
+{
+	lua_getiuservalue(L, idx, LB_MAP_PINS);
+	lua_pushnil(L);
+	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2));
+	lua_pop(L, 1);
+}
+
 /***
  * Pins the map in a BPF file system: it lives on after this process.
  * @function map:pin
@@ -286,14 +295,17 @@ static int map_pin(lua_State *L)
 	char name[32];
 	int err;
 
+	/* Known first: what is pinned must not be left behind where Lua has no memory to remember it. */
+	lua_pushvalue(L, 2);
+	lb_map_add_pin(L, 1);
 	lb_log_begin(&log);
 	err = replace ? lb_pin_renew(m->k.fd, path, &log) : lb_pin_make(m->k.fd, path, &log);
 	lb_log_end(&log);
-	if (err)
+	if (err) {
+		drop_pin(L, 1);
 		return lb_log_fail(L, err, &log, "%s: pin %s",
 				   lb_map_label(m, name, sizeof(name)), path);
-	lua_pushvalue(L, 2);
-	lb_map_add_pin(L, 1);
+	}
 	lua_pushboolean(L, true);
 	return 1;
 }

@@ -149,7 +149,7 @@ static void push_tc_info(lua_State *L, const struct lb_link *link)
 	lua_createtable(L, 0, 6);
 	lb_set_text(L, "type", "tc");
 	set_interface(L, (uint32_t)link->tc.ifindex);
-	lb_set_text(L, "direction", link->tc.direction == LB_EGRESS ? "egress" : "ingress");
+	lb_set_text(L, "direction", link->tc.egress ? "egress" : "ingress");
 	lb_set_int(L, "handle", link->tc.handle);
 	lb_set_int(L, "priority", link->tc.priority);
 }

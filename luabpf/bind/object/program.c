@@ -420,6 +420,17 @@ static int attached(lua_State *L, int err, struct lb_log *log)
 	return err ? lb_log_fail(L, err, log, "%s: attach", name_of(L, 1)) : 1;
 }
 
+static int attach_once(const struct target *t, struct lb_link *link, const struct program *h,
+		       const char *target, enum lb_direction dir, struct lb_log *log)
+{
+	int err;
+
+	lb_log_begin(log);
+	err = t->attach(link, &h->p, target, dir, log);
+	lb_log_end(log);
+	return err;
+}
+
 /* The options' target is at the top. */
 static int attach_to(lua_State *L, const struct program *h, const struct target *t,
 		     enum lb_direction dir)
@@ -432,9 +443,12 @@ static int attach_to(lua_State *L, const struct program *h, const struct target 
 
 	lua_pushfstring(L, "%s to %s %s%s", name_of(L, 1), t->option, target, suffix[dir]);
 	link = lb_link_push(L, lua_tostring(L, -1));
-	lb_log_begin(&log);
-	err = t->attach(link, &h->p, target, dir, &log);
-	lb_log_end(&log);
+	err = attach_once(t, link, h, target, dir, &log);
+	/* What has the place may be a link that a raised error has left, not collected yet. */
+	if (err == -EBUSY || err == -EEXIST) {
+		lua_gc(L, LUA_GCCOLLECT);
+		err = attach_once(t, link, h, target, dir, &log);
+	}
 	return attached(L, err, &log);
 }
 

@@ -176,13 +176,16 @@ int lb_out_sync(struct lb_outfile *o)
 /* What goes wrong because others rename and remove is tried again so often. */
 #define TRIES 100
 
-/* Whether the descriptor is of the file that has the name now. */
-static bool still_named(int fd, const char *path)
+/* 0 if the descriptor is of the file that has the name now, -EAGAIN if it is not. */
+static int check_name(int fd, const char *path)
 {
 	struct stat a, b;
 
-	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
+	if (fstat(fd, &a) < 0)
+		return -errno;
+	if (lstat(path, &b) < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino ? 0 : -EAGAIN;
 }
 
 /* 0 for a regular file that only this user has made, under one name. */
@@ -231,11 +234,11 @@ static int try_open(struct lb_outfile *o, const char *path)
 		return fd;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	/* A new one that cannot be locked leaves nothing; one that another has locked is its own. */
-	if (err && err != -EBUSY && made)
+	else
+		err = check_name(fd, path);	/* not the same: an export has finished meanwhile */
+	/* A new one that cannot be had leaves nothing; one that another has locked is its own. */
+	if (err && err != -EBUSY && err != -EAGAIN && made)
 		unlink(path);
-	if (!err && !still_named(fd, path))
-		err = -EAGAIN;	/* an export that has finished meanwhile */
 	if (err) {
 		close(fd);
 		return err;

@@ -174,47 +174,19 @@ int lb_attach_xdp(struct lb_link *link, const struct lb_prog *p, const char *ifn
 	return lb_refused(err, LB_CAP_NET_ADMIN, log);
 }
 
-static enum bpf_tc_attach_point tc_point(enum lb_direction dir)
-{
-	return dir == LB_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS;
-}
-
 int lb_attach_tc(struct lb_link *link, const struct lb_prog *p, const char *ifname,
 		 enum lb_direction dir, struct lb_log *log)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .attach_point = tc_point(dir));
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = p->fd);
-	int err;
+	int ifindex, err;
 
 	if (p->type != BPF_PROG_TYPE_SCHED_CLS && p->type != BPF_PROG_TYPE_SCHED_ACT)
 		return wrong_type(p, "tc", log);
-	hook.ifindex = find_interface(ifname, log);
-	if (hook.ifindex < 0)
-		return hook.ifindex;
-	err = bpf_tc_hook_create(&hook);
-	if (err == 0 || err == -EEXIST) {
-		/* What libbpf said of a qdisc that exists is no reason for anything that follows. */
-		lb_log_clear(log);
-		err = bpf_tc_attach(&hook, &opts);
-	}
-	if (err)
-		return lb_refused(-err, LB_CAP_NET_ADMIN, log);
-	link->tc.ifindex = hook.ifindex;
-	link->tc.direction = dir == LB_EGRESS ? LB_EGRESS : LB_INGRESS;
-	link->tc.handle = opts.handle;
-	link->tc.priority = opts.priority;
-	return 0;
-}
-
-static int tc_detach(const struct lb_link *link)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = link->tc.ifindex,
-		    .attach_point = tc_point(link->tc.direction));
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = link->tc.handle, .priority = link->tc.priority);
-	int err = bpf_tc_detach(&hook, &opts);
-
-	/* Gone with its interface or its qdisc. */
-	return err == -ENOENT || err == -ENODEV || err == -EINVAL ? 0 : err;
+	ifindex = find_interface(ifname, log);
+	if (ifindex < 0)
+		return ifindex;
+	link->tc = (struct lb_tcfilter){ .ifindex = ifindex, .egress = dir == LB_EGRESS };
+	err = lb_tcfilter_add(&link->tc, p->fd, log);
+	return err ? lb_refused(-err, LB_CAP_NET_ADMIN, log) : 0;
 }
 
 /* ---- tracepoints ------------------------------------------------------ */
@@ -430,7 +402,7 @@ int lb_link_detach(struct lb_link *link)
 	int err = 0;
 
 	if (link->tc.ifindex)
-		err = tc_detach(link);
+		err = lb_tcfilter_remove(&link->tc);
 	else if (link->fd >= 0 && bpf_link_detach(link->fd) < 0 && errno != EOPNOTSUPP)
 		err = -errno;
 	if (err)
@@ -441,7 +413,7 @@ int lb_link_detach(struct lb_link *link)
 
 int lb_link_close(struct lb_link *link)
 {
-	int err = link->tc.ifindex ? tc_detach(link) : 0;
+	int err = link->tc.ifindex ? lb_tcfilter_remove(&link->tc) : 0;
 	struct lb_link old = *link;
 
 	/* No descriptor keeps a filter: what is not gone stays this link's. */

@@ -13,6 +13,7 @@
 #define LUABPF_LIB_KERNEL_ATTACH_H
 
 #include "lib/kernel/log.h"
+#include "lib/kernel/tcfilter.h"
 
 #include <bpf/libbpf.h>
 #include <stdbool.h>
@@ -29,11 +30,7 @@ struct lb_prog {
 struct lb_link {
 	int fd;				/* -1: none */
 	struct bpf_link *held;		/* libbpf's, for probes by perf event; or NULL */
-	struct {
-		int ifindex;		/* 0: not a tc filter */
-		enum lb_direction direction;
-		uint32_t handle, priority;
-	} tc;
+	struct lb_tcfilter tc;		/* its ifindex 0: not a tc filter */
 };
 
 static inline bool lb_link_is_open(const struct lb_link *link)
@@ -50,7 +47,10 @@ int lb_attach_cgroup(struct lb_link *link, const struct lb_prog *p, const char *
 /* Natively if the driver can, else generically. Linux 5.9. */
 int lb_attach_xdp(struct lb_link *link, const struct lb_prog *p, const char *ifname,
 		  struct lb_log *log);
-/* A filter with direct action; the clsact qdisc is added if there is none, and left there. */
+/*
+ * A filter with direct action; the clsact qdisc is added if there is none, and left there. Where
+ * it fails and the link is open all the same, a filter may be there, which closing takes away.
+ */
 int lb_attach_tc(struct lb_link *link, const struct lb_prog *p, const char *ifname,
 		 enum lb_direction dir, struct lb_log *log);
 /* name: "category:event"; for raw tracepoint programs the event alone is what counts. Linux 5.15. */
