@@ -134,6 +134,76 @@ describe("a guard:", function()
     ]], folder.path "x")))
   end)
 
+  -- luabpf/bind/map/lender.c
+  it("what is decoded stays as it was, whatever a finalizer does with its cursor", function()
+    assert.equal("0\ttrue", line_of(helper.process [[
+      local map = assert(bpf.create { type = "hash", key = "u32", max_entries = 64,
+        value = { "u64 a[4]", "char name[24]", "u64 b[4]" } })
+      local keys = {}
+      for i = 1, 64 do keys[i] = ("<I4"):pack(i) end
+      keys = table.concat(keys)
+      local function store(more)
+        local values = {}
+        for i = 1, 64 do
+          local n = i + more
+          values[i] = ("<I8I8I8I8c24I8I8I8I8"):pack(n, n, n, n, "number " .. n, n, n, n, n)
+        end
+        assert(map:update_batch(keys, table.concat(values)))
+      end
+      local function is_whole(value)
+        local n = value.a[1]
+        for i = 1, 4 do
+          if value.a[i] ~= n or value.b[i] ~= n then return false end
+        end
+        return value.name == "number " .. n
+      end
+      -- Each memory that is asked for brings a collection. The n-th closes the cursor, and the
+      -- next scan, of other values, has its buffer.
+      local function broken_at(n, look)
+        store(0)
+        local _, _, _, cursor = map:entries(64)
+        local batch, done = cursor:next(), false
+        local function tick()
+          setmetatable({}, { __gc = function()
+            n = n - 1
+            if n > 0 then return tick() end
+            collectgarbage("incremental", 200, 100, 13)
+            done = true
+            cursor:close()
+            store(1000)
+            for other in map:batches(64) do assert(#other > 0) end
+          end })
+        end
+        collectgarbage("incremental", 1, 100, 100)
+        collectgarbage()
+        tick()
+        local ok, value = pcall(look, batch)
+        collectgarbage("incremental", 200, 100, 13)
+        return done, ok and value
+      end
+      local wrong, closed = 0, 0
+      for _, look in ipairs {
+        function(batch) return batch:value(2) end,
+        function(batch)
+          local step, state = batch:entries()
+          return select(2, step(state))
+        end,
+        function(batch)
+          for _, view in batch:views() do return bpf.copy(view) end
+        end,
+      } do
+        local n, done, value = 0, nil, nil
+        repeat
+          n = n + 1
+          done, value = broken_at(n, look)
+          if value and not is_whole(value) then wrong = wrong + 1 end
+          if done then closed = closed + 1 end
+        until not done
+      end
+      print(wrong, closed > 10)
+    ]]))
+  end)
+
   -- luabpf/lib/scan/source.c
   it("a walk says how often its key was gone", function()
     local map, report, n = filled(9), {}, 0
