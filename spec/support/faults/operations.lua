@@ -10,6 +10,7 @@
 --             it is not nil or false. Not called where the system refused
 --   after     function(e, refused): what must hold after either; raises if it does not
 --   keeps     a pattern: files that a failure may leave in e.folder
+--   makes     a pattern: what it makes, whole. A hook that raises later does not undo it
 --   prints    it writes to standard output
 --   once      what cannot be tried a second time on the same handles
 --   renew     function(e): puts back what run changed, before each time
@@ -29,7 +30,7 @@ local part
 -- whether it is right without a look at the map.
 function operations.add(operation)
   operation.shared = part == "queries" or part == "batches"
-  operation.pure = operation.shared and not operation.renew
+  operation.pure = operation.shared and not operation.renew and not operation.makes
   operation.title = operation.name .. (operation.as and " (" .. operation.as .. ")" or "")
   list[#list + 1] = operation
 end

@@ -30,15 +30,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -51,7 +54,7 @@
 const char *const kind_names[KINDS - KIND_OTHER] = {
 	"mmap", "malloc", "open", "read", "write", "fsync", "fdatasync", "rename", "flock", "stat",
 	"unlink", "seek", "truncate", "close", "thread", "socket", "send", "receive", "ioctl",
-	"dup", "poll", "sleep", "perf_event_open", "sysinfo",
+	"dup", "poll", "sleep", "perf_event_open", "sysinfo", "waiter", "readdir",
 };
 
 static struct {
@@ -301,6 +304,9 @@ DEFINE(FILE *, fdopen, (int fd, const char *mode), (fd, mode), KIND_OPEN, NULL)
 DEFINE(FILE *, tmpfile, (void), (), KIND_OPEN, NULL)
 DEFINE(FILE *, tmpfile64, (void), (), KIND_OPEN, NULL)
 DEFINE(DIR *, opendir, (const char *path), (path), KIND_OPEN, NULL)
+DEFINE(int, mkostemp, (char *path, int flags), (path, flags), KIND_OPEN, -1)
+DEFINE(struct dirent *, readdir, (DIR *folder), (folder), KIND_LIST, NULL)
+DEFINE(struct dirent64 *, readdir64, (DIR *folder), (folder), KIND_LIST, NULL)
 DEFINE(int, memfd_create, (const char *name, unsigned int flags), (name, flags), KIND_OPEN, -1)
 
 EXPORT ssize_t read(int fd, void *p, size_t n)
@@ -480,6 +486,13 @@ DEFINE(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags), 
 DEFINE(int, poll, (struct pollfd *list, nfds_t n, int timeout), (list, n, timeout), KIND_POLL, -1)
 DEFINE(int, nanosleep, (const struct timespec *time, struct timespec *left), (time, left),
        KIND_SLEEP, -1)
+DEFINE(int, epoll_wait, (int fd, struct epoll_event *list, int n, int timeout),
+       (fd, list, n, timeout), KIND_POLL, -1)
+DEFINE(int, epoll_create1, (int flags), (flags), KIND_WAITER, -1)
+DEFINE(int, epoll_ctl, (int fd, int what, int of, struct epoll_event *event),
+       (fd, what, of, event), KIND_WAITER, -1)
+DEFINE(int, timerfd_create, (int clock, int flags), (clock, flags), KIND_WAITER, -1)
+DEFINE(int, signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags), KIND_WAITER, -1)
 DEFINE(int, uname, (struct utsname *name), (name), KIND_SYSINFO, -1)
 
 EXPORT int ioctl(int fd, unsigned long request, ...)

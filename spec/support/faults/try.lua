@@ -57,17 +57,21 @@ local function shown(...)
   return table.concat(parts, ", "):gsub("\n.*", "")
 end
 
--- "right", "refused", "raised", or "wrong" and why.
+-- "right", "refused", "raised", or "wrong"; and what was said, or what is wrong.
 local function judge(operation, e, fault, ok, ...)
   local first, message, errno = ...
   if not ok then
-    if type(first) == "table" and is_refusal(fields_of(first)) then return "refused" end
-    if fault.raises and tostring(first):find(fault.raises) then return "raised" end
+    if type(first) == "table" and is_refusal(fields_of(first)) then
+      return "refused", shown(first)
+    end
+    if fault.raises and tostring(first):find(fault.raises) then return "raised", shown(first) end
     return "wrong", "raised: " .. shown(first)
   end
   if not first and message ~= nil then
-    if is_refusal(message, errno) then return "refused" end
-    if fault.raises and tostring(message):find(fault.raises) then return "raised" end
+    if is_refusal(message, errno) then return "refused", shown(message) end
+    if fault.raises and tostring(message):find(fault.raises) then
+      return "raised", shown(message)
+    end
     return "wrong", "no refusal: " .. shown(...)
   end
   if fault.blind and not operation.pure then return "right" end
@@ -83,15 +87,20 @@ end
 
 local function default_setup(e) e.map = e:filled() end
 
+-- Whether a name matches one of the patterns.
+local function is_one_of(name, patterns)
+  for pattern in patterns:gmatch "[^\0]+" do
+    if name:find(pattern) then return true end
+  end
+  return false
+end
+
 -- Names that are in now and not in before, but for those that may be left.
-local function more(before, now, keeps, refused)
-  local left = {}
+local function more(before, now, operation, fault)
+  local left, keeps = {}, operation.keeps or ""
+  if fault.section == "hook" and operation.makes then keeps = keeps .. "\0" .. operation.makes end
   for name in pairs(now) do
-    local kept = false
-    for pattern in (refused and keeps or ""):gmatch "[^\0]+" do
-      kept = kept or name:find(pattern) ~= nil
-    end
-    if not before[name] and not kept then left[#left + 1] = name end
+    if not before[name] and not is_one_of(name, keeps) then left[#left + 1] = name end
   end
   table.sort(left)
   return left
@@ -142,12 +151,12 @@ local function one(control, operation, e, fault, files)
   local verdict, why = finished(control, operation, e, fault, told,
     control.call(operation.run, e))
   told.verdict = verdict
-  if why then problem(why) end
+  if verdict == "wrong" then problem(why) end
   if operation.after and not fault.blind then
     local ok, message = pcall(operation.after, e, verdict ~= "right")
     if not ok then problem(shown(message)) end
   end
-  local left = verdict ~= "right" and more(files, e:files(), operation.keeps, true) or {}
+  local left = verdict ~= "right" and more(files, e:files(), operation, fault) or {}
   if left[1] then problem("left: " .. table.concat(left, ", ")) end
   if not (operation.once or operation.probes or fault.blind) then again(operation, e, problem) end
   e:close(owned)
@@ -161,6 +170,10 @@ local function told_text(told, problems)
   return table.concat(lines, "\n") .. "\n"
 end
 
+-- Tries of a child that go without a collection: that writes to all memory which is shared with the
+-- parent, and takes longer than many a try.
+local UNCOLLECTED <const> = 10
+
 -- In the child: the faults from the first on, while they leave nothing behind.
 local function tries(control, operation, e, faults, first)
   local files = e:files()
@@ -171,10 +184,12 @@ local function tries(control, operation, e, faults, first)
     control.tell(told_text(told, problems))
     if operation.once or not faults[i].passing or #problems > 0 then return end
     if not operation.pure then e:tidy(files) end
+    if i - first == UNCOLLECTED then collectgarbage "restart" end
   end
 end
 
 local function inside(control, operation, faults, first, allowed, folder, cgroup)
+  collectgarbage "stop"
   local e, held = environment.new(control, folder, cgroup), table.pack(control.held())
   local setup = operation.setup or default_setup
   setup(e)

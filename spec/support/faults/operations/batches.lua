@@ -100,7 +100,6 @@ local function drained(e)
 end
 
 local function drain(e, options)
-  e.taken = {}
   local n = 0
   for batch in e.map:drain(options) do
     for key, value in batch:entries() do
@@ -120,7 +119,10 @@ local function nothing_lost(e, refused)
   end
 end
 
-local function refill(e) e:fill(e.map) end
+local function refill(e)
+  e:fill(e.map)
+  e.taken = {}
+end
 
 add { name = "map:drain", renew = refill, after = nothing_lost, right = all,
   run = function(e) return drain(e, 16) end }
@@ -180,8 +182,8 @@ local function taken(e)
   e.snapshot = e:own(assert(e.map:snapshot()))
 end
 
-local function on_snapshot(name, run, right)
-  add { name = "snapshot:" .. name, setup = taken, run = run, right = right }
+local function on_snapshot(name, run, right, makes)
+  add { name = "snapshot:" .. name, setup = taken, run = run, right = right, makes = makes }
 end
 
 on_snapshot("header", function(e) return e.snapshot:header() end)
@@ -212,7 +214,7 @@ on_snapshot("export", function(e)
   return e.snapshot:export(e:path "out", { format = "csv" })
 end, function(e, report)
   return report.entries == e.N and select(2, e:read(e:path "out"):gsub("\n", "")) == e.N + 1
-end)
+end, "^out$")
 on_snapshot("diff", function(e)
   local n, old <close>, message, errno = 0, e.map:snapshot { where = "key < 31" }
   if not old then return nil, message, errno end

@@ -28,20 +28,22 @@ end
 
 for format, header in pairs { jsonl = 0, csv = 1 } do
   add { name = "map:export", as = format, right = written(header), after = whole(header),
+    makes = "^out$",
     run = function(e) return e.map:export(e:path "out", { format = format, batch_size = 16 }) end }
 end
-add { name = "map:export", as = "snapshot", run = function(e)
+add { name = "map:export", as = "snapshot", makes = "^out$", run = function(e)
   return e.map:export(e:path "out", { format = "snapshot" })
 end, right = function(e, report) return report.entries == e.N end }
-add { name = "map:export", as = "columns and where", run = function(e)
+add { name = "map:export", as = "columns and where", makes = "^out$", run = function(e)
   return e.map:export(e:path "out", { where = "value > 200", columns = { "key" } })
 end, right = function(e, report)
   return report.entries == 20 and lines(e:read(e:path "out")) == 20
 end }
 add { name = "map:export", as = "by threads", right = written(0), after = whole(0),
+  makes = "^out$",
   run = function(e) return e.map:export(e:path "out", { workers = 2, batch_size = 8 }) end }
 add { name = "map:export", as = "checkpoint", right = written(0), after = whole(0),
-  keeps = "^out%.part$\0^c", run = function(e)
+  makes = "^out$", keeps = "^out%.part$\0^c", run = function(e)
     return e.map:export(e:path "out", { checkpoint = e:path "c", batch_size = 8,
       checkpoint_interval = 0 })
   end }
@@ -69,13 +71,16 @@ local function nothing_lost(e)
   end
 end
 
+-- One that was begun goes on where it was: what is stored before that, and what was written and
+-- not deleted, stays for the next.
 add { name = "map:export", as = "drain", after = nothing_lost, renew = function(e)
+  if e:read(e:path "out.ckpt") then return end
   e:fill(e.map)
   os.remove(e:path "out")
 end, keeps = "^out%.", run = function(e)
   return e.map:export(e:path "out", { drain = true, batch_size = 8, checkpoint_interval = 0 })
-end, right = function(e)
-  return e.map:next() == nil and lines(e:read(e:path "out")) >= e.N
+end, right = function(e, report)
+  return (report.resumed or e.map:next() == nil) and lines(e:read(e:path "out")) >= e.N
 end }
 
 -- ---- imports --------------------------------------------------------------------------
