@@ -119,6 +119,7 @@ static int system_list_folder(lua_State *L)
 	DIR **box = lua_newuserdatauv(L, sizeof(*box), 0);
 	const struct dirent *each;
 	lua_Integer n = 0;
+	int err;
 
 	*box = NULL;
 	luaL_setmetatable(L, LB_FOLDER);
@@ -126,15 +127,16 @@ static int system_list_folder(lua_State *L)
 	*box = opendir(path);
 	if (!*box)
 		return lb_refuse(L, errno);
-	while ((each = readdir(*box)) != NULL) {
+	for (errno = 0; (each = readdir(*box)) != NULL; errno = 0) {
 		if (strcmp(each->d_name, ".") == 0 || strcmp(each->d_name, "..") == 0)
 			continue;
 		lua_pushstring(L, each->d_name);
 		lua_rawseti(L, -2, ++n);
 	}
+	err = errno;
 	closedir(*box);
 	*box = NULL;
-	return 1;
+	return err ? lb_refuse(L, err) : 1;
 }
 
 /*

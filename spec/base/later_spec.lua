@@ -104,7 +104,8 @@ package.hidden, package.path = package.path, ""
   end)
 
   it("is said to be out of reach where its file cannot be opened", function()
-    assert.matches("module 'luabpf.file.json' not found: .*/json.lua: Too many open files", output_of([[
+    local said <const> = "module 'luabpf.file.json' not found: .*/json.lua: Too many open files"
+    assert.matches(said, output_of([[
 local open, searchpath = io.open, package.searchpath
 function package.searchpath(name, path)
   if name == "luabpf.file.json" then return nil end

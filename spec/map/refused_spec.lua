@@ -91,6 +91,18 @@ describe("what is refused for a moment", function()
     ]])
   end)
 
+  it("is nil, message, errno where a folder comes to no end #preload", function()
+    prints({ "nil\t5", "other\tInput/output error" }, [[
+      local folder = "/sys/fs/bpf/" .. os.tmpname():match "[^/]+$"
+      assert(os.execute(("mkdir -p %s/inner"):format(folder)))
+      local list, _, errno = failing("readdir", 1, "EIO", function() return bpf.pins(folder) end)
+      print(list, errno)
+      list = failing("readdir", 5, "EIO", function() return bpf.pins(folder) end)
+      print(list[1].kind, list[1].reason)
+      os.execute(("rmdir %s/inner %s"):format(folder, folder))
+    ]])
+  end)
+
   it("is nil, message, errno where /proc/mounts cannot be read #preload", function()
     prints({ "nil\tconntrack: /proc/mounts: Too many open files\t24" }, [[
       local conntrack = require "luabpf.conntrack"

@@ -238,9 +238,8 @@ end
 local function give_up(run, sink, place, report)
   if not place.out then return end
   report.bytes = sink:position()
-  local _, _, errno
-  if run.checkpoint then _, _, errno = core.file_status(run.checkpoint) end
-  place:abandon(run.checkpoint and errno ~= core.errno.ENOENT)
+  local mark = run.checkpoint
+  place:abandon(mark and select(3, core.file_status(mark)) ~= core.errno.ENOENT)
 end
 
 local REPORT_ORDER <const> = { "entries", "bytes", "compiled", "asked", "deleted", "missing",

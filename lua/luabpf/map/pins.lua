@@ -33,7 +33,9 @@ local function add_folder(list, folder)
     local path = folder .. "/" .. name
     local pin, why = core.pinned(path)
     if pin == "folder" then
-      add_folder(list, path)
+      local read
+      read, why = add_folder(list, path)
+      if not read then list[#list + 1] = { path = path, kind = "other", reason = why } end
     elseif pin then
       pin.path = path
       list[#list + 1] = pin

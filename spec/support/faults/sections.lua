@@ -25,7 +25,7 @@ local NEW_DESCRIPTOR <const> = { MAP_CREATE = true, PROG_LOAD = true, OBJ_GET = 
   RAW_TRACEPOINT_OPEN = true, BTF_LOAD = true, LINK_CREATE = true, PROG_GET_FD_BY_ID = true,
   MAP_GET_FD_BY_ID = true, BTF_GET_FD_BY_ID = true, LINK_GET_FD_BY_ID = true }
 local MORE <const> = {
-  MAP_CREATE = { "ENOSPC" }, PROG_LOAD = { "ENOSPC", "EACCES" }, OBJ_PIN = { "ENOSPC", "EROFS" },
+  MAP_CREATE = { "ENOSPC" }, PROG_LOAD = { "ENOSPC" }, OBJ_PIN = { "ENOSPC", "EROFS" },
   OBJ_GET = { "EACCES" }, BTF_LOAD = { "ENOSPC" }, LINK_CREATE = { "ENOSPC" },
   MAP_UPDATE_ELEM = { "E2BIG" }, MAP_UPDATE_BATCH = { "E2BIG", "EINVAL" },
   MAP_LOOKUP_BATCH = { "ENOSPC", "EINVAL", "EFAULT", "EDEADLK" },
@@ -99,8 +99,8 @@ local function call_fault(kind, name, at, errno, lasting, passing)
   }
 end
 
--- What no call answers for ever: it is made again after a signal; nobody else has locked a file that
--- is new.
+-- What no call answers for ever: it is made again after a signal; nobody else has locked a file
+-- that is new.
 local function passes(name, errno)
   return errno == SHORT or CALLS[name] and errno == "EINTR" or name == "flock" and errno == "EAGAIN"
 end
@@ -155,7 +155,8 @@ end
 --- Signals that a handler takes: no failure, so the answer must be right.
 function sections.signal(add)
   for _, us in ipairs { 50, 200, 1000, 5000 } do
-    add { section = "signal", kind = "signal", passing = true, name = ("every %d us"):format(us), refuses = false,
+    add { section = "signal", kind = "signal", passing = true, refuses = false,
+      name = ("every %d us"):format(us),
       begin = function(control) control.storm(us) end,
       finish = function(control) return control.storm_end() end }
   end
