@@ -155,6 +155,19 @@ describe("what is left:", function()
     ]]))
   end)
 
+  it("no log that libbpf goes on to write to, where a call has raised #preload", function()
+    assert.same({ "false\ttrue" }, injected.lines [[
+      local object = assert(bpf.load "bpf/objects.bpf.o")
+      local link = assert(object.programs.count_raw:attach())
+      local ok = pcall(link.close, {})
+      local BTF_LOAD <const> = 18
+      local map = failing(BTF_LOAD, 1, "EINVAL", function()
+        return bpf.create { type = "hash", key = "u32", value = "u64", max_entries = 9 }
+      end)
+      print(ok, map ~= nil)
+    ]])
+  end)
+
   -- Initial-exec: luabpf/lib/kernel/log.c
   it("[fault 25] a process, where there is no memory for what a thread has alone #preload",
     function()

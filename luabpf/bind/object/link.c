@@ -281,11 +281,12 @@ static int link_gc(lua_State *L)
 /* 0, or 3 with nil, message, errno: the link is still there. */
 static int close_link(lua_State *L)
 {
+	struct lb_link *link = to_link(L, 1);
 	struct lb_log log;
 	int err;
 
 	lb_log_begin(&log);
-	err = lb_link_close(to_link(L, 1));
+	err = lb_link_close(link);
 	lb_log_end(&log);
 	return err ? lb_log_fail(L, err, &log, "%s: close", description_of(L, 1)) : 0;
 }
