@@ -196,7 +196,7 @@ local WRONG <const> = { "1.5", "2.0", "nil", "key.addr", "value" }
 local ODD <const> = { "LIST[2]", "CONF.limit", "#NAME", "#LIST" }
 
 local LEAVES <const> = { { 45, functions.field }, { 70, variable },
-  { 78, function(self) return self:pick { "U1", "U2", "U3" } end }, { 80, element },
+  { 78, function(self) return self:pick { "U1", "U2", "U3", "LIMIT" } end }, { 80, element },
   { 100, functions.literal } }
 
 local INTEGERS <const> = {
@@ -348,7 +348,7 @@ local CONDITIONS <const> = {
   { 52, form("(%s and %s)", "condition", "condition") },
   { 72, form("(%s or %s)", "condition", "condition") },
   { 80, form("not (%s)", "condition") },
-  { 83, form("test(%s, %s)", "integer", "integer") },
+  { 82, form("test(%s, %s)", "integer", "integer") },
   { 84, form("outer(%s)", "integer") },
   { 86, form("(%s) == (%s)", "condition", "condition") },
   { 100, form("%s %s %s", "integer", RELATIONS, "integer") },
