@@ -26,16 +26,37 @@ static bool is_one_of(const char *text, const char *const *choices)
 	return *choices != NULL;
 }
 
-/* Whether the pair at the top, name and value, is an option that is known. */
-static bool is_known(lua_State *L, const struct lb_option *known)
-{
-	const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+const char *const lb_any_bytes[] = { NULL };
 
+/* The string at idx, of which no part is behind a zero byte; else NULL. */
+static const char *whole(lua_State *L, int idx)
+{
+	const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : NULL;
+
+	return text && strlen(text) == lua_rawlen(L, idx) ? text : NULL;
+}
+
+/* C sees no more of a text than what is before a zero byte. */
+static void check_text(lua_State *L, const char *function, const struct lb_option *known)
+{
+	if (known->type == LUA_TSTRING && known->choices != lb_any_bytes && !whole(L, -1))
+		lb_misuse(L, "%s: option '%s': a text with a NUL byte",
+			  lb_function_title(function), known->name);
+}
+
+/* Whether the pair at the top, name and value, is an option that is known. */
+static bool is_known(lua_State *L, const char *function, const struct lb_option *known)
+{
+	const char *name = whole(L, -2);
+
+	name = name ? name : "";
 	while (known->name && strcmp(known->name, name) != 0)
 		known++;
 	if (!known->name || (known->type != LUA_TNONE && lua_type(L, -1) != known->type))
 		return false;
-	return !known->choices || is_one_of(lua_tostring(L, -1), known->choices);
+	check_text(L, function, known);
+	return !known->choices || known->choices == lb_any_bytes ||
+	       is_one_of(lua_tostring(L, -1), known->choices);
 }
 
 static void refuse(lua_State *L, int idx, const char *function)
@@ -56,7 +77,7 @@ bool lb_options(lua_State *L, int idx, const char *function, const struct lb_opt
 		refuse(L, idx, function);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1))
-		if (!is_known(L, known))
+		if (!is_known(L, function, known))
 			refuse(L, idx, function);
 	return true;
 }

@@ -15,6 +15,8 @@ struct lb_option {
 	int type;			/* LUA_TBOOLEAN, ...; LUA_TNONE: the function looks */
 	const char *const *choices;	/* the texts it may be, ending with NULL; or NULL */
 };
+/* As choices: a string of any bytes. Others are texts, which have no zero byte. */
+extern const char *const lb_any_bytes[];
 
 /*
  * Checks the options at idx of the function that is documented by that name, as

@@ -350,12 +350,43 @@ describe("paths with a NUL byte raise [fault 9]:", function()
       import = function() return map:import(file) end,
       snapshot = function() return bpf.snapshot(file) end,
       restore = function() return bpf.create { from = map:snapshot(), pin = bad } end,
+      -- Names and texts, which C would cut as well.
+      cgroup = function() return object.programs.count_egress:attach { cgroup = bad } end,
+      xdp = function() return program:attach { xdp = "lo\0x" } end,
+      tc = function() return object.programs.count_tc:attach { tc = "lo\0x" } end,
+      tracepoint = function()
+        return object.programs.count_tracepoint:attach { tracepoint = "sched:sched_switch\0x" }
+      end,
+      load_map = function()
+        return bpf.load("bpf/objects.bpf.o", { maps = { ["points\0x"] = {} } })
+      end,
+      load_global = function()
+        return bpf.load("bpf/objects.bpf.o", { globals = { ["tiny\0x"] = 1 } })
+      end,
     } do
       local ok, message = pcall(call)
       assert.is_false(ok, what)
       assert.truthy(tostring(message):find("NUL byte", 1, true), what .. ": " .. tostring(message))
     end
     os.remove((file:gsub("\0.*", "")))
+    helper.close_all()
+  end)
+
+  it("and words are not taken for what is before one", function()
+    for _, call in ipairs {
+      function() bpf.load("bpf/objects.bpf.o", { maps = { points = { type = "hash\0x" } } }) end,
+      function() bpf.load("bpf/objects.bpf.o", { maps = { points = { ["pin\0x"] = "/x" } } }) end,
+      function() local handle = bpf.signals "TERM\0x" return handle end,
+    } do
+      assert.is_false((pcall(call)))
+    end
+    local map = helper.map()
+    local ok, message = pcall(function()
+      local made = bpf.create { from = map:snapshot(), name = "no name" }
+      return made
+    end)
+    assert.is_false(ok)
+    assert.matches("open_spec.lua:%d+: create: option 'name'", message)
     helper.close_all()
   end)
 end)

@@ -15,6 +15,7 @@ end
 
 -- The name of a type in BTF, "struct event", where text is one and not the type of a declaration.
 local function btf_name(text)
+  if text:find("\0", 1, true) then return nil end
   if text:find "^struct%s+[%a_]" or text:find "^union%s+[%a_]" then
     return (text:gsub("%s+", " "))
   end

@@ -129,8 +129,15 @@ local function open_part(path, wanted)
     core.errno.EEXIST
 end
 
+-- maps.create, whose errors of misuse are the caller's: of the name, the number of entries.
+local function create(wanted)
+  local results = table.pack(pcall(maps.create, wanted))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  core.misuse((tostring(results[2]):gsub("^[^:]*:%d+: ", "")))
+end
+
 local function new_part(path, wanted)
-  local map, message, errno = maps.create(wanted)
+  local map, message, errno = create(wanted)
   if not map then return nil, message, errno end
   local ok
   ok, message, errno = map:pin(path)
@@ -176,7 +183,7 @@ local function create_pinned(pin, wanted, from, header, replace)
 end
 
 local function create_plain(wanted, from, header)
-  local map, message, errno = maps.create(wanted)
+  local map, message, errno = create(wanted)
   if not map then return nil, message, errno end
   local ok
   ok, message, errno = filled(map, from, header, false)

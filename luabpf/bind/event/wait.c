@@ -54,7 +54,7 @@ static int check_signal(lua_State *L, int arg)
 		return lb_argerror(L, arg, lua_pushfstring(L, "name of a signal expected, got %s",
 							   luaL_typename(L, arg)));
 	for (size_t i = 0; i < NKNOWN; i++)
-		if (strcmp(known[i].name, name) == 0)
+		if (strcmp(known[i].name, name) == 0 && strlen(name) == lua_rawlen(L, arg))
 			return known[i].number;
 	return lb_argerror(L, arg, lua_pushfstring(L, "no signal \"%s\" (as in \"TERM\")", name));
 }

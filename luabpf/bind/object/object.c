@@ -99,7 +99,7 @@ static void set_type(lua_State *L, struct bpf_map *map, int idx, const struct lb
 	if (lua_type(L, idx) != LUA_TSTRING)
 		lb_path_error(L, path, "name of a map type expected, got %s", luaL_typename(L, idx));
 	type = lb_maptype_by_name(lua_tostring(L, idx));
-	if (!type)
+	if (!type || strlen(lua_tostring(L, idx)) != lua_rawlen(L, idx))
 		lb_path_error(L, path, "no such map type: '%s'", lua_tostring(L, idx));
 	lb_log_begin(&log);
 	err = lb_object_set_type(map, type, &log);
@@ -158,7 +158,9 @@ static void set_map(lua_State *L, const struct bpf_object *obj, const struct lb_
 	if (!lua_istable(L, idx))
 		lb_path_error(L, path, "table expected, got %s", luaL_typename(L, idx));
 	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
-		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+		const bool text = lua_type(L, -2) == LUA_TSTRING &&
+				  strlen(lua_tostring(L, -2)) == lua_rawlen(L, -2);
+		const char *name = text ? lua_tostring(L, -2) : "?";
 		const struct lb_path field = { path, name, 0 };
 		size_t i = 0;
 
@@ -193,6 +195,8 @@ static void each_option(lua_State *L, const struct bpf_object *obj, const char *
 				lb_path_error(L, &list, "names expected, got a key of type %s",
 					      luaL_typename(L, top + 2));
 			item.name = lua_tostring(L, top + 2);
+			if (strlen(item.name) != lua_rawlen(L, top + 2))
+				lb_path_error(L, &item, "a name with a NUL byte");
 			set(L, obj, &item);
 		}
 	}

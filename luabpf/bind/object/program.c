@@ -636,7 +636,7 @@ static void push_result(lua_State *L, const struct lb_runtype *t, const struct l
 static int program_run(lua_State *L)
 {
 	static const struct lb_option known[] = {
-		{ "data", LUA_TSTRING, NULL }, { "ctx", LUA_TSTRING, NULL },
+		{ "data", LUA_TSTRING, lb_any_bytes }, { "ctx", LUA_TSTRING, lb_any_bytes },
 		{ "times", LUA_TNUMBER, NULL }, { NULL, 0, NULL },
 	};
 	static const struct lb_runtype unknown = { .can = LB_RUN_CTX };
