@@ -70,6 +70,18 @@ describe("loading", function()
     assert(tracker.map)
   end)
 
+  it("[fault 5] of programs of luabpf's own goes on too", function()
+    local map = filled(20000)
+    system.storm(100)
+    for i = 1, 10 do
+      local report = {}
+      -- A program of its own each time.
+      local where = ("value > %d and value %% 7 ~= %d and key ~= %d"):format(10000 + i, i, i)
+      assert(map:count(where, { engine = "kernel", report = report }))
+      assert.equal("kernel", report.engine)
+    end
+  end)
+
   it("[fault 21] is tried again after a refusal for a moment, which is named", function()
     local map = filled(2000)
     local ok, count, message, errno = without_descriptors(function()

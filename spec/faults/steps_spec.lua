@@ -13,8 +13,11 @@ local function record(i)
   return { a = i, t = ("t%d"):format(i), list = { i, i, i, i }, z = i }
 end
 
-local function filled(n)
-  local map = helper.map { max_entries = n, value = VALUE }
+-- More than is copied without memory from Lua.
+local LARGE <const> = { "u64 a", "char t[40]", "u32 list[4]", "char rest[2000]", "u64 z" }
+
+local function filled(n, value)
+  local map = helper.map { max_entries = n, value = value or VALUE }
   local keys, values = {}, {}
   for i = 1, n do keys[i], values[i] = i, record(i) end
   assert.equal(n, map:update_batch(keys, values))
@@ -74,6 +77,40 @@ describe("[fault 12] between two steps", function()
     end
     assert.equal(0, wrong)
   end)
+
+  for size, layout in pairs { small = VALUE, large = LARGE } do
+    it("a finalizer that closes the cursor while a " .. size .. " entry is decoded changes nothing "
+      .. "of it", function()
+      local map, wrong, closed = filled(4000, layout), 0, 0
+      collectgarbage("generational")
+      local function look(batch, i)
+        local key, value = batch:key(i), batch:value(i)
+        if value.a ~= key or value.z ~= key or value.t ~= "t" .. key then wrong = wrong + 1 end
+        for n = 1, 4 do
+          if value.list[n] ~= key then wrong = wrong + 1 end
+        end
+      end
+      for _ = 1, 150 do
+        local _, _, _, cursor = map:entries(256)
+        local batch = cursor:next()
+        setmetatable({}, { __gc = function()
+          closed = closed + 1
+          cursor:close()
+          -- Another scan takes the memory, for other entries.
+          local other <close> = select(4, map:entries(256))
+          other:next()
+          other:next()
+        end })
+        for i = 1, #batch do
+          -- What is lent no more is refused.
+          if not pcall(look, batch, i) then break end
+        end
+      end
+      collectgarbage()
+      assert.is_true(closed > 50)
+      assert.equal(0, wrong)
+    end)
+  end
 
   it("__gc of a map by hand is closing it", function()
     local process = helper.process [[
