@@ -279,6 +279,12 @@
 ---A span of time: nanoseconds, or text as "30s" with the units ns us ms s m h d.
 ---@alias luabpf.time integer|string
 
+---What a change did; `matched` is `updated`, `missing` and `kept`.
+---@class luabpf.update_report : luabpf.report
+---@field updated integer how many were changed
+---@field missing integer how many somebody else had deleted before
+---@field kept integer how many no longer matched, or were changed by others again and again, when it was their turn
+
 ---What `map:upsert_batch` did.
 ---@class luabpf.upsert_counts
 ---@field inserted integer how many were absent before
@@ -1122,6 +1128,27 @@ function map:update(key, value, mode) end
 ---@return integer? # errno
 ---@return integer? # partial
 function map:update_batch(keys, values, options) end
+
+---@class luabpf.map_update_where_options : luabpf.query_options
+---@field dry_run? boolean only counts what would be changed (default false)
+---@field limit? integer at most so many
+
+---Changes fields of the entries that match, where they are: only what is named is written, each
+---field on its own, with atomic instructions where the field has a place for them; docs/updates.md
+---says what that is worth against other writers. The right sides read the entry before any of them
+---is stored.
+---
+---Linux 5.14, and 5.17 for maps that are too large for one walk.
+---
+---Needs CAP_BPF.
+---@param where? luabpf.where the condition; nil: all entries
+---@param change string assignments: "value.packets = 0, value.flags = value.flags | 1"
+---@param options? luabpf.map_update_where_options what all queries take
+---@return luabpf.update_report? # what was done
+---@return string? # message
+---@return integer? # errno
+---@return luabpf.update_report? # partial
+function map:update_where(where, change, options) end
 
 ---@class luabpf.map_upsert_batch_options
 ---@field raw? boolean strings in lists are the bytes of keys and values (default false)

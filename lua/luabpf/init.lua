@@ -35,6 +35,7 @@ later.methods("luabpf.map", {
   rows = "luabpf.query.read",
   select = "luabpf.query.read",
   snapshot = "luabpf.file.snapshot",
+  update_where = "luabpf.query.update",
   users = "luabpf.map.pins",
   writer = "luabpf.event.writer",
 })

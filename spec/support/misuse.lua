@@ -237,6 +237,7 @@ local fit = {
   ["map.upsert_batch"] = function(w) return w.map, { 1, 2 }, { {}, {} }, { status = true } end,
   ["map.delete_batch"] = function(w) return w.map, { 1000, 1001 }, { if_equal = { {}, {} } } end,
   ["map.delete_where"] = function(w) return w.map, function() end, { limit = 1 } end,
+  ["map.update_where"] = function(w) return w.map, "value.n > 1", "value.n = 1", { limit = 1 } end,
   ["map.count"] = function(w) return w.map, "value.n > $x", { params = { x = 1 } } end,
   ["map.select"] = function(w) return w.map, { columns = "value.n", sort = "n", limit = 2 } end,
   ["map.aggregate"] = function(w)

@@ -74,10 +74,11 @@ local function read_number(text, first)
   return { type = "number", first = first, last = last, value = value }
 end
 
-local function read_operator(text, first)
+local function read_operator(text, first, assigns)
   for _, operator in ipairs(operators) do
     if text:sub(first, first + #operator - 1) == operator then
-      if habits[operator] then lexer.fail(text, first, habits[operator]) end
+      local habit = not (assigns and operator == "=") and habits[operator]
+      if habit then lexer.fail(text, first, habit) end
       local type = operator == "!=" and "~=" or operator
       return { type = type, first = first, last = first + #operator - 1 }
     end
@@ -86,21 +87,22 @@ local function read_operator(text, first)
     or text:match("^[\x80-\xff]+", first)))
 end
 
-local function read_token(text, first)
+local function read_token(text, first, assigns)
   local name, after = text:match("^([%a_][%w_]*)()", first)
   if name then return { type = "name", first = first, last = after - 1, value = name } end
   name, after = text:match("^%$([%a_][%w_]*)()", first)
   if name then return { type = "param", first = first, last = after - 1, value = name } end
   if text:find("^%d", first) then return read_number(text, first) end
   if text:find("^['\"]", first) then return read_string(text, first) end
-  return read_operator(text, first)
+  return read_operator(text, first, assigns)
 end
 
 -- The tokens of the text, the last of type "end". Raises as lexer.fail does.
-function lexer.tokens(text)
+-- assigns: "=" is one of them.
+function lexer.tokens(text, assigns)
   local tokens, at = {}, text:match("^%s*()")
   while at <= #text do
-    local token = read_token(text, at)
+    local token = read_token(text, at, assigns)
     tokens[#tokens + 1] = token
     at = text:match("^%s*()", token.last + 1)
   end

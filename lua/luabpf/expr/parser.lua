@@ -19,13 +19,13 @@ end
 
 local text_of = parser.text_of
 
--- A parser at the beginning of the text; env as for expr.parse.
-function parser.new(text, env)
+-- A parser at the beginning of the text; env as for expr.parse. assigns: it has assignments.
+function parser.new(text, env, assigns)
   if type(text) ~= "string" then
     error(("an expression is text, got %s"):format(type(text)), 0)
   end
   return setmetatable({
-    text = text, env = env, tokens = lexer.tokens(text), at = 1, nesting = 0,
+    text = text, env = env, tokens = lexer.tokens(text, assigns), at = 1, nesting = 0,
   }, parser)
 end
 

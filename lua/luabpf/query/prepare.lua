@@ -10,6 +10,7 @@
 
 local compile = require "luabpf.expr.compile"
 local core = require "luabpf.core"
+local edit = require "luabpf.query.edit"
 local expr = require "luabpf.expr.parse"
 local order = require "luabpf.query.order"
 local parameters = require "luabpf.expr.params"
@@ -148,11 +149,19 @@ end
 
 -- ---- the parts of a query --------------------------------------------------------
 
--- sets: the lists and sets among the parameters, which are compiled in.
+-- What texts mean; sets: the lists and sets among the parameters, which are compiled in.
+local function env_of(facts, sets)
+  return sets and setmetatable({ sets = sets }, { __index = facts.env }) or facts.env
+end
+
+-- The same for a run with these parameters.
+function prepare.env(subject, values)
+  return env_of(prepare.facts(subject), (parameters.sets(values)))
+end
+
 local function new_parts(facts, sets)
-  local env = sets and setmetatable({ sets = sets }, { __index = facts.env }) or facts.env
-  return { facts = facts, env = env, shared = { params = {}, percpu = {} }, comparisons = 0,
-    columns = {}, bits = {}, outputs = {}, listings = {} }
+  return { facts = facts, env = env_of(facts, sets), shared = { params = {}, percpu = {} },
+    comparisons = 0, columns = {}, bits = {}, outputs = {}, listings = {} }
 end
 
 local function note(parts, title, fragment)
@@ -233,6 +242,11 @@ end
 function build.delete(_, given, spec)
   spec.remove = true
   spec.keys, spec.values = given.rows, given.rows
+end
+
+-- Changes of what matches.
+function build.update(parts, given, spec)
+  edit.add(given.change, parts, spec, note)
 end
 
 function build.select(parts, given, spec)
@@ -359,6 +373,7 @@ prepare.canonical = canonical
 
 local function new_query(facts, kind, given, sets)
   local parts = new_parts(facts, sets)
+  if given.change then edit.reserve(given.change, parts.shared) end
   add_where(parts, given.where)
   local spec = {}
   build[kind](parts, given, spec)
@@ -376,9 +391,10 @@ local function new_query(facts, kind, given, sets)
 end
 
 -- A query ready to run, kept with the handle.
--- @tparam string kind "entries", "keyed", "delete", "select", "aggregate"
+-- @tparam string kind "entries", "keyed", "delete", "update", "select", "aggregate"
 -- @tparam table given where (text, of function/compile.lua, or nil), columns, group, select, sort;
---   rows: whole entries are handed over; plain: programs may sum up what has no groups
+--   change: a plan of edit.lua; rows: whole entries are handed over; plain: programs may sum up
+--   what has no groups
 -- @treturn table core (luabpf.query), shared (params), decoder, row_bytes, ...
 function prepare.query(subject, kind, given)
   local facts, where = prepare.facts(subject), given.where
@@ -387,7 +403,8 @@ function prepare.query(subject, kind, given)
     given.rows and "r" or "",
     given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
     given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
-    given.plain and "p" or "", contents }, "\2")
+    given.plain and "p" or "", given.change and given.change.key or "",
+    contents }, "\2")
   local query = facts.queries[key]
   if query then return query end
   query = new_query(facts, kind, given, sets)

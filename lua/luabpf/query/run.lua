@@ -170,7 +170,7 @@ function runs.choose(self, query, run)
 end
 
 local REPORT_ORDER <const> = { "engine", "why", "compiled", "visited", "asked", "matched",
-  "deleted", "missing", "kept", "workers", "complete", "exact", "seconds" }
+  "deleted", "updated", "missing", "kept", "workers", "complete", "exact", "seconds" }
 
 local report_meta = { __name = "luabpf.report" }
 
@@ -189,7 +189,7 @@ end
 -- Fills in what is known at the end, and the table that the caller gave for it.
 function runs.finish(query, run, report)
   local kind = query.facts.kind
-  report.exact = kind.fixed or (report.engine == "batch" and report.complete
+  report.exact = not run.inexact and (kind.fixed or report.engine == "batch" and report.complete
     and (kind.position == "bucket" or kind.position == "index"))
   report.seconds = (core.now() - run.start) / 1e9
   judge.notice(run, report)
@@ -205,7 +205,7 @@ end
 -- @tparam table args of luabpf.query:scan; budget and params are filled in
 -- @treturn table|nil result; its rows, or the reason and errno
 function runs.scan(query, run, args)
-  args.params, args.budget = run.packed, run.budget
+  args.params, args.budget = run.packed, args.budget or run.budget
   local result, rows, errno, for_good = query.core:scan(args)
   if not result then
     local what = errno == core.errno.EPERM and query.facts or query

@@ -1493,6 +1493,35 @@ Linux 5.6; elsewhere single calls give the same answers.
       keys[i], values[i] = { addr = "10.1.0.1", port = i }, { packets = i }
     end
     print(map:update_batch(keys, values)) -- 100]=],
+["map:update_where"] = [=[
+map:update_where([where, change [, options]])
+
+Changes fields of the entries that match, where they are: only what is named is written, each
+field on its own, with atomic instructions where the field has a place for them; docs/updates.md
+says what that is worth against other writers. The right sides read the entry before any of them
+is stored.
+
+* where (where): the condition; nil: all entries.
+* change (string): assignments: "value.packets = 0, value.flags = value.flags | 1".
+* options (query_options): what all queries take.
+* options.dry_run (boolean): only counts what would be changed. Default: false.
+* options.limit (integer): at most so many.
+* the fields of query_options
+
+Gives update_report: what was done.
+
+nil, message, errno: the kernel refuses, or lets no program change the map: engine = "batch"
+asks for single calls then, which replace whole values; the fourth result is what was done until
+then.
+
+Raises: a text that does not compile, naming line and column; a value that does not fit its field:
+nothing of that entry is stored.
+
+Linux 5.14, and 5.17 for maps that are too large for one walk.
+
+Needs CAP_BPF.
+
+    print(map:update_where("value.packets > 10", "value.packets = value.packets - 10").updated)]=],
 ["map:upsert_batch"] = [=[
 map:upsert_batch(keys [, values [, options]])
 
@@ -2794,6 +2823,16 @@ tracker
 A connection tracker: the programs that watch and the table that they fill.
 
 * map (map): the table, a map like any other.]=],
+["update_report"] = [=[
+update_report
+
+What a change did; matched is updated, missing and kept.
+
+* updated (integer): how many were changed.
+* missing (integer): how many somebody else had deleted before.
+* kept (integer): how many no longer matched, or were changed by others again and again, when it
+  was their turn.
+* the fields of report]=],
 ["upsert_counts"] = [=[
 upsert_counts
 

@@ -21,6 +21,7 @@
 #include "bind/query/query.h"
 
 #include "bind/map/batch.h"
+#include "bind/query/querystate.h"
 #include "bind/query/queryspec.h"
 #include "bind/query/rowset.h"
 #include "lib/kernel/clock.h"
@@ -35,42 +36,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LB_QUERY "luabpf.query"
-
-/* User values: the map, a table that keeps code and arrays. */
-enum { MAP = 1, KEPT, UVALUES = KEPT };
-
-struct query {
-	struct lb_map *map;
-	struct lb_scan_spec spec;	/* what it points to is kept by the user value */
-	struct lb_interp where;		/* where.f.n 0: everything matches */
-	struct lb_interp *columns;
-	uint8_t *match;			/* enum lb_answer of each entry of the block at hand; malloc'd */
-	uint32_t room;
-	uint32_t matched;		/* counts fillings of match, to notice others */
-	struct lb_scan scan;
-	bool scan_open;
-	struct decider {
-		struct lb_keyed keyed;
-		bool open, refused;
-	} deciders[2];			/* judge given keys and delete; the second copies what it deletes */
-};
-
-static struct query *check_query(lua_State *L)
+struct lb_query *lb_check_query(lua_State *L, bool live)
 {
-	struct query *q = lb_checkudata(L, 1, LB_QUERY);
+	struct lb_query *q = lb_checkudata(L, 1, LB_QUERY);
 
 	if (!q->map || (q->map->k.fd < 0 && !q->map->detached))
 		lb_is_closed(L, "map");
-	return q;
-}
-
-/* The same for what needs the map in the kernel. */
-static struct query *check_live_query(lua_State *L)
-{
-	struct query *q = check_query(L);
-
-	luaL_argcheck(L, !q->map->detached, 1, "a query of entries that are not in the kernel");
+	luaL_argcheck(L, !live || !q->map->detached, 1, "a query of entries that are not in the kernel");
 	return q;
 }
 
@@ -88,7 +60,7 @@ static void prepare(lua_State *L, struct lb_interp *ip, const struct lb_fragment
 		luaL_error(L, "fragment refused at instruction %d: %s", (int)at, why);
 }
 
-static void prepare_all(lua_State *L, struct query *q, int kept)
+static void prepare_all(lua_State *L, struct lb_query *q, int kept)
 {
 	const struct lb_scan_spec *s = &q->spec;
 	const char *why = lb_env_check(&s->env);
@@ -100,24 +72,35 @@ static void prepare_all(lua_State *L, struct query *q, int kept)
 	q->columns = lb_query_keep(L, kept, s->ncolumns * sizeof(*q->columns));
 	for (uint32_t i = 0; i < s->ncolumns; i++)
 		prepare(L, &q->columns[i], &s->columns[i], &s->env);
+	if (!s->change.nwords)
+		return;
+	why = lb_edit_check(&s->change, &s->env);
+	if (why)
+		luaL_error(L, "change refused: %s", why);
+	if (s->change.decide.n)
+		prepare(L, &q->decide, &s->change.decide, &s->env);
+	q->values = lb_query_keep(L, kept, s->change.nputs * sizeof(*q->values));
+	for (uint32_t i = 0; i < s->change.nputs; i++)
+		if (s->change.values && s->change.values[i].n)
+			prepare(L, &q->values[i], &s->change.values[i], &s->env);
 }
 
 /* core.query(map, spec) */
 static int query_new(lua_State *L)
 {
 	struct lb_map *m = lb_check_shapes(L, 1);
-	struct query *q;
+	struct lb_query *q;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_settop(L, 2);
-	q = lua_newuserdatauv(L, sizeof(*q), UVALUES);
+	q = lua_newuserdatauv(L, sizeof(*q), LB_QUERY_UVALUES);
 	memset(q, 0, sizeof(*q));
 	luaL_setmetatable(L, LB_QUERY);
 	lua_newtable(L);
 	lua_pushvalue(L, 4);
-	lua_setiuservalue(L, 3, KEPT);
+	lua_setiuservalue(L, 3, LB_QUERY_KEPT);
 	lua_pushvalue(L, 1);
-	lua_setiuservalue(L, 3, MAP);
+	lua_setiuservalue(L, 3, LB_QUERY_MAP);
 	lb_query_read(L, 4, m, &q->spec);
 	prepare_all(L, q, 4);
 	q->map = m;
@@ -127,8 +110,7 @@ static int query_new(lua_State *L)
 
 /* ---- the batch engine --------------------------------------------------- */
 
-/* The parameter slots at index idx: a packed string of the right size. */
-static const uint64_t *check_params(lua_State *L, const struct query *q, int idx)
+const uint64_t *lb_query_params(lua_State *L, const struct lb_query *q, int idx)
 {
 	size_t len = 0;
 	const char *s = "";
@@ -142,7 +124,7 @@ static const uint64_t *check_params(lua_State *L, const struct query *q, int idx
 
 struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_spec *spec)
 {
-	struct query *q = lb_checkudata(L, arg, LB_QUERY);
+	struct lb_query *q = lb_checkudata(L, arg, LB_QUERY);
 
 	if (!q->map || q->map->k.fd < 0)
 		lb_is_closed(L, "map");
@@ -150,27 +132,26 @@ struct lb_map *lb_query_crew(lua_State *L, int arg, int params, struct lb_crew_s
 	spec->where = q->spec.where.n ? &q->where : NULL;
 	spec->columns = q->columns;
 	spec->ncolumns = q->spec.ncolumns;
-	spec->params = check_params(L, q, params);
+	spec->params = lb_query_params(L, q, params);
 	spec->asks = q->spec.asked > 0;
 	return q->map;
 }
 
 void lb_query_map(lua_State *L, int arg)
 {
-	lua_getiuservalue(L, arg, MAP);
+	lua_getiuservalue(L, arg, LB_QUERY_MAP);
 }
 
-/* The batch at 2 as a block of this query's map. */
-static struct lb_block check_block(lua_State *L, const struct query *q)
+struct lb_block lb_query_block(lua_State *L, const struct lb_query *q, int idx)
 {
-	const struct lb_batch *b = lb_check_batch(L, 2);
+	const struct lb_batch *b = lb_check_batch(L, idx);
 
 	if (b->map->key.size != q->map->key.size || b->map->value.stride != q->map->value.stride)
-		luaL_argerror(L, 2, "the batch is of a map with other sizes");
+		luaL_argerror(L, idx, "the batch is of a map with other sizes");
 	return (struct lb_block){ b->keys, b->values, b->n };
 }
 
-static void room_for(lua_State *L, struct query *q, uint32_t n)
+static void room_for(lua_State *L, struct lb_query *q, uint32_t n)
 {
 	uint8_t *match;
 
@@ -184,7 +165,7 @@ static void room_for(lua_State *L, struct query *q, uint32_t n)
 }
 
 /* Fills q->match; returns how many match. */
-static uint32_t match_block(lua_State *L, struct query *q, const struct lb_block *block,
+static uint32_t match_block(lua_State *L, struct lb_query *q, const struct lb_block *block,
 			    const uint64_t *params)
 {
 	room_for(L, q, block->n);
@@ -196,7 +177,7 @@ static uint32_t match_block(lua_State *L, struct query *q, const struct lb_block
 }
 
 /* Entries that match whatever where says: those of the list at idx. How many that adds. */
-static uint32_t match_also(lua_State *L, struct query *q, const struct lb_block *block, int idx)
+static uint32_t match_also(lua_State *L, struct lb_query *q, const struct lb_block *block, int idx)
 {
 	lua_Unsigned n = lua_isnoneornil(L, idx) ? 0 : lua_rawlen(L, idx);
 	uint32_t added = 0;
@@ -216,7 +197,7 @@ static uint32_t match_also(lua_State *L, struct query *q, const struct lb_block 
 }
 
 /* Pushes the list of the entries that are left to Lua; nil if there are none. */
-static void push_asked(lua_State *L, const struct query *q, uint32_t n)
+static void push_asked(lua_State *L, const struct lb_query *q, uint32_t n)
 {
 	uint32_t at = q->matched;
 	lua_Integer found = 0;
@@ -242,15 +223,15 @@ static void push_asked(lua_State *L, const struct query *q, uint32_t n)
 /* q:match(batch, params): how many entries match, and which are left to Lua, or nil. */
 static int query_match(lua_State *L)
 {
-	struct query *q = check_query(L);
-	struct lb_block block = check_block(L, q);
+	struct lb_query *q = lb_check_query(L, false);
+	struct lb_block block = lb_query_block(L, q, 2);
 
-	lua_pushinteger(L, match_block(L, q, &block, check_params(L, q, 3)));
+	lua_pushinteger(L, match_block(L, q, &block, lb_query_params(L, q, 3)));
 	push_asked(L, q, block.n);
 	return 2;
 }
 
-static void copy_matches(const struct query *q, const struct lb_block *block, uint8_t *keys,
+static void copy_matches(const struct lb_query *q, const struct lb_block *block, uint8_t *keys,
 			 uint8_t *values)
 {
 	size_t ks = q->map->key.size, vs = q->map->value.stride, to = 0;
@@ -267,13 +248,13 @@ static void copy_matches(const struct query *q, const struct lb_block *block, ui
 }
 
 /* The rows at idx, or new ones there; one argument follows. */
-static struct lb_rows *open_rows(lua_State *L, const struct query *q, int idx)
+static struct lb_rows *open_rows(lua_State *L, const struct lb_query *q, int idx)
 {
 	struct lb_rows *r;
 
 	lua_settop(L, idx + 1);
 	if (lua_isnil(L, idx)) {
-		lua_getiuservalue(L, 1, MAP);
+		lua_getiuservalue(L, 1, LB_QUERY_MAP);
 		lb_rows_new(L, -1);
 		lua_replace(L, idx);
 		lua_settop(L, idx + 1);
@@ -286,12 +267,12 @@ static struct lb_rows *open_rows(lua_State *L, const struct query *q, int idx)
 /* q:rows(batch, params [, rows [, also]]): the matches, in the rows of an earlier call if given. */
 static int query_rows(lua_State *L)
 {
-	struct query *q = check_query(L);
-	const uint64_t *params = check_params(L, q, 3);
+	struct lb_query *q = lb_check_query(L, false);
+	const uint64_t *params = lb_query_params(L, q, 3);
 	const struct lb_scan_spec *s = &q->spec;
 	struct lb_rows *r = open_rows(L, q, 4);
-	struct lb_block block = check_block(L, q);
-	uint32_t n = match_block(L, check_query(L), &block, params);
+	struct lb_block block = lb_query_block(L, q, 2);
+	uint32_t n = match_block(L, lb_check_query(L, false), &block, params);
 
 	n += match_also(L, q, &block, 5);
 	lua_settop(L, 4);
@@ -309,15 +290,15 @@ static int query_rows(lua_State *L)
 /* q:pick(batch, params [, also]): the matches as a batch of its own. */
 static int query_pick(lua_State *L)
 {
-	struct query *q = check_query(L);
-	struct lb_block block = check_block(L, q);
-	uint32_t n = match_block(L, q, &block, check_params(L, q, 3)), at = q->matched;
+	struct lb_query *q = lb_check_query(L, false);
+	struct lb_block block = lb_query_block(L, q, 2);
+	uint32_t n = match_block(L, q, &block, lb_query_params(L, q, 3)), at = q->matched;
 	uint8_t *keys, *values, *present;
 
 	n += match_also(L, q, &block, 4);
-	lua_getiuservalue(L, 1, MAP);
+	lua_getiuservalue(L, 1, LB_QUERY_MAP);
 	lb_batch_new(L, -1, n, false, &keys, &values, &present)->raw = lb_check_batch(L, 2)->raw;
-	block = check_block(L, q);
+	block = lb_query_block(L, q, 2);
 	if (q->matched != at)
 		return luaL_error(L, "the query was run by a finalizer");
 	copy_matches(q, &block, keys, values);
@@ -326,7 +307,7 @@ static int query_pick(lua_State *L)
 
 /* ---- deleting given keys ------------------------------------------------- */
 
-static int open_decider(struct query *q, struct decider *d, bool copy)
+static int open_decider(struct lb_query *q, struct lb_query_program *d, bool copy)
 {
 	struct lb_keyed_spec spec = { .op = LB_KEYED_DECIDE, .env = q->spec.env,
 				      .where = q->spec.where, .copy = copy,
@@ -341,7 +322,7 @@ static int open_decider(struct query *q, struct decider *d, bool copy)
 
 /* One call of delete_live. */
 struct deletion {
-	struct query *q;
+	struct lb_query *q;
 	struct lb_block block;
 	const uint64_t *params;
 	uint8_t *keys, *values;		/* of what was deleted; values NULL: not wanted */
@@ -371,8 +352,8 @@ static void gather(struct deletion *x, uint32_t done)
  */
 static uint32_t decide(struct deletion *x, bool copy)
 {
-	struct query *q = x->q;
-	struct decider *d = &q->deciders[copy];
+	struct lb_query *q = x->q;
+	struct lb_query_program *d = &q->programs[copy ? LB_DECIDER_COPY : LB_DECIDER];
 	struct lb_keys in = { .keys = x->block.keys, .n = x->block.n, .status = x->status };
 	struct lb_tally t = { 0 };
 	struct lb_region *region = NULL;
@@ -417,8 +398,8 @@ static int delete_rest(struct deletion *x, uint32_t done)
  */
 static int query_delete_live(lua_State *L)
 {
-	struct query *q = check_live_query(L);
-	struct deletion x = { .q = q, .block = check_block(L, q), .params = check_params(L, q, 3) };
+	struct lb_query *q = lb_check_query(L, true);
+	struct deletion x = { .q = q, .block = lb_query_block(L, q, 2), .params = lb_query_params(L, q, 3) };
 	bool copy = lua_toboolean(L, 4);
 	struct lb_batch *gone;
 	uint8_t *present;
@@ -426,11 +407,11 @@ static int query_delete_live(lua_State *L)
 	int err;
 
 	lua_settop(L, 4);
-	lua_getiuservalue(L, 1, MAP);
+	lua_getiuservalue(L, 1, LB_QUERY_MAP);
 	gone = lb_batch_new(L, 5, x.block.n, false, &x.keys, &x.values, &present);
 	x.status = lua_newuserdatauv(L, x.block.n + 1, 0);
-	check_query(L);
-	x.block = check_block(L, q);
+	lb_check_query(L, false);
+	x.block = lb_query_block(L, q, 2);
 	done = decide(&x, copy);
 	err = delete_rest(&x, done);
 	gone->n = x.live.deleted;
@@ -454,7 +435,7 @@ static const char *const stop_names[] = {
 };
 
 /* nil, why the kernel engine cannot be used, errno, whether it never can. */
-static int refused(lua_State *L, const struct query *q, int err, struct lb_log *log)
+static int refused(lua_State *L, const struct lb_query *q, int err, struct lb_log *log)
 {
 	const char *tail = err == -EPERM ? "" : lb_log_tail(log, LB_LOG_LINES);
 	const char *why = q->scan.refused;
@@ -478,16 +459,18 @@ static int not_allowed(lua_State *L)
 	return 4;
 }
 
-static void push_result(lua_State *L, const struct query *q, const struct lb_scan_result *r)
+static void push_result(lua_State *L, const struct lb_query *q, const struct lb_scan_result *r)
 {
 	char text[128];
 
-	lua_createtable(L, 0, 11);
+	lua_createtable(L, 0, 13);
 	lb_set_int(L, "visited", r->visited);
 	lb_set_int(L, "matched", r->matched);
 	lb_set_int(L, "deleted", r->deleted);
 	lb_set_int(L, "missing", r->missing);
 	lb_set_int(L, "cut", r->cut);
+	lb_set_int(L, "updated", r->updated);
+	lb_set_int(L, "kept", r->kept);
 	lb_set_int(L, "stored", r->stored);
 	lb_set_int(L, "asked", r->asked.n);
 	lua_pushstring(L, stop_names[r->stop]);
@@ -505,7 +488,7 @@ static void push_result(lua_State *L, const struct query *q, const struct lb_sca
 	lua_setfield(L, -2, "sums");
 }
 
-static void fill_rows(struct lb_rows *rows, const struct query *q, const struct lb_scan_result *r)
+static void fill_rows(struct lb_rows *rows, const struct lb_query *q, const struct lb_scan_result *r)
 {
 	rows->n = r->stored;
 	rows->records = q->spec.nindex > 0;
@@ -529,7 +512,7 @@ static struct lb_scan_args scan_args(lua_State *L, const uint64_t *params)
 }
 
 /* Opens the scan and loads its program, with a region for nrows checked out if it has rows. */
-static int ready(struct query *q, uint64_t nrows, struct lb_rows *rows, struct lb_log *log)
+static int ready(struct lb_query *q, uint64_t nrows, struct lb_rows *rows, struct lb_log *log)
 {
 	int err = 0;
 
@@ -543,7 +526,7 @@ static int ready(struct query *q, uint64_t nrows, struct lb_rows *rows, struct l
 	return err ? err : lb_scan_load(&q->scan, rows->region, log);
 }
 
-static int run(struct query *q, struct lb_scan_args *args, uint64_t budget,
+static int run(struct lb_query *q, struct lb_scan_args *args, uint64_t budget,
 	       const struct lb_rows *rows, struct lb_scan_result *result, struct lb_log *log)
 {
 	args->deadline = budget ? lb_monotonic() + budget : 0;
@@ -558,7 +541,7 @@ static int run(struct query *q, struct lb_scan_args *args, uint64_t budget,
  */
 static int query_scan(lua_State *L)
 {
-	struct query *q = check_live_query(L);
+	struct lb_query *q = lb_check_query(L, true);
 	const uint64_t *params;
 	struct lb_scan_result result;
 	struct lb_scan_args args;
@@ -570,15 +553,15 @@ static int query_scan(lua_State *L)
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_settop(L, 2);
 	lua_getfield(L, 2, "params");
-	params = check_params(L, q, 3);
+	params = lb_query_params(L, q, 3);
 	nrows = (uint64_t)lb_opt_int(L, 2, "rows", 0);
 	budget = (uint64_t)lb_opt_int(L, 2, "budget", 0);
 	args = scan_args(L, params);
-	lua_getiuservalue(L, 1, MAP);
+	lua_getiuservalue(L, 1, LB_QUERY_MAP);
 	rows = lb_rows_new(L, 4);
-	check_query(L);
+	lb_check_query(L, false);
 	if (!lb_kmap_allows(&q->map->k, false) ||
-	    (q->spec.remove && !args.dry && !lb_kmap_allows(&q->map->k, true)))
+	    ((q->spec.remove || q->spec.change.nwords) && !args.dry && !lb_kmap_allows(&q->map->k, true)))
 		return not_allowed(L);
 	lb_log_begin(&log);
 	lb_log_end(&log);
@@ -611,7 +594,7 @@ static int element_count(lua_State *L)
 /* q:instructions(): of the program as it was loaded last; 0 if none was. */
 static int query_instructions(lua_State *L)
 {
-	struct query *q = check_query(L);
+	struct lb_query *q = lb_check_query(L, false);
 
 	lua_pushinteger(L, q->scan_open ? q->scan.ninsns : 0);
 	return 1;
@@ -619,15 +602,15 @@ static int query_instructions(lua_State *L)
 
 static int query_gc(lua_State *L)
 {
-	struct query *q = lb_checkudata(L, 1, LB_QUERY);
+	struct lb_query *q = lb_checkudata(L, 1, LB_QUERY);
 
 	if (q->scan_open)
 		lb_scan_close(&q->scan);
 	q->scan_open = false;
-	for (int i = 0; i < 2; i++) {
-		if (q->deciders[i].open)
-			lb_keyed_close(&q->deciders[i].keyed);
-		q->deciders[i].open = false;
+	for (int i = 0; i < LB_NPROGRAMS; i++) {
+		if (q->programs[i].open)
+			lb_keyed_close(&q->programs[i].keyed);
+		q->programs[i].open = false;
 	}
 	free(q->match);
 	q->match = NULL;

@@ -156,6 +156,63 @@ static void read_index(lua_State *L, struct lb_scan_spec *spec, int kept)
 		luaL_error(L, "ops: one for each column behind the groups expected");
 }
 
+static void read_words(lua_State *L, struct lb_edit *x, int kept)
+{
+	static const char *const kinds[] = { "exchange", "plain", "add", "take", NULL };
+	uint32_t n = open_list(L, "words", LB_MAX_PUTS);
+	struct lb_cell *w = lb_query_keep(L, kept, n * sizeof(*w));
+
+	for (uint32_t i = 0; i < n; i++) {
+		push_item(L, i, "words");
+		w[i].offset = lb_opt_upto(L, lua_gettop(L), "offset", INT32_MAX);
+		w[i].size = lb_opt_upto(L, lua_gettop(L), "size", 8);
+		w[i].how = (enum lb_cell_how)choice(L, lua_gettop(L), "how", kinds);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	x->words = w;
+	x->nwords = n;
+}
+
+static void read_puts(lua_State *L, struct lb_edit *x, int kept)
+{
+	uint32_t n = open_list(L, "puts", LB_MAX_PUTS);
+	struct lb_put *s = lb_query_keep(L, kept, n * sizeof(*s));
+	struct lb_fragment *values = lb_query_keep(L, kept, n * sizeof(*values));
+
+	for (uint32_t i = 0; i < n; i++) {
+		int item;
+
+		push_item(L, i, "puts");
+		item = lua_gettop(L);
+		s[i].word = lb_opt_upto(L, item, "word", LB_MAX_PUTS);
+		s[i].bit = lb_opt_upto(L, item, "bit", 63);
+		s[i].bits = lb_opt_upto(L, item, "bits", 64);
+		s[i].is_signed = lb_opt_flag(L, item, "signed");
+		s[i].positive = lb_opt_flag(L, item, "positive");
+		s[i].big = lb_opt_flag(L, item, "big");
+		lua_getfield(L, item, "code");
+		values[i] = read_code(L, kept, "puts");
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	x->puts = s;
+	x->nputs = n;
+	x->values = values;
+}
+
+/* Changes, of what is under that spin lock where there is one. */
+static void read_change(lua_State *L, struct lb_edit *x, int kept)
+{
+	read_words(L, x, kept);
+	read_puts(L, x, kept);
+	lua_getfield(L, 2, "decide");
+	x->decide = read_code(L, kept, "decide");
+	x->locked = lua_getfield(L, 2, "lock") != LUA_TNIL;
+	lua_pop(L, 1);
+	x->lock = x->locked ? lb_opt_upto(L, 2, "lock", INT32_MAX) : 0;
+}
+
 static void read_zeros(lua_State *L, struct lb_scan_spec *spec, int kept)
 {
 	uint32_t n = open_list(L, "zeros", MAX_ZEROS);
@@ -177,7 +234,11 @@ void lb_query_read(lua_State *L, int kept, const struct lb_map *m, struct lb_sca
 	spec->env = (struct lb_env){ .key_size = m->key.size, .value_size = m->value.size,
 				     .ncpu = m->value.ncpu,
 				     .nparams = lb_opt_upto(L, 2, "nparams", LB_MAX_PARAMS),
-				     .ntables = lb_opt_upto(L, 2, "ntables", LB_MAX_TABLES) };
+				     .ntables = lb_opt_upto(L, 2, "ntables", LB_MAX_TABLES),
+				     .nwritable = lb_opt_upto(L, 2, "nwritable", LB_MAX_PARAMS) };
+	/* What changes values of CPUs sees one at a time. */
+	if (lb_opt_flag(L, 2, "own_cpu"))
+		spec->env.ncpu = 0;
 	read_reductions(L, spec, kept);
 	lua_getfield(L, 2, "where");
 	spec->where = read_code(L, kept, "where");
@@ -185,6 +246,7 @@ void lb_query_read(lua_State *L, int kept, const struct lb_map *m, struct lb_sca
 	read_index(L, spec, kept);
 	read_sums(L, spec, kept);
 	read_zeros(L, spec, kept);
+	read_change(L, &spec->change, kept);
 	spec->keys = lb_opt_flag(L, 2, "keys");
 	spec->values = lb_opt_flag(L, 2, "values");
 	spec->remove = lb_opt_flag(L, 2, "remove");

@@ -49,6 +49,14 @@ void lb_jump(struct lb_code *c, struct bpf_insn insn, struct lb_label *to)
 	lb_emit(c, insn);
 }
 
+void lb_jump_back(struct lb_code *c, struct bpf_insn insn, uint32_t to)
+{
+	if (c->n - to >= INT16_MAX && !c->err)
+		c->err = -E2BIG;
+	insn.off = (int16_t)((int32_t)to - (int32_t)c->n - 1);
+	lb_emit(c, insn);
+}
+
 void lb_here(struct lb_code *c, struct lb_label *label)
 {
 	for (uint32_t i = 0; i < label->n && !c->err; i++) {

@@ -45,6 +45,8 @@ struct lb_label {
 #define LB_LOAD(size, d, s, o) LB_INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define LB_STORE(size, d, o, s) LB_INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)
 #define LB_STORE_K(size, d, o, i) LB_INSN(BPF_ST | BPF_MEM | (size), d, 0, o, i)
+/* op: BPF_ADD, BPF_XCHG, BPF_CMPXCHG; the latter two give what was there in src, in r0. */
+#define LB_ATOMIC(size, d, o, s, op) LB_INSN(BPF_STX | BPF_ATOMIC | (size), d, s, o, op)
 #define LB_CALL(helper) LB_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, helper)
 #define LB_EXIT() LB_INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 #define LB_JUMP() LB_INSN(BPF_JMP | BPF_JA, 0, 0, 0, 0)
@@ -58,6 +60,8 @@ void lb_code_free(struct lb_code *c);
 void lb_emit(struct lb_code *c, struct bpf_insn insn);
 /* A jump to a label that is set later. */
 void lb_jump(struct lb_code *c, struct bpf_insn insn, struct lb_label *to);
+/* A jump back to an instruction, which has to end by a count that the verifier follows. */
+void lb_jump_back(struct lb_code *c, struct bpf_insn insn, uint32_t to);
 /* Sets the label: what jumped to it lands here. */
 void lb_here(struct lb_code *c, struct lb_label *label);
 void lb_emit_fragment(struct lb_code *c, const struct lb_fragment *f);

@@ -74,7 +74,8 @@ const char *lb_env_check(const struct lb_env *env)
 
 	if (env->key_size > INT32_MAX / 2 || env->value_size > INT32_MAX / 2)
 		return "key or value too large";
-	if (env->nparams > LB_MAX_PARAMS || env->ntables > LB_MAX_TABLES)
+	if (env->nparams > LB_MAX_PARAMS || env->ntables > LB_MAX_TABLES ||
+	    env->nwritable > env->nparams)
 		return "too many parameters";
 	if (env->nreductions > LB_MAX_REDUCTIONS)
 		return "too many per-CPU fields";
@@ -185,10 +186,13 @@ static const char *check_store(const struct check *c, struct state *s, const str
 
 	if (BPF_MODE(insn->code) != BPF_MEM || (imm ? insn->src_reg != 0 : insn->imm != 0))
 		return "bad store";
-	if (insn->dst_reg != BPF_REG_10 || slot == NSLOTS)
-		return "store outside the frame";
 	if (!imm && !is_number(c, s, insn->src_reg))
 		return "store of what is no number";
+	if (insn->dst_reg == BPF_REG_8)
+		return inside_slots(insn->off, access_size(insn), c->env->nwritable)
+			       ? NULL : "store to a parameter that is not writable";
+	if (insn->dst_reg != BPF_REG_10 || slot == NSLOTS)
+		return "store outside the frame";
 	s->written |= 1u << slot;
 	return NULL;
 }

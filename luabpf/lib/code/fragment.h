@@ -17,7 +17,8 @@
  *		[r10-128, r10), sixteen
  *
  * and leaves its result in r0, an enum lb_answer if it is a condition. r0 to r5 are
- * scratch, r6 to r10 are never written. It calls nothing, jumps forward only
+ * scratch, r6 to r10 are never written. The first parameters may be writable: it
+ * stores its numbers there too. It calls nothing, jumps forward only
  * and ends by running off its end. Loads end inside the key or the value and
  * may be unaligned; the slots are loaded and stored whole. An index is added to
  * the address of a table only where it was bounded: by AND with a constant that
@@ -81,6 +82,7 @@ struct lb_env {
 	uint32_t ncpu;			/* per-CPU maps: possible CPUs; else 0 */
 	uint32_t nparams;		/* u64 slots */
 	uint32_t ntables;		/* u64 slots of tables, which come after them */
+	uint32_t nwritable;		/* the first of them that fragments may store to */
 	const struct lb_reduction *reductions;
 	uint32_t nreductions;		/* 0 unless ncpu */
 };

@@ -25,7 +25,7 @@ enum lb_status {
 	LB_ST_INSERTED,
 	LB_ST_UPDATED,
 	LB_ST_DELETED,
-	LB_ST_CHANGED,		/* not deleted: the value is another one */
+	LB_ST_CHANGED,		/* not deleted, not stored: the value is another one */
 };
 
 struct lb_tally {

@@ -39,7 +39,16 @@ struct writer {
 /* Whether there are values in it. */
 static bool has_values(const struct lb_keyed_spec *spec)
 {
-	return spec->op != LB_KEYED_DELETE && (spec->op != LB_KEYED_DECIDE || spec->copy);
+	bool judges = spec->op == LB_KEYED_DECIDE || spec->op == LB_KEYED_CHANGE;
+
+	return spec->op != LB_KEYED_DELETE && (!judges || spec->copy);
+}
+
+uint32_t lb_keyed_value_size(const struct lb_keyed_spec *spec)
+{
+	if (!has_values(spec))
+		return 0;
+	return lb_env_stride(&spec->env) * (spec->op == LB_KEYED_EXCHANGE ? 2 : 1);
 }
 
 uint32_t lb_keyed_chunk(const struct lb_keyed *k)
@@ -49,12 +58,14 @@ uint32_t lb_keyed_chunk(const struct lb_keyed *k)
 
 size_t lb_keyed_key_room(const struct lb_keyed_spec *spec)
 {
-	return spec->env.key_size + (has_values(spec) ? lb_env_stride(&spec->env) : 0) + 1;
+	return spec->env.key_size + lb_keyed_value_size(spec) + 1;
 }
 
 size_t lb_keyed_head_room(const struct lb_keyed_spec *spec)
 {
-	return LB_KEYED_HEAD + 8 * (size_t)spec->env.ntables;
+	size_t scratch = spec->op == LB_KEYED_CHANGE ? lb_edit_room(&spec->env) : 0;
+
+	return LB_KEYED_HEAD + 8 * (size_t)spec->env.ntables + scratch;
 }
 
 /* Tables behind the head; values, from a multiple of 8 on; then keys, then statuses. */
@@ -65,9 +76,9 @@ struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size)
 	struct lb_keyed_parts parts;
 
 	parts.capacity = n < lb_keyed_chunk(k) ? (uint32_t)n : lb_keyed_chunk(k);
+	parts.scratch = LB_KEYED_HEAD + 8 * k->spec.env.ntables;
 	parts.values = (uint32_t)head;
-	parts.keys = parts.values + (has_values(&k->spec)
-					     ? parts.capacity * lb_env_stride(&k->spec.env) : 0);
+	parts.keys = parts.values + parts.capacity * lb_keyed_value_size(&k->spec);
 	parts.status = parts.keys + parts.capacity * k->spec.env.key_size;
 	return parts;
 }
@@ -94,7 +105,7 @@ static void emit_begin(struct writer *w)
 	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(&w->spec->env, OWN_STATUS), R(4)));
 	if (!has_values(w->spec))
 		return;
-	emit_address(w, R(4), w->parts.values, lb_env_stride(env));
+	emit_address(w, R(4), w->parts.values, lb_keyed_value_size(w->spec));
 	lb_emit(w->c, LB_STORE(BPF_DW, R(10), LB_OWN(&w->spec->env, OWN_VALUE), R(4)));
 }
 
@@ -221,6 +232,113 @@ static void emit_compare(struct writer *w)
 	emit_delete(w);
 }
 
+static void emit_change(struct writer *w)
+{
+	struct lb_editor x = { .env = &w->spec->env, .change = &w->spec->change,
+				.where = &w->spec->where, .own = OWN_VALUE + 1,
+				.zeros = w->spec->zeros, .nzeros = w->spec->nzeros,
+				.region_fd = w->region_fd, .scratch = w->parts.scratch,
+				.dry = -1, .left = -1 };
+	struct lb_label changed = { .n = 0 };
+
+	emit_lookup(w);
+	lb_emit_edit(w->c, &x);
+	lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(0), LB_YES), &changed);
+	emit_status(w, LB_ST_CHANGED);
+	lb_here(w->c, &changed);
+	if (w->spec->copy)
+		emit_copy(w);
+	emit_status(w, LB_ST_UPDATED);
+}
+
+/* ---- exchange --------------------------------------------------------- */
+
+static void emit_lock(struct writer *w, int helper)
+{
+	if (!w->k->map->lock)
+		return;
+	lb_emit(w->c, LB_MOV(R(1), R(7)));
+	lb_emit(w->c, LB_ADD_K(R(1), (int)w->spec->change.lock));
+	lb_emit(w->c, LB_CALL(helper));
+}
+
+static bool is_special(const struct lb_keyed_spec *spec, uint32_t at, uint32_t size)
+{
+	for (uint32_t i = 0; i < spec->nzeros; i++)
+		if (at < spec->zeros[i].offset + spec->zeros[i].size &&
+		    spec->zeros[i].offset < at + size)
+			return true;
+	return false;
+}
+
+static unsigned int size_code(uint32_t bytes)
+{
+	return bytes == 8 ? BPF_DW : bytes == 4 ? BPF_W : bytes == 2 ? BPF_H : BPF_B;
+}
+
+/*
+ * The word at `at` of the live value (r7) is what the first value at r6 has: what the second
+ * has takes its place. Else on at `lost`.
+ */
+static void emit_exchange_word(struct writer *w, uint32_t at, uint32_t size,
+			       struct lb_label *lost)
+{
+	uint32_t second = lb_env_stride(&w->spec->env) + at;
+	struct lb_label same = { .n = 0 };
+
+	lb_emit(w->c, LB_LOAD(size_code(size), R(2), R(6), at));
+	lb_emit(w->c, LB_LOAD(size_code(size), R(3), R(6), second));
+	lb_jump(w->c, LB_JUMP_X(BPF_JEQ, R(2), R(3)), &same);
+	if (w->k->map->lock || size < 4) {
+		lb_emit(w->c, LB_STORE(size_code(size), R(7), at, R(3)));
+	} else {
+		lb_emit(w->c, LB_MOV(R(0), R(2)));
+		lb_emit(w->c, LB_ATOMIC(size_code(size), R(7), at, R(3), BPF_CMPXCHG));
+		lb_jump(w->c, LB_JUMP_X(BPF_JNE, R(0), R(2)), lost);
+	}
+	lb_here(w->c, &same);
+}
+
+/* Where there is a special field the word is cut. */
+static uint32_t word_at(const struct lb_keyed_spec *spec, uint32_t at)
+{
+	uint32_t size = 8;
+
+	while (size > 1 && (at % size || size > spec->env.value_size - at ||
+			    is_special(spec, at, size)))
+		size /= 2;
+	return size;
+}
+
+static void emit_exchange(struct writer *w)
+{
+	const struct lb_keyed_spec *spec = w->spec;
+	struct lb_label lost = { .n = 0 };
+
+	emit_lookup(w);
+	emit_lock(w, BPF_FUNC_spin_lock);
+	lb_emit(w->c, LB_MOV_K(R(8), 0));
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(6), R(10), LB_OWN(&spec->env, OWN_VALUE)));
+	lb_emit_differences(w->c,
+			    &(struct lb_copy){ .src = R(7), .dst = R(6), .scratch = R(1),
+					       .size = spec->env.value_size, .spans = spec->zeros,
+					       .nspans = spec->nzeros },
+			    R(8), R(3));
+	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(8), 0), &lost);
+	for (uint32_t at = 0, size; at < spec->env.value_size; at += size) {
+		size = word_at(spec, at);
+		if (!is_special(spec, at, size))
+			emit_exchange_word(w, at, size, &lost);
+	}
+	emit_lock(w, BPF_FUNC_spin_unlock);
+	emit_status(w, LB_ST_UPDATED);
+	lb_here(w->c, &lost);
+	emit_lock(w, BPF_FUNC_spin_unlock);
+	emit_status(w, LB_ST_CHANGED);
+}
+
+/* ---- storing ---------------------------------------------------------- */
+
 /* A key that another writer inserts in between exists at the next attempt. */
 static void emit_upsert(struct writer *w)
 {
@@ -275,7 +393,8 @@ static void write_callback(struct writer *w)
 		[LB_KEYED_GET] = emit_get,	   [LB_KEYED_DECIDE] = emit_decide,
 		[LB_KEYED_COMPARE] = emit_compare, [LB_KEYED_UPSERT] = emit_upsert,
 		[LB_KEYED_NOEXIST] = emit_noexist, [LB_KEYED_EXIST] = emit_exist,
-		[LB_KEYED_DELETE] = emit_delete,
+		[LB_KEYED_DELETE] = emit_delete,   [LB_KEYED_CHANGE] = emit_change,
+		[LB_KEYED_EXCHANGE] = emit_exchange,
 	};
 
 	lb_image_function(w->image, 2);

@@ -21,10 +21,13 @@ struct lb_keyed_head {
 struct lb_keyed_parts {
 	uint32_t capacity;
 	uint32_t values, keys, status;	/* offsets */
+	uint32_t scratch;		/* where changes are decided */
 };
 
 /* Keys that one run takes at most. */
 uint32_t lb_keyed_chunk(const struct lb_keyed *k);
+/* Bytes of what comes with one key as its value. */
+uint32_t lb_keyed_value_size(const struct lb_keyed_spec *spec);
 /* Bytes of one key with what belongs to it. */
 size_t lb_keyed_key_room(const struct lb_keyed_spec *spec);
 struct lb_keyed_parts lb_keyed_parts_in(const struct lb_keyed *k, size_t size);

@@ -34,7 +34,15 @@ static bool deletes(enum lb_keyed_op op)
 
 static bool takes_values(enum lb_keyed_op op)
 {
-	return stores(op) || op == LB_KEYED_COMPARE;
+	return stores(op) || op == LB_KEYED_COMPARE || op == LB_KEYED_EXCHANGE;
+}
+
+/* An own CPU's value is one like any other. */
+static bool sizes_are_right(const struct lb_kmap *m, const struct lb_keyed_spec *spec)
+{
+	if (spec->env.key_size != m->info.key_size || spec->env.value_size != m->info.value_size)
+		return false;
+	return spec->op == LB_KEYED_CHANGE ? spec->env.ncpu == 0 : spec->env.ncpu == m->ncpu;
 }
 
 static const char *check_spec(const struct lb_kmap *m, const struct lb_keyed_spec *spec)
@@ -43,13 +51,18 @@ static const char *check_spec(const struct lb_kmap *m, const struct lb_keyed_spe
 
 	if (why)
 		return why;
-	if (spec->op > LB_KEYED_DELETE)
+	if (spec->op > LB_KEYED_EXCHANGE)
 		return "unknown operation";
-	if (spec->env.key_size != m->info.key_size || spec->env.value_size != m->info.value_size ||
-	    spec->env.ncpu != m->ncpu)
+	if (!sizes_are_right(m, spec))
 		return "the environment is not the map's";
-	if (spec->op != LB_KEYED_DECIDE && (spec->where.n || spec->copy || spec->env.nreductions))
+	if (spec->op != LB_KEYED_DECIDE && spec->op != LB_KEYED_CHANGE &&
+	    (spec->where.n || spec->copy || spec->env.nreductions))
 		return "a condition where none is taken";
+	if ((spec->op == LB_KEYED_CHANGE) != (spec->change.nwords > 0))
+		return "a change where none is taken";
+	why = lb_edit_check(&spec->change, &spec->env);
+	if (why)
+		return why;
 	why = lb_spans_check(spec->zeros, spec->nzeros, spec->env.value_size);
 	if (!why && spec->where.n)
 		why = lb_fragment_check(&spec->where, &spec->env, NULL);
@@ -86,8 +99,10 @@ static const char *check_map(const struct lb_kmap *m, const struct lb_keyed_spec
 		return "programs cannot do that with this type of map";
 	if (deletes(spec->op) && !lb_can(m, LB_CAN_DELETE))
 		return "entries of this type of map cannot be deleted";
-	if (stores(spec->op) && m->ncpu)
+	if ((stores(spec->op) || spec->op == LB_KEYED_EXCHANGE) && m->ncpu)
 		return "a program stores the value of one CPU only";
+	if (spec->op == LB_KEYED_EXCHANGE && spec->env.value_size > LB_MAX_EXCHANGE)
+		return "the values are too large to be compared and stored by a program";
 	if (get && m->lock)
 		return "values with a spin lock are read under it, by system calls";
 	if (m->ncpu && !lb_cpus_in_order())
@@ -103,17 +118,18 @@ static int copy_spec(struct lb_keyed *k, const struct lb_keyed_spec *from)
 	size_t params = 8 * (size_t)from->env.nparams;
 	size_t code = from->where.n * sizeof(*from->where.code);
 	size_t reductions = from->env.nreductions * sizeof(*from->env.reductions);
-	size_t zeros = from->nzeros * sizeof(*from->zeros);
+	size_t zeros = from->nzeros * sizeof(*from->zeros), change = lb_edit_kept(&from->change);
 	struct lb_keyed_spec *to = &k->spec;
 	uint8_t *p;
 
-	k->memory = calloc(1, params + code + lb_kept(reductions) + lb_kept(zeros) + 1);
+	k->memory = calloc(1, params + code + change + lb_kept(reductions) + lb_kept(zeros) + 1);
 	if (!k->memory)
 		return -ENOMEM;
 	p = (uint8_t *)k->memory + params;
 	*to = *from;
 	to->unrolled = from->unrolled ? from->unrolled : LB_UNROLLED_CPUS;
 	to->where.code = lb_keep(&p, from->where.code, code);
+	lb_edit_keep(&to->change, &from->change, &p);
 	to->env.reductions = lb_keep(&p, from->env.reductions, reductions);
 	to->zeros = lb_keep(&p, from->zeros, zeros);
 	return 0;
@@ -233,7 +249,7 @@ static void tell(struct lb_tally *t, enum lb_status status)
 
 static void copy_in(const struct job *j, uint32_t n)
 {
-	size_t ks = j->k->spec.env.key_size, vs = lb_env_stride(&j->k->spec.env);
+	size_t ks = j->k->spec.env.key_size, vs = lb_keyed_value_size(&j->k->spec);
 	struct lb_keyed_head *head = (struct lb_keyed_head *)(void *)j->region->mem;
 	uint32_t from = j->t->done;
 
@@ -249,7 +265,8 @@ static void copy_out(const struct job *j, uint32_t n)
 	const uint8_t *status = j->region->mem + j->parts.status;
 	const uint8_t *values = j->region->mem + j->parts.values;
 	size_t vs = lb_env_stride(&j->k->spec.env);
-	uint8_t wanted = j->k->spec.op == LB_KEYED_GET ? LB_ST_FOUND : LB_ST_DELETED;
+	uint8_t wanted = j->k->spec.op == LB_KEYED_GET	    ? LB_ST_FOUND
+			 : j->k->spec.op == LB_KEYED_CHANGE ? LB_ST_UPDATED : LB_ST_DELETED;
 	bool copied = copies(&j->k->spec);
 
 	for (uint32_t i = 0; i < n; i++, j->t->done++) {

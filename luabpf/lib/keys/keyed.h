@@ -21,6 +21,11 @@
  *	LB_KEYED_NOEXIST	STORED EXISTS
  *	LB_KEYED_EXIST		STORED MISSING
  *	LB_KEYED_DELETE		DELETED MISSING
+ *	LB_KEYED_CHANGE		UPDATED MISSING CHANGED: no longer meant, or others were quicker
+ *	LB_KEYED_EXCHANGE	UPDATED MISSING CHANGED: the value is another one
+ *
+ * EXCHANGE takes two values a key, what it should be still and what it shall be, and stores
+ * the words in which they differ.
  *
  * Between judging the live value and deleting lies well under a microsecond.
  * In LRU maps the lookups mark entries as used, which system calls do not.

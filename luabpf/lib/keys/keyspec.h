@@ -6,12 +6,14 @@
 #ifndef LUABPF_LIB_KEYS_KEYSPEC_H
 #define LUABPF_LIB_KEYS_KEYSPEC_H
 
-#include "lib/code/fragment.h"
+#include "lib/code/edit.h"
 #include "lib/code/program.h"
 #include "lib/keys/bulk.h"
 
 /* Keys of one run of the program: 4 to 14 ms for large maps. */
 #define LB_KEYED_CHUNK 16384u
+/* Values that are compared and stored by the word, by straight code. */
+#define LB_MAX_EXCHANGE 2048u
 /* RAW_TRACEPOINT programs run with preemption off. */
 #define LB_KEYED_CHUNK_ATOMIC 4096u
 
@@ -23,13 +25,17 @@ enum lb_keyed_op {
 	LB_KEYED_NOEXIST,
 	LB_KEYED_EXIST,
 	LB_KEYED_DELETE,
+	LB_KEYED_CHANGE,
+	LB_KEYED_EXCHANGE,
 };
 
 struct lb_keyed_spec {
 	enum lb_keyed_op op;
-	struct lb_env env;		/* key_size, value_size and ncpu are those of the map */
-	struct lb_fragment where;	/* LB_KEYED_DECIDE: goes where it says yes; n 0: every entry */
-	bool copy;			/* LB_KEYED_DECIDE: hand over the value judged */
+	/* key_size, value_size and ncpu are those of the map; CHANGE sees one CPU's value: ncpu 0. */
+	struct lb_env env;
+	struct lb_fragment where;	/* DECIDE, CHANGE: goes where it says yes; n 0: every entry */
+	struct lb_edit change;	/* CHANGE */
+	bool copy;			/* DECIDE, CHANGE: hand over the value judged, or taken */
 	const struct lb_span *zeros;	/* special fields: copied as zeros, not compared */
 	uint32_t nzeros;
 	uint32_t unrolled;		/* CPUs that are read without a loop; 0: up to 16 */

@@ -47,3 +47,73 @@ int lb_live_delete(const struct lb_kmap *m, const struct lb_interp *where, const
 	}
 	return 0;
 }
+
+/* ---- changes ---------------------------------------------------------- */
+
+static uint64_t lock_flag(const struct lb_kmap *m)
+{
+	return m->lock ? BPF_F_LOCK : 0;
+}
+
+/* Reads the entry: 1, or 0 where there is none, or -errno. */
+static int read_one(const struct lb_kmap *m, const uint8_t *key, uint8_t *value, struct lb_tally *t)
+{
+	if (bpf_map_lookup_elem_flags(m->fd, key, value, lock_flag(m)) == 0)
+		return 1;
+	if (errno != ENOENT)
+		return -errno;
+	t->missing++;
+	return 0;
+}
+
+static int write_one(const struct lb_kmap *m, const uint8_t *key, const uint8_t *value,
+		     struct lb_tally *t)
+{
+	if (bpf_map_update_elem(m->fd, key, value, BPF_EXIST | lock_flag(m)) == 0)
+		t->updated++;
+	else if (errno != ENOENT)
+		return -errno;
+	else
+		t->missing++;
+	return 0;
+}
+
+int lb_live_change(const struct lb_kmap *m, const struct lb_edit_interp *x, uint64_t *params,
+		   const struct lb_keys *in, uint8_t *value, struct lb_tally *t)
+{
+	int err = 0;
+
+	for (; t->done < in->n && err >= 0; t->done += err >= 0) {
+		const uint8_t *key = in->keys + (size_t)t->done * m->info.key_size;
+		uint32_t store;
+
+		err = read_one(m, key, value, t);
+		if (err <= 0)
+			continue;
+		if (lb_edit_apply(x, key, value, params, &store) == LB_YES)
+			err = write_one(m, key, value, t);
+		else
+			t->changed++;
+	}
+	return err < 0 ? err : 0;
+}
+
+int lb_live_exchange(const struct lb_kmap *m, const struct lb_keys *in, uint8_t *value,
+		     struct lb_tally *t)
+{
+	int err = 0;
+
+	for (; t->done < in->n && err >= 0; t->done += err >= 0) {
+		const uint8_t *key = in->keys + (size_t)t->done * m->info.key_size;
+		const uint8_t *was = in->values + 2 * (size_t)t->done * m->value_stride;
+
+		err = read_one(m, key, value, t);
+		if (err <= 0)
+			continue;
+		if (lb_value_equal(m, value, was))
+			err = write_one(m, key, was + m->value_stride, t);
+		else
+			t->changed++;
+	}
+	return err < 0 ? err : 0;
+}

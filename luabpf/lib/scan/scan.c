@@ -40,6 +40,18 @@ static bool index_is_sound(const struct lb_scan_spec *spec)
 	return bits <= LB_MAX_INDEX_BITS;
 }
 
+/* Changes come alone, or with sums of what they take. */
+static const char *check_change(const struct lb_scan_spec *spec)
+{
+	bool rows = spec->keys || spec->values || (spec->ncolumns && !spec->nindex);
+
+	if (!spec->change.nwords)
+		return NULL;
+	if (rows || spec->remove || spec->env.ncpu || spec->env.nreductions || !spec->asked)
+		return "bad change";
+	return lb_edit_check(&spec->change, &spec->env);
+}
+
 static const char *check_spec(const struct lb_kmap *m, const struct lb_scan_spec *spec)
 {
 	const char *why = lb_env_check(&spec->env);
@@ -56,6 +68,8 @@ static const char *check_spec(const struct lb_kmap *m, const struct lb_scan_spec
 	if (spec->nindex && !index_is_sound(spec))
 		return "bad groups";
 	why = lb_spans_check(spec->zeros, spec->nzeros, spec->env.value_size);
+	if (!why)
+		why = check_change(spec);
 	return why ? why : check_fragments(spec);
 }
 
@@ -94,6 +108,7 @@ static size_t memory_size(const struct lb_scan_spec *spec)
 {
 	size_t size = context_size(spec) + code_size(&spec->where);
 
+	size += lb_edit_kept(&spec->change);
 	size += lb_kept(spec->env.nreductions * sizeof(*spec->env.reductions));
 	size += lb_kept(spec->nsums * sizeof(*spec->sums));
 	size += lb_kept(spec->ncolumns * sizeof(*spec->columns));
@@ -122,6 +137,7 @@ static int copy_spec(struct lb_scan *s, const struct lb_scan_spec *from)
 	*to = *from;
 	to->unrolled = from->unrolled ? from->unrolled : LB_UNROLLED_CPUS;
 	to->where.code = lb_keep(&p, from->where.code, code_size(&from->where));
+	lb_edit_keep(&to->change, &from->change, &p);
 	to->env.reductions = lb_keep(&p, from->env.reductions,
 				  from->env.nreductions * sizeof(*from->env.reductions));
 	to->zeros = lb_keep(&p, from->zeros, from->nzeros * sizeof(*from->zeros));
@@ -293,6 +309,8 @@ static void read_context(const struct lb_scan *s, const uint64_t *at, struct lb_
 	out->deleted = at[LB_AT_DELETED];
 	out->missing = at[LB_AT_MISSING];
 	out->cut = at[LB_AT_CUT];
+	out->updated = at[LB_AT_UPDATED];
+	out->kept = at[LB_AT_KEPT];
 	out->stored = s->spec.nindex ? lb_records(&s->spec) : (uint32_t)at[LB_AT_ROWS];
 	out->asked.n = (uint32_t)at[LB_AT_ASKED];
 	out->stop = (enum lb_stop)at[LB_AT_STOP];

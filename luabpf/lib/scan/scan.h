@@ -34,7 +34,8 @@ struct lb_scan_args {
 };
 
 /*
- * matched = deleted + missing + cut in a scan that deletes. stored < matched -
+ * matched = deleted + missing + cut in a scan that deletes, updated + kept + cut in one
+ * that changes. stored < matched -
  * cut in one that does not: the region was too small, the counts hold all the
  * same, and lb_scan_room(s, matched - cut) bytes would do on a map at rest.
  */
@@ -43,6 +44,8 @@ struct lb_scan_result {
 	uint64_t deleted;
 	uint64_t missing;		/* matched, and gone before the deletion */
 	uint64_t cut;			/* matched after the limit was reached */
+	uint64_t updated;		/* changed */
+	uint64_t kept;			/* not, or not wholly: other writers were quicker */
 	uint64_t sums[LB_MAX_SUMS];	/* minima and maxima mean nothing if nothing matched */
 	enum lb_stop stop;
 	int error;			/* -errno for LB_STOP_ERROR */

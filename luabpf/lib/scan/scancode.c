@@ -11,6 +11,7 @@
  *	          rows: copy into the region, not counted yet
  *	          delete: gone already: count; next
  *	          count the row; sums; limit reached: stop
+ *	changes:  where and what follows it up to here are edit.c's, over a copy
  *
  * Whatever is counted, compared or used as an index lies in the context: the
  * verifier knows nothing of what it loads from there. In a register or on the
@@ -54,11 +55,16 @@ uint32_t lb_row_size(const struct lb_scan_spec *spec)
 	       (spec->values ? lb_env_stride(&spec->env) : 0) + 8 * spec->ncolumns;
 }
 
+static uint32_t scratch_room(const struct lb_scan_spec *spec)
+{
+	return spec->change.nwords ? lb_edit_room(&spec->env) : 0;
+}
+
 size_t lb_asked_room(const struct lb_scan_spec *spec)
 {
 	size_t entry = (size_t)spec->env.key_size + lb_env_stride(&spec->env);
 
-	return spec->asked ? (spec->asked * entry + 16) & ~(size_t)7 : 0;
+	return scratch_room(spec) + (spec->asked ? (spec->asked * entry + 16) & ~(size_t)7 : 0);
 }
 
 size_t lb_scan_head(const struct lb_scan_spec *spec)
@@ -67,8 +73,8 @@ size_t lb_scan_head(const struct lb_scan_spec *spec)
 }
 
 /*
- * Tables; values of what others judge, then their keys; then columns, values and keys of rows;
- * values and columns from a multiple of 8 on.
+ * Tables; where changes are decided; values of what others judge, then their keys; then columns,
+ * values and keys of rows; values and columns from a multiple of 8 on.
  */
 struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size)
 {
@@ -76,7 +82,8 @@ struct lb_row_areas lb_row_areas_in(const struct lb_scan_spec *spec, size_t size
 	size_t head = lb_scan_head(spec);
 	struct lb_row_areas rows = { 0 };
 
-	rows.asked_values = 8 * spec->env.ntables;
+	rows.scratch = 8 * spec->env.ntables;
+	rows.asked_values = rows.scratch + scratch_room(spec);
 	rows.asked_keys = rows.asked_values + spec->asked * lb_env_stride(&spec->env);
 	rows.columns = (uint32_t)head;
 	if (row == 0 || size < head + row + 16)
@@ -407,18 +414,55 @@ static void emit_end(struct writer *w)
 	lb_emit(w->c, LB_EXIT());
 }
 
+static void emit_updated(struct writer *w)
+{
+	struct lb_label dry = { .n = 0 };
+
+	get(w, R(1), LB_AT_DRY);
+	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(1), 0), &dry);
+	add(w, LB_AT_UPDATED, 1);
+	lb_here(w->c, &dry);
+}
+
+static void emit_changed(struct writer *w)
+{
+	struct lb_editor x = { .env = &w->spec->env, .change = &w->spec->change,
+				.where = &w->spec->where, .zeros = w->spec->zeros,
+				.nzeros = w->spec->nzeros, .region_fd = w->region->fd,
+				.scratch = w->rows.scratch, .dry = (int)offset_of(w, LB_AT_DRY),
+				.left = (int)offset_of(w, LB_AT_LEFT) };
+	struct lb_label changed = { .n = 0 };
+
+	lb_emit_edit(w->c, &x);
+	lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(0), LB_NO), &w->next);
+	emit_asked(w);
+	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(0), LB_KEPT), &changed);
+	add(w, LB_AT_MATCHED, 1);
+	add(w, LB_AT_KEPT, 1);
+	lb_jump(w->c, LB_JUMP(), &w->next);
+	lb_here(w->c, &changed);
+	emit_limit(w);
+	emit_row(w);
+	emit_updated(w);
+	emit_counted(w);
+}
+
 static void write_callback(struct writer *w)
 {
 	lb_image_function(w->image, 4);
 	emit_begin(w);
 	emit_clock(w);
-	lb_emit_reductions(w->c, &w->reducer, &w->next);
-	emit_where(w);
-	emit_asked(w);
-	emit_limit(w);
-	emit_row(w);
-	emit_remove(w);
-	emit_counted(w);
+	if (w->spec->change.nwords) {
+		emit_changed(w);
+	} else {
+		lb_emit_reductions(w->c, &w->reducer, &w->next);
+		emit_where(w);
+		emit_asked(w);
+		emit_limit(w);
+		emit_row(w);
+		emit_remove(w);
+		emit_counted(w);
+	}
 	emit_end(w);
 }
 

@@ -15,6 +15,8 @@ enum {
 	LB_AT_DELETED,
 	LB_AT_MISSING,
 	LB_AT_CUT,
+	LB_AT_UPDATED,
+	LB_AT_KEPT,
 	LB_AT_ROWS,		/* stored */
 	LB_AT_LEFT,		/* matches still to be acted on */
 	LB_AT_COUNT_ON,
@@ -33,13 +35,14 @@ struct lb_row_areas {
 	uint32_t capacity;
 	uint32_t columns, values, keys;	/* offsets */
 	uint32_t asked_values, asked_keys;	/* the same, of entries that others judge */
+	uint32_t scratch;			/* where changes are decided */
 };
 
 /* Bytes of a row in all. */
 uint32_t lb_row_size(const struct lb_scan_spec *spec);
 /* Records of groups; 0 where there are rows. */
 uint32_t lb_records(const struct lb_scan_spec *spec);
-/* Bytes of region for what others judge. */
+/* Bytes of region for what others judge, and for changes. */
 size_t lb_asked_room(const struct lb_scan_spec *spec);
 /* Bytes of region before the rows: for tables, and for what others judge. */
 size_t lb_scan_head(const struct lb_scan_spec *spec);

@@ -6,7 +6,7 @@
 #ifndef LUABPF_LIB_SCAN_SCANSPEC_H
 #define LUABPF_LIB_SCAN_SCANSPEC_H
 
-#include "lib/code/fragment.h"
+#include "lib/code/edit.h"
 #include "lib/code/program.h"
 #include "lib/kernel/kmap.h"
 
@@ -58,6 +58,11 @@ struct lb_scan_spec {
 	 * one that does not fit.
 	 */
 	bool remove;
+	/*
+	 * Changes what matches, where it lies; nwords 0: nothing. No rows then: sums and
+	 * groups are of the copy that the change was decided on, or took.
+	 */
+	struct lb_edit change;
 	/*
 	 * How many entries that where leaves to others (LB_ASK) there is room for; 0: it
 	 * leaves none. They are handed over whole, beside the rows, and the walk goes on.

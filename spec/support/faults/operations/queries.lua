@@ -109,6 +109,16 @@ by_engines(ENGINES, { name = "map:rows", right = function(_, rows) return #rows 
   end })
 by_engines(ENGINES, { name = "map:hist", right = function(_, hist) return #tostring(hist) > 0 end,
   run = function(e, engine) return e.map:hist("value", { engine = engine }) end })
+by_engines(ENGINES, { name = "map:update_where", renew = refill,
+  right = function(_, report) return report.updated == 20 end,
+  run = function(e, engine)
+    return e.map:update_where("value > 200", "value = value + 1", { engine = engine })
+  end })
+add { name = "map:update_where", as = "by a function", renew = refill,
+  right = function(_, report) return report.updated == 20 end, run = function(e)
+    return e.map:update_where(function(_, value) return value > 200 end, "value = value // 2",
+      { compile = false })
+  end }
 
 add { name = "map:explain", run = function(e)
   return e.map:explain { where = "value > 200", columns = { "key" } }

@@ -1,0 +1,177 @@
+-- SPDX-License-Identifier: MIT
+
+--- Changes of entries as core.query takes them: what is stored in which cells, and the
+-- fragments that compute it. A plan is made of assignments in text (expr/assign.lua), of
+-- a function (function/changes.lua), or of fields that are reset.
+--
+-- @module luabpf.query.edit
+
+local assign = require "luabpf.expr.assign"
+local cells = require "luabpf.expr.cells"
+local compile = require "luabpf.expr.compile"
+local params = require "luabpf.expr.params"
+
+local edit = {}
+
+local MOST <const> = 30 -- LB_MAX_PUTS
+-- Of entries that are left to Lua, in a walk.
+local ASKED_BYTES <const> = 8 << 20
+
+-- ---- stores -----------------------------------------------------------------------
+
+-- Where a field begins in bits, and how many it has.
+local function extent(place)
+  return place.bit, place.bits or 8 * place.desc.size
+end
+
+local function same_place(a, b)
+  local bit, bits = extent(a)
+  local other_bit, other_bits = extent(b)
+  return a.of == b.of and bit == other_bit and bits == other_bits
+end
+
+local function touches(a, b)
+  local bit, bits = extent(a)
+  local other_bit, other_bits = extent(b)
+  return bit < other_bit + other_bits and other_bit < bit + bits
+end
+
+-- Whether a tree reads any of the bits of a field of the value.
+local function reads(ast, place)
+  if ast.op == "field" and ast.of == "value" then return touches(ast, place) end
+  for _, arg in ipairs(ast.args or {}) do
+    if reads(arg, place) then return true end
+  end
+  return false
+end
+
+-- What is added where a field gets itself plus something, or less something; nil else.
+local function addend(one)
+  local target, value = one.target, one.value
+  if not cells.is_word(target, 8) or value.op ~= "+" and value.op ~= "-" then return nil end
+  local a, b = value.args[1], value.args[2]
+  if value.op == "+" and b.op == "field" and same_place(b, target) then a, b = b, a end
+  if a.op ~= "field" or not same_place(a, target) or reads(b, target) then return nil end
+  if value.op == "+" then return b end
+  return setmetatable({ op = "neg", kind = "signed", args = { b } }, { __index = b })
+end
+
+-- What has to be known of a store of a place: cell, at (its first bit), bits, signed, big, name.
+-- @tparam table place desc, bit, bits
+function edit.store(place, name, value_size)
+  local found, why = cells.of(place, value_size)
+  if not found then error(("'%s' cannot be stored: %s"):format(name, why), 0) end
+  local desc, bit, bits = place.desc, extent(place)
+  return { cell = found, at = bit, bits = bits, name = name, place = place,
+    signed = desc.signed, big = desc.big and desc.size > 1 and not place.bits or false }
+end
+
+-- Puts stores in order, once all are known; raises where two are of one field.
+local function in_cells(plan)
+  for i, store in ipairs(plan.stores) do
+    for j = 1, i - 1 do
+      if touches(plan.stores[j].place, store.place) then
+        error(("'%s' and '%s' are of one place, which is changed once in a call"):format(
+          plan.stores[j].name, store.name), 0)
+      end
+    end
+  end
+  if #plan.stores > MOST then
+    error(("more than %d fields are changed in one call"):format(MOST), 0)
+  end
+  plan.cells = cells.share(plan.stores)
+  for _, one in ipairs(plan.cells) do plan.inexact = plan.inexact or one.how == "plain" end
+  return plan
+end
+
+edit.in_cells = in_cells
+
+-- ---- text -------------------------------------------------------------------------
+
+local function of_assignment(one, value_size)
+  local store = edit.store(one.target, one.name, value_size)
+  store.value, store.text = one.value, one.text
+  local added = store.cell.how == "exchange" and addend(one)
+  if added then
+    store.value, store.cell = added, { offset = store.cell.offset, size = 8, how = "add" }
+  end
+  store.positive = store.signed and store.value.kind == "unsigned"
+  return store
+end
+
+-- The plan of assignments.
+function edit.of_text(text, env)
+  local plan = { key = text, stores = {} }
+  for i, one in ipairs(assign.parse(text, env)) do
+    plan.stores[i] = of_assignment(one, env.value_size)
+  end
+  return in_cells(plan)
+end
+
+-- ---- the spin lock ----------------------------------------------------------------
+
+local function lock_in(desc, bit)
+  if desc.kind == "special" then return desc.name == "bpf_spin_lock" and bit // 8 or nil end
+  for _, field in ipairs(desc.fields or {}) do
+    local found = lock_in(field.type, bit + field.bit)
+    if found then return found end
+  end
+end
+
+-- The offset of the spin lock in values of that description; nil where there is none.
+function edit.lock(desc)
+  return desc and lock_in(desc, 0)
+end
+
+-- ---- the spec ---------------------------------------------------------------------
+
+-- Takes the writable slots, which come first among the parameters: to be called before anything
+-- else is compiled.
+function edit.reserve(plan, shared)
+  plan.slots = 1 + #plan.stores
+  local zeros = ("\0"):rep(8 * plan.slots)
+  params.entry({ params = shared.params }, "\1edit", { kind = "outside", slots = plan.slots,
+    read = function() return zeros end })
+end
+
+-- Room for entries that are left to Lua: a walk that changes cannot begin anew, so for all where a
+-- function may ask. What does not fit ends it with the first such entry.
+local function room_for_asked(plan, parts)
+  local facts, asks = parts.facts, parts.most_asked or plan.asks
+  local most = facts.info.max_entries
+  parts.most_asked = 1
+  if asks and most * facts.entry_bytes <= ASKED_BYTES then
+    parts.most_asked = most
+  elseif asks then
+    parts.refused = "the function may leave more entries to Lua than there is room for"
+  end
+end
+
+-- Into the spec of a query.
+-- @tparam function note of prepare.lua: notes a fragment for listings
+function edit.add(plan, parts, spec, note)
+  room_for_asked(plan, parts)
+  parts.plan = plan
+  spec.words, spec.puts, spec.nwritable = plan.cells, {}, plan.slots
+  for i, store in ipairs(plan.stores) do
+    local fragment = store.value
+      and note(parts, store.name, compile.fragment(store.value, parts.env, parts.shared))
+    spec.puts[i] = { word = store.word, bit = store.bit, bits = store.bits,
+      signed = store.signed or false, positive = store.positive or false, big = store.big,
+      code = fragment and fragment.code }
+  end
+  if plan.build then spec.decide = note(parts, "change", plan:build(parts.shared)).code end
+  spec.lock = edit.lock(parts.facts.env.value)
+end
+
+-- ---- what does not fit --------------------------------------------------------------
+
+-- Why the value of a store does not fit its field.
+function edit.misfit(plan, number, value)
+  local store = plan.stores[number]
+  local shown = (store.positive or store.value and store.value.kind == "unsigned") and "%u" or "%d"
+  return ("%s: %s does not fit %s of %d bits"):format(store.text or store.name,
+    shown:format(value), store.signed and "a signed field" or "an unsigned field", store.bits)
+end
+
+return edit

@@ -1,0 +1,228 @@
+-- SPDX-License-Identifier: MIT
+
+--- Changes of entries where they are: update_where. A walk inside the kernel changes
+-- what matches; or the batch cursor finds what does, and a program that looks each key up
+-- judges and changes it. Both store only the fields that are named (luabpf/lib/code/edit.h
+-- says how). What Lua has to compute, it computes on a copy, and a program stores it if the
+-- entry is unchanged. Single calls, which replace whole values, have to be asked for.
+--
+-- A change is not made twice: no run is begun anew.
+--
+-- @module luabpf.query.update
+
+local core = require "luabpf.core"
+local edit = require "luabpf.query.edit"
+local errors = require "luabpf.base.errors"
+local judge = require "luabpf.query.judge"
+local options = require "luabpf.base.options"
+local prepare = require "luabpf.query.prepare"
+local runs = require "luabpf.query.run"
+local scan = require "luabpf.base.scan"
+
+local map = core.classes["luabpf.map"]
+
+-- ---- storing ------------------------------------------------------------------------
+
+local function add(report, updated, missing, kept)
+  report.updated = report.updated + updated
+  report.missing = report.missing + missing
+  report.kept = report.kept + kept
+end
+
+-- No program can be loaded: single calls, where they were asked for.
+local function no_program(query, run, why, errno)
+  if run.engine == "batch" or run.engine == "walk" then
+    run.how, run.inexact = "calls", true
+    return
+  end
+  errors.throw(("%s: update_where: %s; engine = \"batch\" changes entries by single calls"):format(
+    errors.label(query.facts.info), why), errno)
+end
+
+-- By a program, else by single calls: `try`, given how, and what it gives.
+local function stored(query, run, report, try)
+  local updated, missing, kept, partial = try(run.how)
+  if not updated and not partial and run.how == "program" then
+    no_program(query, run, missing, kept)
+    updated, missing, kept, partial = try(run.how)
+  end
+  if updated then return add(report, updated, missing, kept) end
+  add(report, table.unpack(partial or { 0, 0, 0 }, 1, 3))
+  errors.throw(missing, kept)
+end
+
+-- How many more may be changed; in a dry run, would be.
+local function room(run, report)
+  if not run.limit then return math.huge end
+  return run.limit - (run.dry_run and report.matched or report.updated)
+end
+
+local function part_of(batch, from, to)
+  if from == 1 and to == #batch then return batch end
+  local indices = {}
+  for i = from, to do indices[#indices + 1] = i end
+  return batch:pick(indices)
+end
+
+-- Changes what was found, in pieces that do not go past the limit. by_lua: Lua judged or computed
+-- it, on copies.
+local function change(query, run, report, old, new, by_lua)
+  local at = 1
+  while at <= #old do
+    local left = room(run, report)
+    if left <= 0 then return end
+    local last = math.min(#old, at + left - 1) // 1
+    report.matched = report.matched + last - at + 1
+    if not run.dry_run then
+      local was, is = part_of(old, at, last), by_lua and part_of(new, at, last)
+      stored(query, run, report, function(how)
+        if by_lua then return query.core:exchange(was, is, how) end
+        return query.core:change(was, run.packed, how)
+      end)
+    end
+    at = last + 1
+  end
+end
+
+-- ---- what Lua decides ---------------------------------------------------------------
+
+-- Raises for an entry with a value that does not fit its field.
+local function misfit(query, run, report, batch, i)
+  local number, value = query.core:misfit(batch, i, run.packed)
+  errors.throw(("%s: %s"):format(run.what, edit.misfit(query.plan, number, value)), nil,
+    { partial = report, key = batch:key(i) })
+end
+
+local function all_of(batch)
+  local indices = {}
+  for i = 1, #batch do indices[i] = i end
+  return indices
+end
+
+-- Entries that were left to Lua: whether they match is asked, what they get is computed here.
+local function by_lua(query, run, report, batch)
+  if room(run, report) <= 0 then return end
+  local hits = run.ask and judge.asked(batch, run, report) or all_of(batch)
+  local old, new, unfit = query.core:propose(batch, run.packed, hits)
+  change(query, run, report, old, new, true)
+  if unfit and room(run, report) > 0 then misfit(query, run, report, batch, unfit[1]) end
+end
+
+-- ---- the cursor ---------------------------------------------------------------------
+
+local function sweep(self, query, plan, run, report)
+  local step, state, control, closing
+  if run.filter then
+    step, state, control, closing = runs.sources(self, query, plan, run, report)
+  else
+    step, state, control, closing = runs.batches(self, run, report)
+  end
+  for batch in step, state, control, closing do
+    report.visited = report.visited + #batch
+    local hits = run.filter and judge.hits(batch, run.filter, report)
+    local old, new, asked = query.core:propose(batch, run.packed, hits or nil)
+    change(query, run, report, old, new, run.filter ~= nil)
+    if asked and run.filter then
+      misfit(query, run, report, batch, asked[1])
+    elseif asked then
+      by_lua(query, run, report, batch:pick(asked))
+    end
+    if room(run, report) <= 0 then return end
+  end
+  report.complete = true
+end
+
+-- ---- the kernel engine ----------------------------------------------------------------
+
+-- True when it is done; false when nothing was: the cursor has to.
+local function in_kernel(query, plan, run, report)
+  if plan.obstacle then
+    runs.give_up(query, run, report, plan.obstacle, plan.errno)
+    return false
+  end
+  local result, rows, errno = runs.scan(query, run, { dry = run.dry_run, limit = run.limit,
+    budget = 0 })
+  if not result then
+    runs.give_up(query, run, report, rows, errno)
+    return false
+  end
+  local found <close> = rows
+  report.visited, report.matched = result.visited, result.matched - result.cut
+  add(report, result.updated, 0, result.kept)
+  if result.asked > 0 then by_lua(query, run, report, found:asked()) end
+  report.complete = result.stop == "none"
+  if result.stop == "visits" then
+    errors.throw(("%s: update_where: %s"):format(errors.label(query.facts.info),
+      runs.STOPPED.visits), core.errno.EAGAIN)
+  end
+  return true
+end
+
+local function update(self, query, plan, run, report)
+  if run.filter or report.engine ~= "kernel" or not in_kernel(query, plan, run, report) then
+    sweep(self, query, plan, run, report)
+  end
+end
+
+-- ---- update_where -----------------------------------------------------------------------
+
+-- The plan of a change. Errors blame the caller of the method.
+local function plan_of(self, what, values)
+  if type(what) ~= "string" then
+    error(("update_where: change: text expected, got %s"):format(type(what)), 3)
+  end
+  local ok, plan = pcall(edit.of_text, what, prepare.env(self, values))
+  if not ok then core.misuse(tostring(plan)) end
+  return plan
+end
+
+--- What a change did; `matched` is `updated`, `missing` and `kept`.
+-- @table update_report
+-- @extends report
+-- @tfield integer updated how many were changed
+-- @tfield integer missing how many somebody else had deleted before
+-- @tfield integer kept how many no longer matched, or were changed by others again and again, when
+--   it was their turn
+
+--- Changes fields of the entries that match, where they are: only what is named is written, each
+-- field on its own, with atomic instructions where the field has a place for them; docs/updates.md
+-- says what that is worth against other writers. The right sides read the entry before any of them
+-- is stored.
+-- @tparam[opt] where where the condition; nil: all entries
+-- @tparam string change assignments: "value.packets = 0, value.flags = value.flags | 1"
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt=false] boolean options.dry_run only counts what would be changed
+-- @tparam[opt] integer options.limit at most so many
+-- @treturn update_report what was done
+-- @error the kernel refuses, or lets no program change the map: `engine = "batch"` asks for single
+--   calls then, which replace whole values
+-- @partial update_report what was done until then
+-- @raise a text that does not compile, naming line and column; a value that does not fit its
+--   field: nothing of that entry is stored
+-- @kernel 5.14, and 5.17 for maps that are too large for one walk
+-- @privileges CAP_BPF
+-- @usage
+-- print(map:update_where("value.packets > 10", "value.packets = value.packets - 10").updated)
+function map:update_where(where, what, given)
+  local run = runs.new("update_where", given, options.of "map:update_where")
+  core.check_map(self)
+  local kind = scan.kind_of(self)
+  if not kind.can_update or kind.fd_values or kind.percpu or not kind.batch_lookup then
+    return errors.unsupported(scan.info(self), "update_where")
+  end
+  run.limit = options.integer("update_where", "limit", run.given.limit, 0, math.maxinteger)
+  run.dry_run, run.how = run.given.dry_run, "program"
+  local query, plan, report = runs.begin(self, "update", run,
+    { where = where, change = plan_of(self, what, run.params) })
+  if not query then return nil, plan, report end
+  run.inexact = query.plan.inexact
+  report.updated, report.missing, report.kept = 0, 0, 0
+  local message, errno
+  if run.limit ~= 0 then
+    local _
+    _, message, errno = errors.caught(nil, pcall(update, self, query, plan, run, report))
+  end
+  runs.finish(query, run, report)
+  if message then return nil, message, errno, report end
+  return report
+end

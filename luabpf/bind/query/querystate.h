@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a luabpf.query is, for the files that have its methods: query.c, changes.c.
+ */
+#ifndef LUABPF_BIND_QUERY_QUERYSTATE_H
+#define LUABPF_BIND_QUERY_QUERYSTATE_H
+
+#include "bind/map/map.h"
+#include "lib/keys/keyed.h"
+#include "lib/scan/scan.h"
+
+#define LB_QUERY "luabpf.query"
+
+/* User values: the map, a table that keeps code and arrays. */
+enum { LB_QUERY_MAP = 1, LB_QUERY_KEPT, LB_QUERY_UVALUES = LB_QUERY_KEPT };
+
+/* A keyed program of a query, loaded when it is first needed. */
+struct lb_query_program {
+	struct lb_keyed keyed;
+	bool open, refused;
+};
+
+/* Two judge given keys and delete, the second copies what it deletes; two change, likewise. */
+enum { LB_DECIDER, LB_DECIDER_COPY, LB_QUERY_CHANGER, LB_QUERY_TAKER, LB_EXCHANGER, LB_NPROGRAMS };
+
+struct lb_query {
+	struct lb_map *map;
+	struct lb_scan_spec spec;	/* what it points to is kept by the user value */
+	struct lb_interp where;		/* where.f.n 0: everything matches */
+	struct lb_interp *columns;
+	struct lb_interp decide, *values;	/* of the change */
+	uint8_t *match;			/* enum lb_answer of each entry of the block at hand; malloc'd */
+	uint32_t room;
+	uint32_t matched;		/* counts fillings of match, to notice others */
+	struct lb_scan scan;
+	bool scan_open;
+	struct lb_query_program programs[LB_NPROGRAMS];
+};
+
+/* The query at index 1, of a map that is open; live: in the kernel. */
+struct lb_query *lb_check_query(lua_State *L, bool live);
+/* The parameter slots at index idx: a packed string of the right size. */
+const uint64_t *lb_query_params(lua_State *L, const struct lb_query *q, int idx);
+/* The batch at index idx as a block of this query's map. */
+struct lb_block lb_query_block(lua_State *L, const struct lb_query *q, int idx);
+#endif
