@@ -709,6 +709,7 @@ local map = {}
 ---@field sort? string groups and results, separated by commas, in the order that select has; ties and the rest by group
 ---@field limit? integer at most so many rows, with `group`
 ---@field workers? integer threads that the batch engine may use (default 1)
+---@field reset? boolean|string|string[] true: the fields inside `sum()`, else those named, are exchanged with zero in one step with reading them: nothing that is added to them atomically meanwhile is lost or counted twice; without `limit`
 
 ---Sums up the matching entries, in groups. Functions are `count()`, `sum`, `min`, `max`, `avg` (a
 ---float), `distinct` and `hist` (a list of `{ from, to, count }` by powers of two).
@@ -716,6 +717,7 @@ local map = {}
 ---@return table[]? # the rows, which print as a table; exactly one without `group`
 ---@return (luabpf.report|string)? # what was done
 ---@return integer? # errno
+---@return table[]? # partial
 function map:aggregate(options) end
 
 ---Reads the map a batch at a time: one system call per step, memory for one batch. Of a hash map
@@ -1057,6 +1059,7 @@ function map:rows(options) end
 ---@field columns? luabpf.columns what of each entry; without them key and value come
 ---@field sort? string columns or expressions, separated by commas: numbers from the largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc" say it; ties go by key
 ---@field limit? integer at most so many
+---@field reset? string|string[] fields of the value, integers of 32 or 64 bits, that are exchanged with zero in one step with reading them: nothing that is added to them atomically meanwhile is lost. Rows come by batches, and a loop that is left early has taken the batch that it was in; without `sort` and `limit`, and not printed
 
 ---The matching entries, or columns of them. It runs when the first row is asked for.
 ---@param options? luabpf.map_select_options what all queries take

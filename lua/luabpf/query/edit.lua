@@ -108,6 +108,37 @@ function edit.of_text(text, env)
   return in_cells(plan)
 end
 
+-- ---- reset ------------------------------------------------------------------------
+
+local function take(place)
+  local desc, name = place.desc, place.path
+  local size = desc and desc.size
+  if place.op ~= "field" or place.of ~= "value" then
+    error("fields of the value are reset, such as value.packets", 0)
+  elseif desc.kind ~= "int" or place.bits or size ~= 4 and size ~= 8
+    or place.bit % (8 * size) ~= 0 then
+    error(("'%s' cannot be exchanged with zero: integers of 32 and 64 bits can, where the offset "
+      .. "is a multiple of the size"):format(name), 0)
+  end
+  return { cell = { offset = place.bit // 8, size = size, how = "take" }, at = place.bit,
+    bits = 8 * size, name = name, place = place }
+end
+
+-- The plan of fields that are read and zeroed: nodes of expr.parse.
+function edit.of_reset(list, env)
+  local plan, seen, names = { stores = {} }, {}, {}
+  for _, place in ipairs(list) do
+    local store = take(place)
+    if not seen[store.at] then
+      seen[store.at], plan.stores[#plan.stores + 1] = true, store
+      names[#names + 1] = store.at .. ":" .. store.bits
+    end
+  end
+  plan.key = "\1reset " .. table.concat(names, " ")
+  plan.value_size = env.value_size
+  return in_cells(plan)
+end
+
 -- ---- the spin lock ----------------------------------------------------------------
 
 local function lock_in(desc, bit)
@@ -151,6 +182,9 @@ end
 -- @tparam function note of prepare.lua: notes a fragment for listings
 function edit.add(plan, parts, spec, note)
   room_for_asked(plan, parts)
+  if #parts.columns > 0 and not parts.record_bytes then
+    parts.refused = "groups that are found by hash are taken a batch at a time"
+  end
   parts.plan = plan
   spec.words, spec.puts, spec.nwritable = plan.cells, {}, plan.slots
   for i, store in ipairs(plan.stores) do

@@ -258,6 +258,7 @@ function build.select(parts, given, spec)
   else
     spec.keys, spec.values = true, true
   end
+  if given.change then edit.add(given.change, parts, spec, note) end
   if not given.sort then return end
   spec.keys = true
   parts.sort = order.of_rows(parts, given.sort, function(...) return add_words(parts, ...) end)
@@ -349,6 +350,7 @@ function build.aggregate(parts, given, spec)
     add_groups(parts, groups, items, spec, given.plain)
   end
   parts.order = given.sort and order.of_groups(parts, given.sort) or {}
+  if given.change then edit.add(given.change, parts, spec, note) end
 end
 
 -- ---- preparing -------------------------------------------------------------------

@@ -8,10 +8,11 @@
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
+local groups = require "luabpf.query.groups"
 local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
-local prepare = require "luabpf.query.prepare"
 local present = require "luabpf.query.present"
+local reset = require "luabpf.query.reset"
 local scan = require "luabpf.base.scan"
 
 local map = core.classes["luabpf.map"]
@@ -221,6 +222,10 @@ end
 --   largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc"
 --   say it; ties go by key
 -- @tparam[opt] integer options.limit at most so many
+-- @tparam[opt] string|string[] options.reset fields of the value, integers of 32 or 64 bits, that
+--   are exchanged with zero in one step with reading them: nothing that is added to them atomically
+--   meanwhile is lost. Rows come by batches, and a loop that is left early has taken the batch that
+--   it was in; without `sort` and `limit`, and not printed
 -- @treturn fun():table?,data? an iterator of tables by column names, or of key and value; it prints
 --   as a table of its first rows, for which it is run once more, and `rows` gives all as a list
 -- @raise a text that does not compile, naming line and column; an error object where the system
@@ -233,6 +238,7 @@ end
 function map:select(given)
   local run = runs.new("select", given, options.of "map:select")
   options.integer("select", "limit", run.given.limit, 0, math.maxinteger)
+  if run.given.reset then return reset.select(self, run) end
   local query, plan, report = runs.begin(self, "select", run, select_parts(run))
   if not query then errors.throw(plan, report) end
   local step, closing = rows_of(self, query, plan, run, report)
@@ -265,49 +271,14 @@ end
 
 -- ---- aggregate ------------------------------------------------------------------
 
--- The only row, from what the program summed up.
-local function plain_row(query, result)
-  local row = {}
-  for _, sum in ipairs(query.sums) do
-    if sum.fn == "count" then
-      row[sum.name] = result.matched
-    elseif sum.fn == "sum" or result.matched > 0 then
-      row[sum.name] = result.sums[sum.at]
-    end
-  end
-  return { row }
-end
-
-local function new_agg(query, run)
-  return core.agg { items = query.items, groups = query.group_words, as = query.as,
-    bits = query.index, memory = run.memory }
-end
-
-local function result_of(query, run, agg)
-  return agg:result { decoder = query.decoder, names = query.item_names, order = query.order,
-    limit = run.given.group and run.given.limit or nil }
-end
-
 local function grouped(self, query, plan, run, report)
-  local agg <close> = new_agg(query, run)
+  local agg <close> = groups.new_agg(query, run)
   if not runs.by_threads(query, run, report, agg) then
     local next_block, closing = blocks_of(self, query, plan, run, report)
     local _ <close> = closing
     for block in next_block do agg:add(block) end
   end
-  return result_of(query, run, agg)
-end
-
-local function finished(query, run, report, list)
-  return present.sums(query, list), runs.finish(query, run, report)
-end
-
--- Rows instead of sums.
-local function by_rows(self, run, parts)
-  parts.plain = nil
-  local query = prepare.query(self, "aggregate", parts)
-  run.packed = judge.params(query, run)
-  return query
+  return groups.result_of(query, run, agg)
 end
 
 -- What two sums of one kind come to.
@@ -323,10 +294,10 @@ local function add_asked(self, query, run, report, asked, row, parts)
   local hits = judge.asked(asked, run, report)
   report.matched = report.matched + #hits
   if #hits == 0 then return end
-  local other = by_rows(self, run, parts)
-  local agg <close> = new_agg(other, run)
+  local other = groups.by_rows(self, run, parts)
+  local agg <close> = groups.new_agg(other, run)
   agg:add(other.core:rows(asked, run.packed, nil, hits))
-  local more = result_of(other, run, agg)[1]
+  local more = groups.result_of(other, run, agg)[1]
   for i, sum in ipairs(query.sums) do
     local arg = query.items[i].arg
     row[sum.name] = joined(sum, arg and arg.kind == "signed", row[sum.name], more[sum.name])
@@ -339,16 +310,16 @@ local function aggregate(self, query, plan, run, report, parts)
     local result, rows = runs.try_kernel(query, plan, run, report)
     local _ <close> = rows
     if result then
-      local list = plain_row(query, result)
+      local list = groups.plain_row(query, result)
       if result.asked > 0 then
         add_asked(self, query, run, report, rows:asked(), list[1], parts)
       end
-      return finished(query, run, report, list)
+      return groups.finished(query, run, report, list)
     end
-    query = by_rows(self, run, parts)
+    query = groups.by_rows(self, run, parts)
   end
   local list = grouped(self, query, plan, run, report)
-  return finished(query, run, report, list)
+  return groups.finished(query, run, report, list)
 end
 
 --- Sums up the matching entries, in groups. Functions are `count()`, `sum`, `min`, `max`, `avg` (a
@@ -361,9 +332,13 @@ end
 --   select has; ties and the rest by group
 -- @tparam[opt] integer options.limit at most so many rows, with `group`
 -- @tparam[opt=1] integer options.workers threads that the batch engine may use
+-- @tparam[opt] boolean|string|string[] options.reset true: the fields inside `sum()`, else those
+--   named, are exchanged with zero in one step with reading them: nothing that is added to them
+--   atomically meanwhile is lost or counted twice; without `limit`
 -- @treturn table[] the rows, which print as a table; exactly one without `group`
 -- @treturn report what was done
 -- @error the kernel refuses, or the groups need more than `memory`
+-- @partial table[] with `reset`, what was taken until then
 -- @raise a text that does not compile, naming line and column
 -- @usage
 -- print(map:aggregate { group = "key.addr", select = { "sum(value.bytes) as bytes", "count()" },
@@ -372,6 +347,7 @@ function map:aggregate(given)
   local run = runs.new("aggregate", given, options.of "map:aggregate")
   given = run.given
   options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
+  if given.reset then return reset.aggregate(self, run) end
   local parts = { where = given.where, group = given.group, select = given.select,
     sort = given.sort, plain = true }
   local query, plan, report = runs.begin(self, "aggregate", run, parts)

@@ -826,12 +826,16 @@ float), distinct and hist (a list of { from, to, count } by powers of two).
   ties and the rest by group.
 * options.limit (integer): at most so many rows, with group.
 * options.workers (integer): threads that the batch engine may use. Default: 1.
+* options.reset (boolean or string or string[]): true: the fields inside sum(), else those
+  named, are exchanged with zero in one step with reading them: nothing that is added to them
+  atomically meanwhile is lost or counted twice; without limit.
 * the fields of query_options
 
 Gives table[]: the rows, which print as a table; exactly one without group; and report: what was
 done.
 
-nil, message, errno: the kernel refuses, or the groups need more than memory.
+nil, message, errno: the kernel refuses, or the groups need more than memory; the fourth result
+is with reset, what was taken until then.
 
 Raises: a text that does not compile, naming line and column.
 
@@ -1379,6 +1383,10 @@ The matching entries, or columns of them. It runs when the first row is asked fo
   down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc" say it;
   ties go by key.
 * options.limit (integer): at most so many.
+* options.reset (string or string[]): fields of the value, integers of 32 or 64 bits, that are
+  exchanged with zero in one step with reading them: nothing that is added to them atomically
+  meanwhile is lost. Rows come by batches, and a loop that is left early has taken the batch that
+  it was in; without sort and limit, and not printed.
 * the fields of query_options
 
 Gives fun():table?,data: an iterator of tables by column names, or of key and value; it prints as

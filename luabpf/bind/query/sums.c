@@ -535,7 +535,15 @@ static int topn_close(lua_State *L)
 	return 0;
 }
 
+/* agg:used(): bytes. */
+static int agg_used(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)check_agg(L)->a.budget.used);
+	return 1;
+}
+
 static const luaL_Reg agg_methods[] = {
+	{ "used", agg_used },
 	{ "add", agg_add },
 	{ "result", agg_result },
 	{ "close", agg_close },

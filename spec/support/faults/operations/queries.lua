@@ -68,6 +68,11 @@ by_engines({ "kernel", "batch" }, { name = "map:aggregate", as = "one row",
       engine = engine }
   end,
   right = function(_, rows) return rows[1].total == 8200 and rows[1].most == 400 end })
+by_engines({ "kernel", "batch" }, { name = "map:aggregate", as = "with reset",
+  renew = refill, right = function(_, rows) return rows[1].total == 8200 end,
+  run = function(e, engine)
+    return e.map:aggregate { select = "sum(value) as total", reset = true, engine = engine }
+  end })
 add { name = "map:aggregate", as = "by threads", right = four_groups, run = function(e)
   return e.map:aggregate { group = { "key % 4 as rest" }, select = { "count() as n" },
     engine = "batch", workers = 2, batch_size = 8 }

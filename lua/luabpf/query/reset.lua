@@ -1,0 +1,224 @@
+-- SPDX-License-Identifier: MIT
+
+--- Reading and zeroing in one step: aggregate and select with `reset`. Fields are exchanged with
+-- zero where they lie, and what was there is what rows and sums are made of. Sums, and groups
+-- by index, are made by one walk inside the kernel; else the batch cursor finds what matches, and
+-- a program takes a batch of it at a time. No entry is taken twice, and nothing is taken that there
+-- is no room for.
+--
+-- @module luabpf.query.reset
+
+local core = require "luabpf.core"
+local edit = require "luabpf.query.edit"
+local errors = require "luabpf.base.errors"
+local expr = require "luabpf.expr.parse"
+local groups = require "luabpf.query.groups"
+local prepare = require "luabpf.query.prepare"
+local runs = require "luabpf.query.run"
+local scan = require "luabpf.base.scan"
+
+local reset = {}
+
+-- ---- what is reset ------------------------------------------------------------------
+
+-- Adds the fields of the value that a tree reads.
+local function fields_in(ast, list)
+  if ast.op == "field" and ast.of == "value" then list[#list + 1] = ast end
+  for _, arg in ipairs(ast.args or {}) do fields_in(arg, list) end
+end
+
+local function summed(run, env)
+  local list = {}
+  for _, item in ipairs(expr.aggregates(run.given.select or "count()", env, {})) do
+    if item.fn == "sum" then fields_in(item.arg, list) end
+  end
+  if #list == 0 then error("reset = true resets the fields inside sum(), and there is none", 0) end
+  return list
+end
+
+local function named(given, env)
+  local list = {}
+  for i, column in ipairs(expr.columns(given, env, {})) do list[i] = column.ast end
+  return list
+end
+
+local function plan_of(self, run)
+  local env = prepare.env(self, run.params)
+  local what = run.given.reset
+  if what == true and run.what == "select" then
+    error("reset = true is for aggregate; name the fields", 0)
+  end
+  return edit.of_reset(what == true and summed(run, env) or named(what, env), env)
+end
+
+local function refuse(run, text, ...)
+  error(("%s: %s"):format(run.what, text:format(...)), 4)
+end
+
+-- Raises, for the caller of the method, where reset does not go with the rest.
+local function check(self, run)
+  local given = run.given
+  core.check_map(self)
+  for _, name in ipairs { "limit", "sort" } do
+    if given[name] ~= nil and (name == "limit" or run.what == "select") then
+      refuse(run, "option '%s' does not go with reset: what it leaves out would be lost", name)
+    end
+  end
+  if run.workers > 1 then refuse(run, "option 'workers' does not go with reset") end
+  local kind = scan.kind_of(self)
+  if kind.keyed and kind.can_update and not kind.percpu and not kind.fd_values then return true end
+  return errors.unsupported(scan.info(self), run.what .. " with reset")
+end
+
+-- Query, plan and report of a run; nil, message, errno.
+local function begin(self, run, kind, parts)
+  local ok, made = pcall(plan_of, self, run)
+  if not ok then core.misuse(("%s: reset: %s"):format(run.what, made)) end
+  parts.change = made
+  local query, plan, report = runs.begin(self, kind, run, parts)
+  if not query then return nil, plan, report end
+  if run.ask or run.filter then
+    refuse(run, "where: with reset all of it has to be compiled: %s",
+      run.lua_why or run.made.reasons[1])
+  end
+  return query, plan, report
+end
+
+-- ---- a batch at a time --------------------------------------------------------------
+
+local function all_of(batch)
+  local indices = {}
+  for i = 1, #batch do indices[i] = i end
+  return indices
+end
+
+-- Takes what matches of a batch: a batch of what was there.
+local function take(query, run, report, batch)
+  report.visited = report.visited + #batch
+  local found = query.core:propose(batch, run.packed)
+  if #found == 0 then return found end
+  local results = table.pack(query.core:take(found, run.packed))
+  local taken = results[results.n]
+  report.matched = report.matched + #taken
+  if results[1] then return taken end
+  local label = errors.label(query.facts.info)
+  return taken, results.n == 4 and ("%s: %s: %s"):format(label, run.what, results[2])
+    or results[2], results[3]
+end
+
+-- ---- aggregate ----------------------------------------------------------------------
+
+-- The walk inside the kernel: the list, or nil where nothing was done.
+local function in_kernel(query, plan, run, report)
+  if report.engine ~= "kernel" then return nil end
+  if plan.obstacle then return runs.give_up(query, run, report, plan.obstacle, plan.errno) end
+  local result, rows, errno = runs.scan(query, run, { rows = query.record_bytes and 1 or 0,
+    budget = 0 })
+  if not result then return runs.give_up(query, run, report, rows, errno) end
+  local found <close> = rows
+  report.visited, report.matched = result.visited, result.matched
+  report.complete = result.stop == "none"
+  if query.sums then return groups.plain_row(query, result) end
+  local agg <close> = groups.new_agg(query, run, math.maxinteger)
+  agg:add(found)
+  return groups.result_of(query, run, agg)
+end
+
+-- By the cursor: the list, and why the rest was not taken.
+local function by_batches(self, query, run, report)
+  -- Its memory is looked at between batches: what was taken finds room.
+  local agg <close> = groups.new_agg(query, run, math.maxinteger)
+  for batch in runs.batches(self, run, report) do
+    if agg:used() > run.memory then
+      return groups.result_of(query, run, agg), ("%s: aggregate: the groups need more than the %d "
+        .. "bytes of memory allowed"):format(errors.label(query.facts.info), run.memory),
+        core.errno.ENOMEM
+    end
+    local taken, message, errno = take(query, run, report, batch)
+    agg:add(query.core:rows(taken, run.packed, nil, all_of(taken)))
+    if message then return groups.result_of(query, run, agg), message, errno end
+  end
+  report.complete = true
+  return groups.result_of(query, run, agg)
+end
+
+local function aggregate(self, query, plan, run, report, parts)
+  local list, message, errno = in_kernel(query, plan, run, report), nil, nil
+  local shown = query
+  if list and not report.complete then
+    message, errno = runs.STOPPED.visits, core.errno.EAGAIN
+  elseif not list then
+    shown = query.sums and groups.by_rows(self, run, parts) or query
+    list, message, errno = by_batches(self, shown, run, report)
+  end
+  local done, finished = groups.finished(shown, run, report, list)
+  if message then return nil, message, errno, done end
+  return done, finished
+end
+
+-- map:aggregate with reset.
+function reset.aggregate(self, run)
+  local ok, why, errno = check(self, run)
+  if not ok then return nil, why, errno end
+  local given = run.given
+  local parts = { where = given.where, group = given.group, select = given.select,
+    sort = given.sort, plain = true }
+  local query, plan, report = begin(self, run, "aggregate", parts)
+  if not query then return nil, plan, report end
+  return errors.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
+end
+
+-- ---- select -------------------------------------------------------------------------
+
+local function each_row(query, rows)
+  if query.decoder then return rows:each(query.decoder) end
+  return rows:batch():entries()
+end
+
+-- The iterator over what is taken, a batch at a time.
+local function rows_of(self, query, run, report)
+  local step, state, control, closing = runs.batches(self, run, report)
+  local next_row, failed
+  local function next_block()
+    if failed then errors.throw(failed[1], failed[2], { partial = report }) end
+    local batch = step(state, control)
+    if not batch then
+      report.complete = true
+      return nil
+    end
+    local taken, message, errno = take(query, run, report, batch)
+    failed = message and { message, errno }
+    return query.core:rows(taken, run.packed, nil, all_of(taken))
+  end
+  return function()
+    while true do
+      if next_row then
+        local first, second = next_row()
+        if first ~= nil then return first, second end
+      end
+      local block = next_block()
+      if not block then return nil end
+      next_row = each_row(query, block)
+    end
+  end, closing
+end
+
+-- map:select with reset.
+function reset.select(self, run)
+  local ok, why, errno = check(self, run)
+  if not ok then errors.throw(why, errno) end
+  local query, plan, report = begin(self, run, "select",
+    { where = run.given.where, columns = run.given.columns })
+  if not query then errors.throw(plan, report) end
+  if report.engine == "kernel" then
+    report.engine, report.why = query.facts.kind.batch_lookup and "batch" or "walk",
+      "rows are taken a batch at a time"
+  end
+  local step, closing = rows_of(self, query, run, report)
+  return step, nil, nil, setmetatable({}, { __close = function()
+    local _ <close> = closing
+    runs.finish(query, run, report)
+  end })
+end
+
+return reset
