@@ -192,6 +192,110 @@ describe("update_where", function()
   end)
 end)
 
+describe("update_where by a function", function()
+  after_each(helper.close_all)
+
+  for _, engine in ipairs(ENGINES) do
+    it("stores what it assigns: " .. engine, function()
+      for _, where in ipairs { "value.n > 10", function(_, value) return value.n > 10 end } do
+        local map = filled()
+        local report = assert(map:update_where(where, function(key, value)
+          value.n = value.n * 2
+          if key % 2 == 0 then
+            value.state, value.on, value.name, value.p = "open", true, "even", value.p + 1
+          end
+          value.c = -value.c
+        end, { engine = engine }))
+        assert.same({ 20, 10, 10, false }, { report.visited, report.matched, report.updated,
+          report.compiled })
+        for i = 1, 20 do
+          local changed, even = i > 10, i > 10 and i % 2 == 0
+          assert.same({ n = changed and 2 * i or i, m = -i, a = i, b = 100 + i,
+            c = changed and -i or i, p = even and i + 1 or i, q = i,
+            state = even and "open" or "new", on = even, list = { 0, 0 },
+            name = even and "even" or "" }, map:lookup(i))
+        end
+      end
+    end)
+  end
+
+  it("does not touch what it leaves as it is, and stops at the limit", function()
+    local map = filled()
+    local function to_zero(_, value)
+      if value.n % 2 == 0 then value.n = 0 end
+    end
+    local report = map:update_where(nil, to_zero, { dry_run = true })
+    assert.same({ 10, 0 }, { report.matched, report.updated })
+    report = map:update_where(nil, to_zero, { limit = 4 })
+    assert.same({ 4, 4, false }, { report.matched, report.updated, report.complete })
+    assert.equal(4, (map:count "value.n == 0"))
+  end)
+
+  it("stores nothing of an entry that it raises for", function()
+    local map = filled()
+    local function raises(_, value)
+      value.n = 0
+      if value.a == 7 then error "no seven" end
+    end
+    local ok, err = pcall(map.update_where, map, "value.a == 7", raises)
+    assert.is_false(ok)
+    assert.matches("change: .*update_spec.lua:%d+: no seven", tostring(err))
+    assert.equal(0, err.partial.updated)
+    assert.equal(7, map:lookup(7).n)
+    for text, f in pairs {
+      ["value.a: 300"] = function(_, value) value.n, value.a = 0, 300 end,
+      ["value.state"] = function(_, value) value.n, value.state = 0, "gone" end,
+      ["value.name"] = function(_, value) value.n, value.name = 0, "longer" end,
+      ["no field 'nn' in value"] = function(_, value) value.n, value.nn = 0, 1 end,
+      ["'list' is no single field"] = function(_, value) value.n, value.list = 0, {} end,
+    } do
+      ok, err = pcall(map.update_where, map, "value.a == 7", f)
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find(text, 1, true), tostring(err))
+      assert.equal(7, map:lookup(7).n)
+    end
+  end)
+
+  it("keeps an entry that somebody else has changed meanwhile", function()
+    local map = filled()
+    local report = map:update_where("value.n <= 2", function(key, value)
+      value.n = 1000
+      if key == 1 then map:update(1, { n = 5 }) end
+      if key == 2 then map:delete(2) end
+    end)
+    assert.same({ 2, 0, 1, 1 }, { report.matched, report.updated, report.kept, report.missing })
+    assert.equal(5, map:lookup(1).n)
+    assert.is_nil(map:lookup(2))
+  end)
+
+  it("says what it cannot do", function()
+    local map = helper.map()
+    for text, call in pairs {
+      ["the value has no fields"] = function() map:update_where(nil, function() end) end,
+      ["is run by Lua; text is compiled"] = function()
+        filled():update_where(nil, function() end, { compile = true })
+      end,
+      ["the key of an entry cannot be changed"] = function()
+        local other = helper.map { key = { "u32 k" }, value = VALUE }
+        other:update({ k = 1 }, {})
+        other:update_where(nil, function(key) key.k = 2 end)
+      end,
+      ["text or function expected, got number"] = function() map:update_where(nil, 3) end,
+    } do
+      local ok, err = pcall(call)
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find(text, 1, true), tostring(err))
+    end
+    -- Views of other loops are for reading still.
+    for batch in filled():batches() do
+      for _, value in batch:views() do
+        assert.has_error(function() value.n = 1 end)
+        break
+      end
+    end
+  end)
+end)
+
 -- ---- random layouts and texts --------------------------------------------------------
 
 local ENTRIES <const> = 12

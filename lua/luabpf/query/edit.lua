@@ -108,6 +108,11 @@ function edit.of_text(text, env)
   return in_cells(plan)
 end
 
+-- The plan of a Lua function, which stores by itself, in copies.
+function edit.of_function()
+  return { key = "\1function", stores = {}, cells = {} }
+end
+
 -- ---- reset ------------------------------------------------------------------------
 
 local function take(place)

@@ -158,7 +158,67 @@ local function in_kernel(query, plan, run, report)
   return true
 end
 
+-- ---- by a function --------------------------------------------------------------------
+
+local function with_traceback(cause)
+  return { cause = cause, traceback = debug.traceback(tostring(cause), 2) }
+end
+
+-- Lets the function change copies of the entries: the copies, how many it got through, and the
+-- error that ended it, or nil.
+local function changed_by(f, batch)
+  local new, n = batch:pick(all_of(batch)), 0
+  local ok, err = xpcall(function()
+    for key, value in core.edits(new) do
+      f(key, value)
+      n = n + 1
+    end
+  end, with_traceback)
+  return new, n, not ok and err or nil
+end
+
+-- Those of the first n entries whose values differ.
+local function differing(old, new, n)
+  local _, was = old:packed()
+  local _, is = new:packed()
+  local stride, list = #was // #old, {}
+  for i = 1, n do
+    local from, to = (i - 1) * stride + 1, i * stride
+    if was:sub(from, to) ~= is:sub(from, to) then list[#list + 1] = i end
+  end
+  return list
+end
+
+-- Changes what the function changes of entries that match.
+local function by_function(query, run, report, batch)
+  if #batch == 0 then return end
+  report.asked = report.asked + #batch
+  local new, n, err = changed_by(run.change, batch)
+  local list = differing(batch, new, n)
+  change(query, run, report, batch:pick(list), new:pick(list), true)
+  if not err then return end
+  errors.throw(("change: %s"):format(tostring(err.cause)), nil,
+    { partial = report, cause = err.cause, traceback = err.traceback })
+end
+
+-- What of a batch matches.
+local function matching(query, run, report, batch)
+  if run.filter then return judge.filtered(batch, run.filter, report) end
+  local also = run.ask and select(2, judge.match(query, batch, run, report))
+  return query.core:pick(batch, run.packed, also)
+end
+
+local function sweep_by_function(self, query, plan, run, report)
+  for batch in runs.sources(self, query, plan, run, report) do
+    report.visited = report.visited + #batch
+    by_function(query, run, report, matching(query, run, report, batch))
+    if room(run, report) <= 0 then return end
+  end
+  report.complete = true
+end
+
 local function update(self, query, plan, run, report)
+  if run.change then return sweep_by_function(self, query, plan, run, report) end
   if run.filter or report.engine ~= "kernel" or not in_kernel(query, plan, run, report) then
     sweep(self, query, plan, run, report)
   end
@@ -166,11 +226,27 @@ end
 
 -- ---- update_where -----------------------------------------------------------------------
 
--- The plan of a change. Errors blame the caller of the method.
-local function plan_of(self, what, values)
-  if type(what) ~= "string" then
-    error(("update_where: change: text expected, got %s"):format(type(what)), 3)
+-- The plan of a function. Errors blame the caller of the method.
+local function plan_of_function(self, run, f)
+  local value = prepare.facts(self).env.value
+  if not value or not value.fields then
+    error("update_where: change: the value has no fields that a function could assign to; " ..
+      "text can: 'value = value + 1'", 4)
+  elseif run.given.compile then
+    error("update_where: change: a function that changes entries is run by Lua; text is compiled",
+      4)
   end
+  run.change = f
+  return edit.of_function()
+end
+
+-- The plan of a change. Errors blame the caller of the method.
+local function plan_of(self, run, what)
+  if type(what) == "function" then return plan_of_function(self, run, what) end
+  if type(what) ~= "string" then
+    error(("update_where: change: text or function expected, got %s"):format(type(what)), 3)
+  end
+  local values = run.params
   local ok, plan = pcall(edit.of_text, what, prepare.env(self, values))
   if not ok then core.misuse(tostring(plan)) end
   return plan
@@ -189,7 +265,10 @@ end
 -- says what that is worth against other writers. The right sides read the entry before any of them
 -- is stored.
 -- @tparam[opt] where where the condition; nil: all entries
--- @tparam string change assignments: "value.packets = 0, value.flags = value.flags | 1"
+-- @tparam string|fun(key:view,value:view) change assignments, "value.packets = 0, value.flags =
+--   value.flags | 1"; or a function that assigns to fields of the value, `value.packets = 0`. Lua
+--   runs it on a copy of each entry that matches, and what it changed is stored if the entry is
+--   still the same, else the entry counts as `kept`
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt=false] boolean options.dry_run only counts what would be changed
 -- @tparam[opt] integer options.limit at most so many
@@ -198,7 +277,7 @@ end
 --   calls then, which replace whole values
 -- @partial update_report what was done until then
 -- @raise a text that does not compile, naming line and column; a value that does not fit its
---   field: nothing of that entry is stored
+--   field, and what the function raises: nothing of that entry is stored
 -- @kernel 5.14, and 5.17 for maps that are too large for one walk
 -- @privileges CAP_BPF
 -- @usage
@@ -213,10 +292,11 @@ function map:update_where(where, what, given)
   run.limit = options.integer("update_where", "limit", run.given.limit, 0, math.maxinteger)
   run.dry_run, run.how = run.given.dry_run, "program"
   local query, plan, report = runs.begin(self, "update", run,
-    { where = where, change = plan_of(self, what, run.params) })
+    { where = where, change = plan_of(self, run, what) })
   if not query then return nil, plan, report end
   run.inexact = query.plan.inexact
   report.updated, report.missing, report.kept = 0, 0, 0
+  if run.change then report.compiled, report.asked = false, report.asked or 0 end
   local message, errno
   if run.limit ~= 0 then
     local _

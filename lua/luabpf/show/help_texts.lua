@@ -1510,7 +1510,10 @@ says what that is worth against other writers. The right sides read the entry be
 is stored.
 
 * where (where): the condition; nil: all entries.
-* change (string): assignments: "value.packets = 0, value.flags = value.flags | 1".
+* change (string or fun(key:view,value:view)): assignments, "value.packets = 0, value.flags =
+  value.flags | 1"; or a function that assigns to fields of the value, value.packets = 0. Lua
+  runs it on a copy of each entry that matches, and what it changed is stored if the entry is
+  still the same, else the entry counts as kept.
 * options (query_options): what all queries take.
 * options.dry_run (boolean): only counts what would be changed. Default: false.
 * options.limit (integer): at most so many.
@@ -1522,8 +1525,8 @@ nil, message, errno: the kernel refuses, or lets no program change the map: engi
 asks for single calls then, which replace whole values; the fourth result is what was done until
 then.
 
-Raises: a text that does not compile, naming line and column; a value that does not fit its field:
-nothing of that entry is stored.
+Raises: a text that does not compile, naming line and column; a value that does not fit its field,
+and what the function raises: nothing of that entry is stored.
 
 Linux 5.14, and 5.17 for maps that are too large for one walk.
 

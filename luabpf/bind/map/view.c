@@ -35,6 +35,7 @@ struct lb_view {
 	uint32_t size;			/* bytes it shows */
 	/* Of a root. */
 	const struct lb_shape *shape;
+	bool edited, writable;		/* of an entry that is changed; its value */
 	const char *what;		/* "key", "value", "event" */
 	const uint8_t *entry;		/* what it shows; NULL: nothing */
 	uint32_t room;			/* bytes of it */
@@ -229,7 +230,7 @@ static const struct lb_member *find_member(lua_State *L, const struct lb_view *v
 		luaL_error(L, "no field '%s' in %s", luaL_tolstring(L, 2, NULL),
 			   v->root->what);
 	i = lua_tointeger(L, -1);
-	lua_settop(L, 2);
+	lua_pop(L, 2);
 	return &v->type->members[i - 1];
 }
 
@@ -254,10 +255,24 @@ static int view_index(lua_State *L)
 	return 1;
 }
 
+/* Stores the value at index 3 in the field that index 2 names. */
 static int view_newindex(lua_State *L)
 {
-	self(L);
-	return luaL_error(L, "views are for reading; map:update writes an entry");
+	const struct lb_view *v = self(L);
+	const struct lb_path up = { NULL, v->root->what, 0 };
+	const struct lb_member *m;
+
+	if (!v->root->edited)
+		return luaL_error(L, "views are for reading; map:update writes an entry");
+	if (!v->root->writable || v->ncpu)
+		return luaL_error(L, "the key of an entry cannot be changed");
+	lua_settop(L, 3);
+	m = find_member(L, v);
+	if (is_struct(m->type) || m->type->kind == LB_ARRAY || m->type->kind == LB_SPECIAL)
+		return luaL_error(L, "'%s' is no single field, and is not changed where it is", m->name);
+	lb_encode_member(L, 3, m, (uint8_t *)(uintptr_t)address(L, v),
+			 &(struct lb_path){ &up, m->name, 0 });
+	return 0;
 }
 
 static int view_len(lua_State *L)
@@ -514,13 +529,22 @@ static int views_step(lua_State *L)
 	return 2;
 }
 
-static int push_views(lua_State *L, int arg)
+/* edits: the value's view is for writing too. */
+static int push_views(lua_State *L, int arg, bool edits)
 {
 	struct place *at;
 
 	lua_pushvalue(L, arg);
 	push_root(L, arg, false);
 	push_root(L, arg, true);
+	for (int i = -2; edits && i < 0; i++) {
+		struct lb_view *v = lua_touserdata(L, i);
+
+		if (v)
+			v->edited = true;
+		if (v && i == -1)
+			v->writable = true;
+	}
 	at = lua_newuserdatauv(L, sizeof(*at), 0);
 	*at = (struct place){ .key = lua_touserdata(L, -3), .value = lua_touserdata(L, -2) };
 	lua_pushcclosure(L, views_step, NUPVALUES);
@@ -542,7 +566,16 @@ static int push_views(lua_State *L, int arg)
 static int batch_views(lua_State *L)
 {
 	lb_check_batch(L, 1);
-	return push_views(L, 1);
+	return push_views(L, 1, false);
+}
+
+/* core.edits(batch): the same of a batch that has memory of its own; fields can be assigned to. */
+static int batch_edits(lua_State *L)
+{
+	const struct lb_batch *b = lb_check_batch(L, 1);
+
+	luaL_argcheck(L, !b->lender, 1, "a batch of somebody else's memory");
+	return push_views(L, 1, true);
 }
 
 static const luaL_Reg methods[] = { { NULL, NULL } };
@@ -568,4 +601,6 @@ void lb_open_view(lua_State *L)
 	lua_pop(L, 1);
 	lua_pushcfunction(L, view_copy);
 	lua_setfield(L, -2, "copy");
+	lua_pushcfunction(L, batch_edits);
+	lua_setfield(L, -2, "edits");
 }

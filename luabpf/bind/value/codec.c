@@ -630,3 +630,22 @@ void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out, b
 	memset(out, 0, shape->stride);
 	encode_cpus(L, lua_absindex(L, idx), shape, out, raw, path);
 }
+
+void lb_encode_member(lua_State *L, int idx, const struct lb_member *m, uint8_t *base,
+		      const struct lb_path *path)
+{
+	struct encoder e = { .L = L, .base = base };
+	uint8_t local[LOCAL], *bytes = local;
+
+	idx = lua_absindex(L, idx);
+	if (m->bits) {
+		encode_member(&e, idx, m, base, path);
+		return;
+	}
+	if (m->type->size > LOCAL)
+		bytes = lua_newuserdatauv(L, m->type->size, 0);
+	memset(bytes, 0, m->type->size);
+	e.base = bytes;
+	encode_type(&e, idx, m->type, bytes, path);
+	memcpy(base + m->offset, bytes, m->type->size);
+}

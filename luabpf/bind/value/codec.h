@@ -25,5 +25,12 @@ void lb_push(lua_State *L, const struct lb_shape *shape, const void *p, bool raw
 void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out, bool raw,
 	       const struct lb_path *path);
 
+/*
+ * Encodes the value at idx into a member of the struct at base, where one is already: other
+ * bytes are left as they are, and all where it raises. No struct or list.
+ */
+void lb_encode_member(lua_State *L, int idx, const struct lb_member *m, uint8_t *base,
+		      const struct lb_path *path);
+
 #endif
 
