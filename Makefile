@@ -43,6 +43,7 @@ LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(or \
 	$(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null),-I/usr/include/lua5.4))
 LIBBPF_CFLAGS ?= $(if $(LIBBPF_INCDIR),-I$(LIBBPF_INCDIR))
 LIBBPF_LIBS ?= $(if $(LIBBPF_LIBDIR),-L$(LIBBPF_LIBDIR)) -lbpf
+LIBELF_LIBS ?= -lelf
 LIBFLAG ?= -shared
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
@@ -85,7 +86,7 @@ all: $(MODULE) bpf
 
 $(MODULE): $(OBJ)
 	@mkdir -p $(@D)
-	$(call MSG,LINK,$@)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBBPF_LIBS) -pthread -ldl
+	$(call MSG,LINK,$@)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBBPF_LIBS) $(LIBELF_LIBS) -pthread -ldl
 
 # What is below luabpf/lib cannot include Lua's headers: it is not told where they are.
 $(BIND_OBJ): CORE_CFLAGS = $(LUA_CFLAGS)
@@ -137,7 +138,7 @@ $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags
 # Without Lua: what is in the library stands on its own.
 $(BUILD)/engine/%: spec/engine/%.c $(BUILD)/lib.a
 	$(call MSG,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(BUILD)/lib.a \
-		$(LIBBPF_LIBS) -pthread
+		$(LIBBPF_LIBS) $(LIBELF_LIBS) -pthread
 
 $(BUILD)/lib.a: $(LIB_OBJ)
 	@rm -f $@
@@ -263,7 +264,8 @@ KERNEL_SPECS_SHORT = smoke map/methods map/open map/keys object/program query/re
 KERNEL_SPECS = $(KERNEL_SPECS_SHORT) map/batches base/iter map/churn layout/codec layout/btf \
 	engine/engine object/object object/link map/limits map/keyset query/differential privilege \
 	show/features conntrack/conntrack conntrack/conntrack_packets docs/conntrack_doc docs/examples \
-	event/reader event/wait $(FUNCTION_SPECS:%=function/%)
+	event/reader event/wait event/odd event/volume event/delay event/symbol query/groups map/mapping \
+	base/preemption expr/search expr/functions query/order $(FUNCTION_SPECS:%=function/%)
 FUNCTION_SPECS = compile differential emit_sets networks places sets tables
 KERNEL_TEST = @for kernel in $(KERNELS); do BUILD='$(BUILD)' LUA='$(LUA)' MODULE='$(MODULE)' \
 	scripts/kernel-test "$$kernel" --exclude-tags=slow

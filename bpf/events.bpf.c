@@ -53,6 +53,7 @@ struct {
 } commands SEC(".maps");
 
 __u64 next;			/* number of the next record */
+__u64 last;			/* `send` ends when so many were sent; 0: never */
 __u64 failed;			/* what the ring had no room for */
 __u64 sum;			/* of the lengths of those sent */
 __u32 times = 1;		/* records of one run */
@@ -71,11 +72,19 @@ static void fill(struct event *e, __u64 number)
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 }
 
+static bool is_over(void)
+{
+	return last && next >= last;
+}
+
 static long send_event(__u32 i, void *unused)
 {
-	struct event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	struct event *e;
 	__u64 number;
 
+	if (is_over())
+		return 1;
+	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		__sync_fetch_and_add(&failed, 1);
 		return 0;
@@ -91,19 +100,20 @@ static long send_event(__u32 i, void *unused)
 	return 0;
 }
 
+/* Returns whether all that it is to send is sent. */
 SEC("syscall")
 int send(void *ctx)
 {
 	bpf_loop(times, send_event, NULL, 0);
-	return 0;
+	return is_over();
 }
 
-/* A record of `size` bytes, the first of which are its number. */
+/* A record of `size` bytes, the first of which are its number, as many as there are. */
 static long send_sized(__u32 i, void *unused)
 {
 	__u32 n = size;
 
-	if (n < 8 || n > MAX_RECORD)
+	if (n < 1 || n > MAX_RECORD)
 		return 1;
 	*(__u64 *)bytes = next;
 	if (bpf_ringbuf_output(&ring, bytes, n, wake))
@@ -168,6 +178,42 @@ int send_perf(struct __sk_buff *ctx)
 	fill(&e, __sync_fetch_and_add(&next, 1));
 	if (bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, &e, sizeof(e)))
 		__sync_fetch_and_add(&failed, 1);
+	return 0;
+}
+
+/* As send_sized. */
+SEC("tc")
+int send_perf_sized(struct __sk_buff *ctx)
+{
+	__u32 n = size;
+
+	if (n < 1 || n > MAX_RECORD)
+		return 1;
+	*(__u64 *)bytes = next;
+	if (bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, bytes, n))
+		failed++;
+	else
+		next++;
+	return 0;
+}
+
+/* ---- stacks ----------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 64);
+	__uint(key_size, 4);
+	__uint(value_size, 8 * 127);
+} stacks SEC(".maps");
+
+__s64 kernel_stack = -1, user_stack = -1;
+
+/* The stack of who runs it. */
+SEC("raw_tp")
+int take_stacks(void *ctx)
+{
+	kernel_stack = bpf_get_stackid(ctx, &stacks, 0);
+	user_stack = bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK);
 	return 0;
 }
 

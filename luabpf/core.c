@@ -39,6 +39,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_events(L);
 	lb_open_kinds(L);
 	lb_open_writer(L);
+	lb_open_symbol(L);
 	lb_open_wait(L);
 	lb_open_snapshot(L);
 	lb_open_diff(L);

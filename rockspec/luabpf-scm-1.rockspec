@@ -20,6 +20,7 @@ dependencies = {
 }
 external_dependencies = {
   LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
+  LIBELF = { header = "gelf.h", library = "elf" },
 }
 build = {
   type = "make",
@@ -70,6 +71,7 @@ build = {
       ["luabpf.event.holders"] = "lua/luabpf/event/holders.lua",
       ["luabpf.event.kinds"] = "lua/luabpf/event/kinds.lua",
       ["luabpf.event.reader"] = "lua/luabpf/event/reader.lua",
+      ["luabpf.event.symbol"] = "lua/luabpf/event/symbol.lua",
       ["luabpf.event.wait"] = "lua/luabpf/event/wait.lua",
       ["luabpf.event.writer"] = "lua/luabpf/event/writer.lua",
       ["luabpf.expr.asm"] = "lua/luabpf/expr/asm.lua",

@@ -138,6 +138,7 @@ void lb_open_reader(lua_State *L);
 void lb_open_events(lua_State *L);
 void lb_open_kinds(lua_State *L);
 void lb_open_writer(lua_State *L);
+void lb_open_symbol(lua_State *L);
 void lb_open_wait(lua_State *L);
 void lb_open_store(lua_State *L);
 void lb_open_workers(lua_State *L);

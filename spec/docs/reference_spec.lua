@@ -12,6 +12,7 @@ local objects = require "spec.support.objects"
 local texts = require "luabpf.show.help_texts"
 require "luabpf.file.snapshot" -- its class is complete then
 require "luabpf.event.reader" -- and these
+require "luabpf.event.symbol"
 require "luabpf.event.wait"
 
 -- Classes that users do not meet.

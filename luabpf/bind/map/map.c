@@ -28,6 +28,10 @@ static const struct lb_type u32_type = {
 	.kind = LB_INT, .size = 4, .align = 4, .name = "u32",
 };
 
+static const struct lb_type u64_type = {
+	.kind = LB_INT, .size = 8, .align = 8, .name = "u64",
+};
+
 /* ---- the handle ------------------------------------------------------- */
 
 struct lb_map *lb_to_map(lua_State *L, int arg)
@@ -63,17 +67,32 @@ struct lb_map *lb_map_new(lua_State *L)
 	return m;
 }
 
-/* The value of a map of maps is the id of a map, whatever BTF or caller say. */
-static const struct lb_type *value_type(const struct lb_map *m, const struct lb_type *given)
+/*
+ * The value of a map of maps is the id of a map, whatever BTF or caller say; that of
+ * stacks is a list of addresses, where they say nothing.
+ */
+static const struct lb_type *value_type(struct lb_map *m, const struct lb_type *given)
 {
-	return lb_can(&m->k, LB_MAP_VALUES) ? &u32_type : given;
+	if (lb_can(&m->k, LB_MAP_VALUES))
+		return &u32_type;
+	if (given || !lb_stacks_are_addresses(&m->k))
+		return given;
+	m->stack = (struct lb_type){ .kind = LB_ARRAY, .size = m->k.info.value_size, .align = 8,
+				     .name = "u64[]", .elem = &u64_type,
+				     .n = m->k.info.value_size / u64_type.size, .ends = true };
+	return &m->stack;
+}
+
+static const struct lb_type *key_type(const struct lb_map *m, const struct lb_type *given)
+{
+	return !given && lb_stacks_are_addresses(&m->k) ? &u32_type : given;
 }
 
 void lb_map_set_shapes(struct lb_map *m, const struct lb_type *key, const struct lb_type *value)
 {
 	uint32_t value_size = lb_can(&m->k, LB_MAP_VALUES) ? 4 : m->k.info.value_size;
 
-	m->key = (struct lb_shape){ .type = key, .size = m->k.info.key_size,
+	m->key = (struct lb_shape){ .type = key_type(m, key), .size = m->k.info.key_size,
 				    .stride = m->k.info.key_size, .builder = &m->builders[LB_BUILD_KEY] };
 	m->value = (struct lb_shape){ .type = value_type(m, value), .size = value_size,
 				      .ncpu = m->k.ncpu, .stride = m->k.value_stride,

@@ -32,6 +32,7 @@ struct lb_map {
 	struct lb_shape key;
 	struct lb_shape value;
 	struct lb_builder *builders;	/* of LB_BUILD_..., in a user value */
+	struct lb_type stack;	/* of the values, where they are lists of addresses */
 	bool detached;		/* says what entries look like that are not in the kernel */
 };
 

@@ -91,11 +91,23 @@ static void push_address(lua_State *L, const struct lb_type *type, const void *p
 	lua_pushlstring(L, text, n);
 }
 
+/* The elements of an array before the zeros at its end. */
+static uint32_t before_zeros(const struct lb_type *type, const uint8_t *p)
+{
+	size_t size = type->size;
+
+	while (size && p[size - 1] == 0)
+		size--;
+	return (uint32_t)((size + type->elem->size - 1) / type->elem->size);
+}
+
 static void push_array(lua_State *L, const struct lb_type *type, const uint8_t *p)
 {
+	uint32_t n = type->ends ? before_zeros(type, p) : type->n;
+
 	luaL_checkstack(L, LUA_MINSTACK, "types nest too deep");
-	lua_createtable(L, (int)type->n, 0);
-	for (uint32_t i = 0; i < type->n; i++) {
+	lua_createtable(L, (int)n, 0);
+	for (uint32_t i = 0; i < n; i++) {
 		lb_push_type(L, type->elem, p + (size_t)i * type->elem->size);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}

@@ -12,6 +12,7 @@
 #include "lib/kernel/mapping.h"
 #include "lib/kernel/maptype.h"
 
+#include <linux/bpf.h>
 #include <stddef.h>
 
 /* The kernel's own "not supported", which leaks to user space (include/linux/errno.h). */
@@ -55,6 +56,13 @@ struct lb_kmap {
 static inline bool lb_can(const struct lb_kmap *m, uint32_t what)
 {
 	return (m->type->can & what) != 0;
+}
+
+/* Whether values are lists of addresses: not where they are places in files, by build ids. */
+static inline bool lb_stacks_are_addresses(const struct lb_kmap *m)
+{
+	return lb_can(m, LB_STACKS) && !(m->info.map_flags & BPF_F_STACK_BUILD_ID) &&
+	       m->info.value_size % 8 == 0;
 }
 
 /* Whether a descriptor is one of a map. */

@@ -24,7 +24,7 @@ static const struct lb_maptype types[] = {
 	{ 4, "perf_event_array", LB_POS_KEY, FD_ARRAY_CAN | LB_EVENT_PERF, "4.3", NULL },
 	{ 5, "percpu_hash", LB_POS_BUCKET, HASH_CAN | LB_PERCPU, "4.6", "5.6" },
 	{ 6, "percpu_array", LB_POS_INDEX, ARRAY_CAN | LB_PERCPU, "4.6", "5.13" },
-	{ 7, "stack_trace", LB_POS_KEY, LB_CAN_LOOKUP | LB_CAN_DELETE, "4.6", NULL },
+	{ 7, "stack_trace", LB_POS_KEY, LB_CAN_LOOKUP | LB_CAN_DELETE | LB_STACKS, "4.6", NULL },
 	{ 8, "cgroup_array", LB_POS_KEY, FD_ARRAY_CAN, "4.8", NULL },
 	{ 9, "lru_hash", LB_POS_BUCKET, HASH_CAN | LB_EVICTS, "4.10", "5.6" },
 	{ 10, "lru_percpu_hash", LB_POS_BUCKET, HASH_CAN | LB_EVICTS | LB_PERCPU, "4.10", "5.6" },

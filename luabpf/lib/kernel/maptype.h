@@ -51,6 +51,7 @@ enum {
 	LB_EVENT_RING = 1 << 27,	/* a reader takes records from its mapping */
 	LB_EVENT_PERF = 1 << 28,	/* a reader takes records from perf buffers put into it */
 	LB_EVENT_WRITE = 1 << 29,	/* a writer gives records to BPF programs */
+	LB_STACKS = 1 << 30,		/* values are addresses, as many as there are, then zeros */
 };
 
 struct lb_maptype {

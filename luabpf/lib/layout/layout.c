@@ -24,6 +24,16 @@ struct chunk {
 	_Alignas(max_align_t) uint8_t bytes[];
 };
 
+const struct lb_member *lb_find_rest(const struct lb_type *t)
+{
+	const struct lb_member *last = NULL;
+
+	for (uint32_t i = 0; t->kind == LB_STRUCT && i < t->nmembers; i++)
+		if (!last || t->members[i].offset >= last->offset)
+			last = &t->members[i];
+	return last && lb_is_rest(last->type) ? last : NULL;
+}
+
 /* ---- memory ----------------------------------------------------------- */
 
 struct lb_layout *lb_layout_new(void)

@@ -77,6 +77,7 @@ struct lb_type {
 	const char *name;		/* "u32", "ipv4", tag of a struct, typedef; never NULL */
 	const struct lb_type *elem;	/* LB_ARRAY */
 	uint32_t n;			/* its length; of LB_TEXT, 0 for a single char */
+	bool ends;			/* LB_ARRAY: the zeros at its end are no elements */
 	const struct lb_field *fields;	/* LB_STRUCT, LB_UNION */
 	uint32_t nfields;
 	const struct lb_member *members;
@@ -116,6 +117,9 @@ static inline bool lb_is_rest(const struct lb_type *t)
 {
 	return t->size == 0 && (t->kind == LB_TEXT || t->kind == LB_BYTES || t->kind == LB_ARRAY);
 }
+
+/* The member of a struct that is the rest of a record: what ends with one has no fixed size; or NULL. */
+const struct lb_member *lb_find_rest(const struct lb_type *t);
 
 struct lb_layout *lb_layout_new(void);			/* NULL: out of memory */
 void lb_layout_free(struct lb_layout *layout);
