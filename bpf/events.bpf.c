@@ -173,9 +173,11 @@ int send_late(void *ctx)
 SEC("tc")
 int send_perf(struct __sk_buff *ctx)
 {
-	struct event e = {};
+	/* Linux 6.1 tells programs of this type no comm. */
+	struct event e = { .when = bpf_ktime_get_ns(), .comm = "lua5.4" };
 
-	fill(&e, __sync_fetch_and_add(&next, 1));
+	e.number = __sync_fetch_and_add(&next, 1);
+	e.cpu = bpf_get_smp_processor_id();
 	if (bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, &e, sizeof(e)))
 		__sync_fetch_and_add(&failed, 1);
 	return 0;

@@ -20,7 +20,6 @@ dependencies = {
 }
 external_dependencies = {
   LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
-  LIBELF = { header = "gelf.h", library = "elf" },
 }
 build = {
   type = "make",

@@ -548,6 +548,18 @@ function bpf.sleep(time) end
 ---@return integer? # errno
 function bpf.snapshot(path, options) end
 
+---The name of an address in the kernel, or in a process: "do_unlinkat+0x10". What is in a module has
+---its name after it, "nf_conntrack_in+0x44 [nf_conntrack]". In a process, where a file has no name
+---for the address, it is the file's and the place in it, "[libc.so.6]+0x8f2a0".
+---
+---Needs CAP_SYSLOG to see the kernel's addresses; of processes of other users CAP_SYS_PTRACE.
+---@param address integer the address
+---@param pid? integer the process; none: the kernel
+---@return ?string? # the name; nil for an address that is in nothing
+---@return string? # message
+---@return integer? # errno
+function bpf.symbol(address, pid) end
+
 ---Text up to its first NUL, as expressions compare it; views show all of it.
 ---@param text string what a view shows
 ---@return string # what is before the NUL
@@ -1082,6 +1094,16 @@ function map:select(options) end
 ---@return integer? # errno
 function map:snapshot(options) end
 
+---A stack of a stack_trace map as names, innermost first; an address without a name as "0x...".
+---
+---Needs as `bpf.symbol`.
+---@param id integer what bpf_get_stackid gave the program
+---@param pid? integer whose stack it is (BPF_F_USER_STACK); none: the kernel's
+---@return ?table? # a list of names; nil where there is no such stack
+---@return string? # message
+---@return integer? # errno
+function map:stack(id, pid) end
+
 ---@class luabpf.map_take_options
 ---@field raw? boolean the value comes as a binary string, and a string is the bytes of the key (default false)
 
@@ -1294,7 +1316,7 @@ local reader = {}
 ---Iterates over batches of records, which are read where they lie and released at the next step or
 ---when the loop ends, also by a break or an error.
 ---@param options? luabpf.reader_batches_options as listed below
----@return fun():luabpf.events? # an iterator
+---@return fun():luabpf.events? # an iterator, which ends early where a handler took a signal
 function reader:batches(options) end
 
 ---Closes the reader; a loop or wait that goes on meanwhile ends. What was given last is released,
@@ -1338,7 +1360,7 @@ function reader:pollfd() end
 ---also by a break or an error. A record that fits no layout comes as its bytes, and the reason after
 ---it. Of perf buffers the CPU is the third.
 ---@param options? luabpf.reader_records_options as listed below
----@return fun():luabpf.data?,string?,integer? # an iterator
+---@return fun():luabpf.data?,string?,integer? # an iterator, which ends early where a handler took a signal
 function reader:records(options) end
 
 ---What the reader has seen so far; prints as a table.
@@ -1354,8 +1376,8 @@ function reader:timeout() end
 ---@class luabpf.signals
 local signals = {}
 
----Lets the signals through again; one that has come and was not taken is delivered. Again does
----nothing.
+---Lets the signals through again, unless another handle takes them; one that has come and was not
+---taken is delivered. Again does nothing.
 ---@return true # it is closed
 function signals:close() end
 

@@ -104,10 +104,10 @@ describe("bpf.symbol", function()
 
   it("reads what is mapped, also of a process whose file is gone", function()
     local copy = os.tmpname()
-    assert(os.execute(("cp \"$(command -v sleep)\" %s && chmod +x %s"):format(copy, copy)))
-    local pipe = io.popen(("exec %s 60 & echo $!"):format(copy))
+    assert(os.execute(("cp \"$(command -v lua5.4)\" %s && chmod +x %s"):format(copy, copy)))
+    local pipe = io.popen("exec " .. copy .. [[ -e "print(io.open('/proc/self/stat'):read 'n')
+      io.stdout:flush() os.execute 'exec sleep 5 >/dev/null'"]])
     local pid = pipe:read "n"
-    bpf.sleep "200ms"
     os.remove(copy)
     local first
     for line in io.lines(("/proc/%d/maps"):format(pid)) do

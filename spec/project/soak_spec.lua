@@ -7,6 +7,7 @@ local soak = require "spec.support.soak"
 describe("a soak", function()
   it("of two seconds loses nothing, repeats nothing, leaks nothing #resident", function()
     local result = soak.run(2)
-    assert(result.churned > 10 and result.drained > 1000, "the other processes were at work")
+    assert(result.churned > 10 and result.drained > 1000 and result.events > 20,
+      "the other processes were at work")
   end)
 end)

@@ -9,13 +9,14 @@
 -- Two churners replace the stable keys of a map, and insert and delete others. Here the map is
 -- scanned in every batch size, filtered, swept, counted, taken snapshots of; handles are opened
 -- and closed, loops left early or abandoned. A producer fills a second map, which two drainers
--- empty. What must hold:
+-- empty. A ring is filled and read (soak_events.lua). What must hold:
 --
 --   every scan, snapshot and exact count has each stable key once, no sweep deletes one;
---   what was produced is what was drained, each entry once;
+--   what was produced is what was drained, each entry once; so it is with events, in order;
 --   after the first rounds no descriptor stays open, and memory stays where it was.
 
 local bpf = require "luabpf"
+local events = require "spec.support.soak_events"
 local helper = require "spec.support.helper"
 
 local soak = {}
@@ -152,6 +153,10 @@ function work.leave_early(map)
   map:batches(8)()
 end
 
+function work.events(_, round, ring)
+  ring:round(round)
+end
+
 function work.handles(map, round)
   local again <close> = assert(bpf.open(map:info().id))
   assert(again == map)
@@ -165,13 +170,13 @@ function work.handles(map, round)
 end
 
 -- All of it, in an order that differs from round to round.
-local function one_round(map, round)
+local function one_round(map, round, ring)
   local names = {}
   for name in pairs(work) do names[#names + 1] = name end
   table.sort(names)
   for i = 1, #names do
     local name = names[(i + round) % #names + 1]
-    local ok, err = xpcall(work[name], debug.traceback, map, round)
+    local ok, err = xpcall(work[name], debug.traceback, map, round, ring)
     assert(ok, ("round %d: %s: %s"):format(round, name, tostring(err)))
   end
 end
@@ -225,30 +230,34 @@ end
 -- @treturn table rounds, churned (rounds of the others), drained, growth_kib
 function soak.run(seconds)
   local map, queue, control = new_maps()
-  local processes = start(map, queue, control)
+  local processes, ring = start(map, queue, control), events.open(control)
   local deadline = bpf.now() + seconds * 1000000000 // 1
   local round, base, open = 0, nil, nil
   local ok, err = pcall(function()
     repeat
       round = round + 1
-      one_round(map, round)
+      one_round(map, round, ring)
       if round == WARM_UP then base, open = resident_kib(), helper.descriptors() end
     until bpf.now() >= deadline and round > WARM_UP
   end)
   local growth, opened = resident_kib() - (base or 0), helper.descriptors() - (open or 0)
   control:update(0, 1)
   local produced, churned = finish(processes)
+  local whole, lack = pcall(ring.close, ring)
   for _, each in ipairs { map, queue, control } do each:close() end
   if not ok then error(err, 0) end
+  if not whole then error(lack, 0) end
   assert(growth < GROWTH_KIB, ("memory grew by %d KiB in %d rounds"):format(growth, round))
   assert(opened == 0, ("%d descriptors stay open"):format(opened))
-  return { rounds = round, churned = churned, drained = produced, growth_kib = growth }
+  return { rounds = round, churned = churned, drained = produced, growth_kib = growth,
+    events = ring.expected }
 end
 
 if arg and arg[0] and arg[0]:find "soak%.lua$" then
   local result = soak.run(tonumber(arg[1]) or 60)
-  print(("%d rounds while others made %d, %d entries drained once, memory %+d KiB"):format(
-    result.rounds, result.churned, result.drained, result.growth_kib))
+  local TEXT <const> = "%d rounds while others made %d, %d entries drained, %d events read, %+d KiB"
+  print(TEXT:format(result.rounds, result.churned, result.drained, result.events,
+    result.growth_kib))
 end
 
 return soak

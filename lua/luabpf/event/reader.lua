@@ -3,7 +3,9 @@
 --- Readers of events: loops over what ring buffers and perf buffers hold.
 --
 -- The C side (bind/event/reader.c) looks and lends; here are the loops, their
--- timeouts, what is called when events are lost, and whose the events are.
+-- timeouts, what is called when events are lost, and whose the events are. What
+-- a look finds counts as given only when a loop hands it on: what is in between,
+-- on_lost or an error, loses nothing.
 -- Loops are plain functions: coroutines of a loop library can wait within them.
 --
 -- @module luabpf.event.reader
@@ -15,6 +17,8 @@ local kinds = require "luabpf.event.kinds"
 local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
 local wait = require "luabpf.event.wait"
+
+local EINTR <const> = core.errno.EINTR
 
 local map = core.classes["luabpf.map"]
 local reader = core.classes["luabpf.reader"]
@@ -83,31 +87,56 @@ end
 
 -- ---- steps -----------------------------------------------------------------------
 
+-- Tells what was lost: whether there was something.
 local function tell_losses(self)
-  local tell = on_lost[self]
-  if not tell then return end
-  for cpu, n in core.reader_lost, self do tell(n, cpu) end
+  local tell, told = on_lost[self], false
+  if tell then
+    for cpu, n in core.reader_lost, self do
+      told = true
+      tell(n, cpu)
+      if closed(self) then break end
+    end
+  end
+  return told
 end
 
--- Up to n records, waited for; nil and "closed", "timeout", or "signal" if that is to end it. Past
--- the deadline what lay there at that moment is still given: at.marked is set then.
+-- Where looks of a reader end, if anywhere: the loops over it may have marks of their own.
+local marks = setmetatable({}, { __mode = "k" })
+
+local function end_at(self, ends)
+  if marks[self] ~= ends then
+    core.reader_end_at(self, ends)
+    marks[self] = ends
+  end
+end
+
+-- Past the deadline: what lies there at this moment is still given, and no more.
+local function mark(self, at)
+  if at.deadline and not at.ends and core.now() >= at.deadline then
+    at.ends = core.reader_mark(self)
+    marks[self] = at.ends
+  else
+    end_at(self, at.ends)
+  end
+end
+
+-- What a look at the reader gives, waited for a while; nil and what ends the loop, if something
+-- does.
+local function look(self, n, at)
+  mark(self, at)
+  local batch, _, errno = core.reader_look(self, n, at.ends and 0 or wait.slice(at.deadline))
+  if errno == EINTR then return nil, "signal" end
+  -- The function that is told may have read on, or closed the reader: what was found comes again.
+  if tell_losses(self) then return core.reader_release(self) end
+  if batch or not at.ends then return batch end
+  if not core.reader_ready(self, true) then return nil, "timeout" end
+end
+
+-- Up to n records, waited for; nil and "closed", "timeout", or "signal" if that is to end it.
 local function await(self, n, at)
   while not closed(self) do
-    if at.deadline and not at.marked and core.now() >= at.deadline then
-      core.reader_mark(self, true)
-      at.marked = true
-    end
-    local batch = core.reader_look(self, n)
-    tell_losses(self)
-    if batch then return batch end
-    if at.marked then return nil, "timeout" end
-    if closed(self) then break end
-    local _, message, errno = core.reader_await(self, wait.slice(at.deadline))
-    if errno == core.errno.EINTR then
-      if at.signals then return nil, "signal" end
-    elseif message then
-      errors.throw(message, errno)
-    end
+    local batch, why = look(self, n, at)
+    if batch or why then return batch, why end
   end
   return nil, "closed"
 end
@@ -118,13 +147,13 @@ loop.__index = loop
 
 function loop:__close()
   if not closed(self.reader) then
-    core.reader_mark(self.reader, false)
+    end_at(self.reader, nil)
     core.reader_release(self.reader)
   end
 end
 
 local function begin(self, deadline)
-  if not closed(self) then core.reader_mark(self, false) end
+  closed(self) -- raises for what is no reader
   return setmetatable({ reader = self, deadline = deadline }, loop)
 end
 
@@ -139,7 +168,7 @@ local BATCH <const> = 256
 -- @tparam[opt] integer|string options.timeout from the start of the loop: what lies there when it
 --   is over is still given; "0s": what is there now; none: waits for ever
 -- @tparam[opt] integer options.limit so many records; the rest stays in the buffer
--- @treturn fun():data?,string?,integer? an iterator
+-- @treturn fun():data?,string?,integer? an iterator, which ends early where a handler took a signal
 -- @raise an error object where another reader took the position
 -- @usage
 -- local object <close> = assert(bpf.load "events.bpf.o")
@@ -161,7 +190,7 @@ function reader:records(given)
         end
       end
       local batch = left > 0 and await(self, math.min(left, BATCH), at)
-      if not batch then return nil end
+      if not batch then return at:__close() end
       step = core.events_one_by_one(batch)
     end
   end
@@ -176,7 +205,7 @@ end
 -- @tparam[opt] integer|string options.timeout from the start of the loop: what lies there when it
 --   is over is still given; "0s": what is there now; none: waits for ever
 -- @tparam[opt] integer options.limit so many records; the rest stays in the buffer
--- @treturn fun():events? an iterator
+-- @treturn fun():events? an iterator, which ends early where a handler took a signal
 -- @raise an error object where another reader took the position
 -- @usage
 -- local object <close> = assert(bpf.load "events.bpf.o")
@@ -190,8 +219,9 @@ function reader:batches(given)
   local at = begin(self, wait.deadline(given.timeout, "batches: option 'timeout'", 2))
   local function advance()
     local batch = left > 0 and await(self, math.min(left, size), at)
-    if not batch then return nil end
+    if not batch then return at:__close() end
     left = left - #batch
+    core.events_give(batch)
     return batch
   end
   return advance, nil, nil, at
@@ -211,9 +241,9 @@ end
 -- print(reader:next "10ms") -- nil timeout
 function reader:next(timeout)
   local at <close> = begin(self, wait.deadline(timeout, "next", 2))
-  at.signals = true
   local batch, why = await(self, 1, at)
   if not batch then return nil, why end
+  core.events_give(batch)
   return batch:record(1)
 end
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
---- Names of addresses: of the kernel's by /proc/kallsyms, of a process's by its mappings and the ELF
--- files in them; and stacks as lists of names.
+--- Names of addresses: of the kernel's by /proc/kallsyms, of a process's by its mappings and the
+-- ELF files in them; and stacks as lists of names.
 --
 -- @module luabpf.event.symbol
 
@@ -14,13 +14,14 @@ local symbol = {}
 
 local function check_pid(pid, what, level)
   if pid ~= nil and (math.type(pid) ~= "integer" or pid < 1 or pid > 0x7fffffff) then
-    error(("%s: pid: the number of a process expected, got %s"):format(what, tostring(pid)), level + 1)
+    error(("%s: pid: the number of a process expected, got %s"):format(what, tostring(pid)),
+      level + 1)
   end
 end
 
---- The name of an address in the kernel, or in a process: "do_unlinkat+0x10". What is in a module has
--- its name after it, "nf_conntrack_in+0x44 [nf_conntrack]". In a process, where a file has no name
--- for the address, it is the file's and the place in it, "[libc.so.6]+0x8f2a0".
+--- The name of an address in the kernel, or in a process: "do_unlinkat+0x10". What is in a module
+-- has its name after it, "nf_conntrack_in+0x44 [nf_conntrack]". In a process, where a file has no
+-- name for the address, it is the file's and the place in it, "[libc.so.6]+0x8f2a0".
 -- @function bpf.symbol
 -- @tparam integer address the address
 -- @tparam[opt] integer pid the process; none: the kernel

@@ -211,7 +211,9 @@ local function poll_once(list, deadline)
   end
   local places, message, errno = core.poll(fds, wait.slice(due))
   if not places then return nil, message, errno end
-  for i, place in ipairs(places) do ready[i] = list[place] end
+  for _, place in ipairs(places) do
+    if core.reader_woken(list[place]) then ready[#ready + 1] = list[place] end
+  end
   return ready
 end
 

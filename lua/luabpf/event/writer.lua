@@ -5,6 +5,7 @@
 -- @module luabpf.event.writer
 
 local core = require "luabpf.core"
+local errors = require "luabpf.base.errors"
 local kinds = require "luabpf.event.kinds"
 local options = require "luabpf.base.options"
 
@@ -17,6 +18,8 @@ local map = core.classes["luabpf.map"]
 --   left out: binary strings
 -- @treturn writer the writer
 -- @error the map is no user ring buffer, or no BTF has the type (ENOENT)
+-- @raise the layout is none, tells kinds of records apart, or ends with the rest of a record: write
+--   binary strings then
 -- @kernel 6.1
 -- @usage
 -- local object <close> = assert(bpf.load "events.bpf.o")
@@ -25,6 +28,11 @@ local map = core.classes["luabpf.map"]
 function map:writer(given)
   given = options.check("writer", given, options.of "map:writer")
   local what, message, errno = kinds.read(self, given.layout, 2)
-  if not what then return nil, message, errno end
+  if not what then
+    return nil, ("%s: writer: %s"):format(errors.label(self:info()), message), errno
+  end
+  if what.tags then
+    error("writer: option 'layout': the layout of one kind of record expected", 2)
+  end
   return core.writer(self, what.layouts[1])
 end

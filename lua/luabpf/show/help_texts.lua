@@ -540,6 +540,28 @@ nil, message, errno: the file is none, or is damaged.
     assert(map:export "flows.snapshot")
     local snapshot <close> = assert(bpf.snapshot "flows.snapshot")
     print(#snapshot, snapshot:header().name)]=],
+["bpf.symbol"] = [=[
+bpf.symbol(address [, pid])
+
+The name of an address in the kernel, or in a process: "do_unlinkat+0x10". What is in a module has
+its name after it, "nf_conntrack_in+0x44 [nf_conntrack]". In a process, where a file has no name
+for the address, it is the file's and the place in it, "[libc.so.6]+0x8f2a0".
+
+* address (integer): the address.
+* pid (integer): the process; none: the kernel.
+
+Gives ?string: the name; nil for an address that is in nothing.
+
+nil, message, errno: the kernel shows no addresses (EACCES), there is no such process (ESRCH), its
+mappings cannot be read.
+
+Needs CAP_SYSLOG to see the kernel's addresses; of processes of other users CAP_SYS_PTRACE.
+
+    local file <close> = assert(io.open "/proc/kallsyms")
+    for line in file:lines() do
+      local address = line:match "^(%x+) T do_unlinkat$"
+      if address then print(bpf.symbol(math.tointeger("0x" .. address) + 16)) end -- do_unlinkat+0x10
+    end]=],
 ["bpf.text"] = [=[
 bpf.text(text)
 
@@ -1423,6 +1445,25 @@ Raises: a text that does not compile, naming line and column.
     map:update({ addr = "10.0.0.1", port = 1 }, { packets = 1000 })
     local after <close> = assert(map:snapshot())
     for change in after:diff(before) do print(change.status, change.key.port) end]=],
+["map:stack"] = [=[
+map:stack(id [, pid])
+
+A stack of a stack_trace map as names, innermost first; an address without a name as "0x...".
+
+* id (integer): what bpf_get_stackid gave the program.
+* pid (integer): whose stack it is (BPF_F_USER_STACK); none: the kernel's.
+
+Gives ?table: a list of names; nil where there is no such stack.
+
+nil, message, errno: the addresses are hidden, or the process is gone.
+
+Raises: the map holds no addresses of stacks.
+
+Needs as bpf.symbol.
+
+    local stacks <close> = assert(bpf.create { type = "stack_trace", name = "stacks", key = "u32",
+      value_size = 8 * 32, max_entries = 64 })
+    print(stacks:stack(1)) -- nil]=],
 ["map:take"] = [=[
 map:take(key [, options])
 
@@ -1597,6 +1638,9 @@ Gives writer: the writer.
 
 nil, message, errno: the map is no user ring buffer, or no BTF has the type (ENOENT).
 
+Raises: the layout is none, tells kinds of records apart, or ends with the rest of a record: write
+binary strings then.
+
 Linux 6.1.
 
     local object <close> = assert(bpf.load "events.bpf.o")
@@ -1744,7 +1788,7 @@ when the loop ends, also by a break or an error.
   over is still given; "0s": what is there now; none: waits for ever.
 * options.limit (integer): so many records; the rest stays in the buffer.
 
-Gives fun():events: an iterator.
+Gives fun():events: an iterator, which ends early where a handler took a signal.
 
 Raises: an error object where another reader took the position.
 
@@ -1829,7 +1873,7 @@ it. Of perf buffers the CPU is the third.
   over is still given; "0s": what is there now; none: waits for ever.
 * options.limit (integer): so many records; the rest stays in the buffer.
 
-Gives fun():data?,string?,integer: an iterator.
+Gives fun():data?,string?,integer: an iterator, which ends early where a handler took a signal.
 
 Raises: an error object where another reader took the position.
 
@@ -1857,8 +1901,8 @@ Gives number: 0 when records lie there; never nil.
 ["signals:close"] = [=[
 signals:close()
 
-Lets the signals through again; one that has come and was not taken is delivered. Again does
-nothing.
+Lets the signals through again, unless another handle takes them; one that has come and was not
+taken is delivered. Again does nothing.
 
 Gives true: it is closed.
 

@@ -61,10 +61,18 @@ static uint32_t padded(uint32_t size)
 	return ((size + 4 + 7) & ~7u) - 4;
 }
 
+/* Whether so many bytes are whole elements, if the rest is a list. Perf adds some. */
+static bool is_whole(const struct lb_event_reader *e, const struct lb_member *rest, uint32_t size)
+{
+	const struct lb_type *elem = rest->type->kind == LB_ARRAY ? rest->type->elem : NULL;
+
+	return e->perf || !elem || elem->size == 0 || size % elem->size == 0;
+}
+
 static bool fits(const struct lb_event_reader *e, const struct lb_event_type *t, uint32_t size)
 {
 	if (t->rest)
-		return size >= t->rest->offset;
+		return size >= t->rest->offset && is_whole(e, t->rest, size - t->rest->offset);
 	return size == (e->perf ? padded(t->shape.size) : t->shape.size);
 }
 
@@ -314,8 +322,14 @@ static int events_records(lua_State *L)
 /* core.events_one_by_one(events): the same, and each is released when the next one is asked for. */
 static int events_one_by_one(lua_State *L)
 {
-	lb_reader_give_none(&check_events(L, 1)->reader->r);
 	return loop(L, records_step, true);
+}
+
+/* core.events_give(events): all of them are given: the reader's next step releases them. */
+static int events_give(lua_State *L)
+{
+	lb_reader_give_all(&check_events(L, 1)->reader->r);
+	return 0;
 }
 
 /***
@@ -448,6 +462,7 @@ static const luaL_Reg meta[] = {
 
 static const luaL_Reg functions[] = {
 	{ "events_one_by_one", events_one_by_one },
+	{ "events_give", events_give },
 	{ NULL, NULL },
 };
 

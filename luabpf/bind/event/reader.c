@@ -5,9 +5,9 @@
  *
  *	r = core.reader(map, { layouts = { layout... }, tags = { integer... },
  *		field = name, pages = n })
- *	batch = core.reader_look(r, n)	up to n records; nil: none now. Releases what was given
- *	core.reader_await(r, ms)	whether there may be records; nil, message, errno
- *	core.reader_mark(r, on)		looks end at what lies there now
+ *	batch = core.reader_look(r, n, ms)	up to n records, waited for; nil: none. Releases
+ *					what was given
+ *	ends = core.reader_mark(r)		looks end at what lies there now
  *
  * @module luabpf.bind.event.reader
  */
@@ -19,7 +19,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- the process's readers -------------------------------------------- */
 
@@ -48,12 +47,12 @@ static void delist(const struct lb_event_reader *e)
 
 static bool is_taken(uint32_t map_id)
 {
-	int pid = getpid();
+	uint64_t process = lb_process();
 	bool taken = false;
 
 	pthread_mutex_lock(&lock);
 	for (const struct lb_event_reader *e = readers; e; e = e->next)
-		taken = taken || (e->map->k.info.id == map_id && e->r.pid == pid);
+		taken = taken || (e->map->k.info.id == map_id && e->r.process == process);
 	pthread_mutex_unlock(&lock);
 	return taken;
 }
@@ -87,22 +86,11 @@ static const struct lb_member *find_tag(const struct lb_type *t, const char *nam
 	return t->kind == LB_STRUCT ? lb_find_member(t, name) : NULL;
 }
 
-/* The member that is the rest of a record: what ends with one has no fixed size. */
-static const struct lb_member *find_rest(const struct lb_type *t)
-{
-	const struct lb_member *last = NULL;
-
-	for (uint32_t i = 0; t->kind == LB_STRUCT && i < t->nmembers; i++)
-		if (!last || t->members[i].offset >= last->offset)
-			last = &t->members[i];
-	return last && lb_is_rest(last->type) ? last : NULL;
-}
-
 static void set_type(struct lb_event_type *t, const struct lb_type *type,
 		     struct lb_builder *builder)
 {
 	t->shape = (struct lb_shape){ .type = type, .size = type->size, .stride = type->size };
-	t->rest = find_rest(type);
+	t->rest = lb_find_rest(type);
 	/* A builder's table would have the rest of another record. */
 	t->shape.builder = t->rest ? NULL : builder;
 }
@@ -168,8 +156,8 @@ static int open_failed(lua_State *L, const struct lb_map *m, int err)
 {
 	if (!lb_kmap_allows(&m->k, true)) {
 		luaL_pushfail(L);
-		lua_pushfstring(L, "%s: reader: a handle for reading only cannot be mapped (open the "
-				"map without readonly)", m->k.info.name);
+		lua_pushfstring(L, "%s: reader: a handle for reading only cannot be mapped, nor a "
+				"frozen map (open the map without readonly)", m->k.info.name);
 		lua_pushinteger(L, -err);
 		return 3;
 	}
@@ -238,15 +226,33 @@ static void make_room(lua_State *L, struct lb_event_reader *e, uint32_t n)
 	e->room = n;
 }
 
+/* A look; where it finds nothing, and nothing was lost that is to be told, another after a wait. */
+static int look(struct lb_event_reader *e, uint32_t n, int ms)
+{
+	int found = lb_reader_look(&e->r, e->records, n), woken;
+
+	if (found != 0 || ms == 0 || (e->perf && lb_perf_has_lost(&e->r.perf)))
+		return found;
+	woken = lb_reader_wait(&e->r, ms);
+	return woken > 0 ? lb_reader_look(&e->r, e->records, n) : woken;
+}
+
+/*
+ * core.reader_look(reader, n, ms): a batch, of which nothing is given yet, waited for so
+ * long; nil: there is none; nil, message, errno where a handler took a signal (EINTR).
+ * Raises what else refused it.
+ */
 static int reader_look(lua_State *L)
 {
 	struct lb_event_reader *e = lb_check_reader(L, 1);
 	uint32_t n = (uint32_t)lb_check_int(L, 2, 1, LB_MAX_CALL);
-	int found;
+	int ms = (int)lb_check_int(L, 3, 0, INT32_MAX), found;
 
 	make_room(L, e, n);
 	e->lender.clock++;
-	found = lb_reader_look(&e->r, e->records, n);
+	found = look(e, n, ms);
+	if (found == -EINTR)
+		return lb_map_fail(L, e->map, "reader", EINTR);
 	if (found < 0) {
 		lb_map_fail(L, e->map, refusal(found), -found);
 		return lb_throw(L);
@@ -257,22 +263,37 @@ static int reader_look(lua_State *L)
 	return 1;
 }
 
-/* core.reader_await(reader, ms): true, false; nil, message, errno (EINTR: a signal). */
-static int reader_await(lua_State *L)
+/*
+ * core.reader_mark(reader): looks end at what lies there now; a string that
+ * core.reader_end_at takes.
+ */
+static int reader_mark(lua_State *L)
 {
 	struct lb_event_reader *e = lb_check_reader(L, 1);
-	int ready = lb_reader_wait(&e->r, (int)lb_check_int(L, 2, 0, INT32_MAX));
+	size_t size = lb_reader_rings(&e->r) * sizeof(uint64_t);
+	uint64_t *ends = lua_newuserdatauv(L, size, 0);
 
-	if (ready < 0)
-		return lb_map_fail(L, e->map, "reader", -ready);
-	lua_pushboolean(L, ready);
+	e = lb_check_reader(L, 1);
+	lb_reader_mark(&e->r, ends);
+	lua_pushlstring(L, (const char *)ends, size);
 	return 1;
 }
 
-/* core.reader_mark(reader, on) */
-static int reader_mark(lua_State *L)
+/* core.reader_end_at(reader, ends): looks end there; nil: nowhere. */
+static int reader_end_at(lua_State *L)
 {
-	lb_reader_mark(&lb_check_reader(L, 1)->r, lua_toboolean(L, 2));
+	struct lb_event_reader *e = lb_check_reader(L, 1);
+	size_t size = 0;
+	const char *ends = luaL_optlstring(L, 2, NULL, &size);
+	uint64_t *copy = NULL;
+
+	if (ends) {
+		luaL_argcheck(L, size == lb_reader_rings(&e->r) * sizeof(*copy), 2,
+			      "of another reader");
+		copy = memcpy(lua_newuserdatauv(L, size, 0), ends, size);
+		e = lb_check_reader(L, 1);
+	}
+	lb_reader_end_at(&e->r, copy);
 	return 0;
 }
 
@@ -302,10 +323,24 @@ static int reader_lost(lua_State *L)
 	return 2;
 }
 
-/* core.reader_ready(reader): whether records lie there that can be read. */
+/* core.reader_ready(reader, marked): whether records can be read; of those before the mark. */
 static int reader_ready(lua_State *L)
 {
-	lua_pushboolean(L, lb_reader_ready(&lb_check_reader(L, 1)->r));
+	const struct lb_event_reader *e = lb_check_reader(L, 1);
+
+	lua_pushboolean(L, lb_reader_ready(&e->r, lua_toboolean(L, 2)));
+	return 1;
+}
+
+/*
+ * core.reader_woken(each): whether what poll says is readable is ready: of a reader,
+ * whether there are records that can be read; anything else is.
+ */
+static int reader_woken(lua_State *L)
+{
+	struct lb_event_reader *e = luaL_testudata(L, 1, LB_READER);
+
+	lua_pushboolean(L, !e || !e->open || lb_reader_woken(&e->r));
 	return 1;
 }
 
@@ -435,11 +470,12 @@ static const luaL_Reg functions[] = {
 	{ "reader", reader_new },
 	{ "reader_taken", reader_taken },
 	{ "reader_look", reader_look },
-	{ "reader_await", reader_await },
 	{ "reader_mark", reader_mark },
+	{ "reader_end_at", reader_end_at },
 	{ "reader_release", reader_release },
 	{ "reader_lost", reader_lost },
 	{ "reader_ready", reader_ready },
+	{ "reader_woken", reader_woken },
 	{ "reader_counts", reader_counts },
 	{ NULL, NULL },
 };

@@ -16,7 +16,7 @@ static int refused(lua_State *L, int err, lua_Integer pid)
 {
 	if (err == -EACCES && !pid)
 		return lb_fail(L, EACCES, "symbol: all addresses in /proc/kallsyms are zero to this "
-			       "process: CAP_SYSLOG shows them (kernel.kptr_restrict = 2 hides them from all)");
+			       "process: CAP_SYSLOG shows them (unless kernel.kptr_restrict is 2)");
 	if (pid)
 		return lb_fail(L, -err, "symbol: process %I", (LUAI_UACINT)pid);
 	return lb_fail(L, -err, "symbol: /proc/kallsyms");

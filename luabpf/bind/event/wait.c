@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -20,13 +21,22 @@
 
 #define LB_SIGNALS "luabpf.signals"
 #define LB_TIMER "luabpf.timer"
-/* One wait is for no more descriptors. */
-#define MOST_POLLED 1024
+/* More descriptors than these are in memory of Lua's. */
+#define LOCAL_FDS 64
 
 struct signals {
 	int fd;			/* -1: closed */
-	sigset_t blocked;	/* by this handle: let through again when it is closed */
+	sigset_t taken;
 };
+
+/*
+ * How many handles of this thread take a signal, and whether it was the first of them
+ * that blocked it: the last one lets it through again then.
+ */
+static _Thread_local struct {
+	unsigned int handles;
+	bool blocked;
+} takers[NSIG];
 
 struct timer {
 	int fd;
@@ -59,24 +69,39 @@ static int check_signal(lua_State *L, int arg)
 	return lb_argerror(L, arg, lua_pushfstring(L, "no signal \"%s\" (as in \"TERM\")", name));
 }
 
-/* The signals of the arguments; those that this thread lets through at present. */
-static sigset_t check_signals(lua_State *L, sigset_t *wanted)
+static sigset_t check_signals(lua_State *L)
 {
-	sigset_t blocked, mine;
+	sigset_t wanted;
 	int n = lua_gettop(L);
 
 	luaL_checkany(L, 1);
-	sigemptyset(wanted);
-	sigemptyset(&mine);
-	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-	for (int i = 1; i <= n; i++) {
-		int number = check_signal(L, i);
+	sigemptyset(&wanted);
+	for (int i = 1; i <= n; i++)
+		sigaddset(&wanted, check_signal(L, i));
+	return wanted;
+}
 
-		sigaddset(wanted, number);
-		if (!sigismember(&blocked, number))
-			sigaddset(&mine, number);
-	}
-	return mine;
+/* Blocks the signals, for one handle more. */
+static void take(const sigset_t *wanted)
+{
+	sigset_t before;
+
+	pthread_sigmask(SIG_BLOCK, wanted, &before);
+	for (int i = 1; i < NSIG; i++)
+		if (sigismember(wanted, i) == 1 && takers[i].handles++ == 0)
+			takers[i].blocked = !sigismember(&before, i);
+}
+
+/* One handle fewer: lets through what the handles had blocked. */
+static void give_back(const sigset_t *taken)
+{
+	sigset_t freed;
+
+	sigemptyset(&freed);
+	for (int i = 1; i < NSIG; i++)
+		if (sigismember(taken, i) == 1 && --takers[i].handles == 0 && takers[i].blocked)
+			sigaddset(&freed, i);
+	pthread_sigmask(SIG_UNBLOCK, &freed, NULL);
 }
 
 /*
@@ -85,7 +110,7 @@ static sigset_t check_signals(lua_State *L, sigset_t *wanted)
  */
 static int signals_new(lua_State *L)
 {
-	sigset_t wanted, mine = check_signals(L, &wanted);
+	sigset_t wanted = check_signals(L);
 	struct signals *s = lua_newuserdatauv(L, sizeof(*s), 0);
 
 	s->fd = -1;
@@ -93,8 +118,8 @@ static int signals_new(lua_State *L)
 	s->fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->fd < 0)
 		return lb_fail(L, errno, "signals");
-	s->blocked = mine;
-	pthread_sigmask(SIG_BLOCK, &mine, NULL);
+	s->taken = wanted;
+	take(&wanted);
 	return 1;
 }
 
@@ -144,12 +169,12 @@ static void close_signals(struct signals *s)
 		return;
 	close(s->fd);
 	s->fd = -1;
-	pthread_sigmask(SIG_UNBLOCK, &s->blocked, NULL);
+	give_back(&s->taken);
 }
 
 /***
- * Lets the signals through again; one that has come and was not taken is delivered. Again does
- * nothing.
+ * Lets the signals through again, unless another handle takes them; one that has come and was not
+ * taken is delivered. Again does nothing.
  * @function signals:close
  * @treturn true it is closed
  * @usage
@@ -267,12 +292,12 @@ static int push_ready(lua_State *L, const struct pollfd *fds, int n)
 /* core.poll(fds, ms): the list of places in fds that are readable; nil, message, errno. */
 static int system_poll(lua_State *L)
 {
-	struct pollfd fds[MOST_POLLED];
+	struct pollfd local[LOCAL_FDS], *fds;
 	int ms = (int)lb_check_int(L, 2, 0, INT32_MAX), n, rc;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	n = (int)lua_rawlen(L, 1);
-	luaL_argcheck(L, n <= MOST_POLLED, 1, "more than 1024 descriptors");
+	fds = lb_scratch(L, (size_t)n * sizeof(*fds), local, sizeof(local));
 	for (int i = 0; i < n; i++) {
 		lua_rawgeti(L, 1, i + 1);
 		fds[i] = (struct pollfd){ .fd = (int)lua_tointeger(L, -1), .events = POLLIN };

@@ -46,6 +46,9 @@ static int writer_new(lua_State *L)
 	lua_settop(L, 2);
 	if (!lb_can(&m->k, LB_EVENT_WRITE))
 		return lb_map_fail(L, m, "writer", LB_ENOTSUPP);
+	if (layout && lb_find_rest(layout->root))
+		return lb_misuse(L, "writer: option 'layout': %s ends with the rest of a record, "
+				 "which only a binary string can have", layout->root->name);
 	w = lua_newuserdatauv(L, sizeof(*w), UVALUES);
 	memset(w, 0, sizeof(*w));
 	luaL_setmetatable(L, LB_WRITER);

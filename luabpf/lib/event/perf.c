@@ -31,18 +31,19 @@ static int open_event(uint32_t cpu)
 	return fd < 0 ? -errno : fd;
 }
 
-static void close_ring(struct lb_perf *p, uint32_t cpu, bool remove)
+static void close_ring(struct lb_perf *p, uint32_t cpu, bool keep)
 {
 	struct lb_perf_ring *r = &p->rings[cpu];
 
-	if (r->memory)
+	/* A child that was forked has no such mapping; there may be another one at that place. */
+	if (r->memory && !keep)
 		munmap(r->memory, p->page + p->size);
-	if (r->fd >= 0 && remove)
+	if (r->fd >= 0 && p->removes && !keep)
 		bpf_map_delete_elem(p->map_fd, &cpu);	/* the map has a reference of its own */
 	if (r->fd >= 0)
 		close(r->fd);
 	free(r->copy);
-	*r = (struct lb_perf_ring){ .fd = -1, .lost = r->lost };
+	*r = (struct lb_perf_ring){ .fd = -1, .lost = r->lost, .end = r->end };
 }
 
 static int map_ring(struct lb_perf *p, struct lb_perf_ring *r, uint32_t cpu)
@@ -54,7 +55,6 @@ static int map_ring(struct lb_perf *p, struct lb_perf_ring *r, uint32_t cpu)
 		r->memory = NULL;
 		return -errno;
 	}
-	r->end = UINT64_MAX;
 	if (bpf_map_update_elem(p->map_fd, &cpu, &r->fd, BPF_ANY) < 0 ||
 	    ioctl(r->fd, PERF_EVENT_IOC_ENABLE, 0) < 0 ||
 	    epoll_ctl(p->epoll, EPOLL_CTL_ADD, r->fd, &event) < 0)
@@ -72,35 +72,56 @@ static int open_ring(struct lb_perf *p, uint32_t cpu)
 	r->fd = fd;
 	err = map_ring(p, r, cpu);
 	if (err)
-		close_ring(p, cpu, true);
+		close_ring(p, cpu, false);
 	return err;
 }
 
-int lb_perf_open(struct lb_perf *p, int map_fd, int epoll, uint32_t cpus, uint32_t pages)
+/*
+ * A descriptor of the map whose file is no other's, where that is allowed: when it is closed
+ * the kernel takes out of the map what was stored by it, and nothing that another reader has
+ * put there since (kernel/bpf/arraymap.c, perf_event_fd_array_release). Else a copy of the
+ * handle's, and what was stored is ours to remove.
+ */
+static int open_map(struct lb_perf *p, const struct lb_kmap *m)
+{
+	bool stays = m->info.map_flags & BPF_F_PRESERVE_ELEMS;
+
+	p->map_fd = stays ? -1 : bpf_map_get_fd_by_id(m->info.id);
+	p->removes = p->map_fd < 0;
+	if (p->removes)
+		p->map_fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+	return p->map_fd < 0 ? -errno : 0;
+}
+
+int lb_perf_open(struct lb_perf *p, const struct lb_kmap *m, int epoll, uint32_t pages)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint32_t cpus = m->info.max_entries;
 	int err;
 
-	*p = (struct lb_perf){ .map_fd = map_fd, .epoll = epoll, .page = page,
-			       .size = page * pages };
-	p->rings = calloc(cpus, sizeof(*p->rings));
-	if (!p->rings)
-		return -ENOMEM;
-	p->n = cpus;
-	for (uint32_t i = 0; i < cpus; i++)
-		p->rings[i].fd = -1;
-	err = lb_perf_follow(p);
+	*p = (struct lb_perf){ .epoll = epoll, .page = page, .size = page * pages };
+	err = open_map(p, m);
 	if (err)
-		lb_perf_close(p, true);
+		return err;
+	p->rings = calloc(cpus, sizeof(*p->rings));
+	p->n = cpus;
+	for (uint32_t i = 0; p->rings && i < cpus; i++)
+		p->rings[i] = (struct lb_perf_ring){ .fd = -1, .end = UINT64_MAX };
+	err = p->rings ? lb_perf_follow(p) : -ENOMEM;
+	if (err)
+		lb_perf_close(p, false);
 	return err;
 }
 
-void lb_perf_close(struct lb_perf *p, bool remove)
+void lb_perf_close(struct lb_perf *p, bool keep)
 {
-	for (uint32_t i = 0; i < p->n; i++)
-		close_ring(p, i, remove);
+	if (p->n == 0)
+		return;
+	for (uint32_t i = 0; p->rings && i < p->n; i++)
+		close_ring(p, i, keep);
 	free(p->rings);
 	p->rings = NULL;
+	close(p->map_fd);
 	p->n = 0;
 }
 
@@ -157,7 +178,7 @@ int lb_perf_follow(struct lb_perf *p)
 		if (online && r->fd < 0)
 			err = open_ring(p, cpu);
 		else if (!online && r->fd >= 0 && r->released == head_of(r))
-			close_ring(p, cpu, true);
+			close_ring(p, cpu, false);
 		if (err == -ENODEV)	/* it went again meanwhile */
 			err = 0;
 	}
@@ -293,11 +314,10 @@ void lb_perf_release_all(struct lb_perf *p)
 		lb_perf_release(p, i, p->rings[i].at);
 }
 
-void lb_perf_mark(struct lb_perf *p, bool on)
+void lb_perf_mark(struct lb_perf *p)
 {
 	for (uint32_t i = 0; i < p->n; i++)
-		if (p->rings[i].fd >= 0)
-			p->rings[i].end = on ? head_of(&p->rings[i]) : UINT64_MAX;
+		p->rings[i].end = p->rings[i].fd >= 0 ? head_of(&p->rings[i]) : 0;
 }
 
 uint64_t lb_perf_backlog(const struct lb_perf *p)
@@ -310,14 +330,22 @@ uint64_t lb_perf_backlog(const struct lb_perf *p)
 	return bytes;
 }
 
-bool lb_perf_ready(const struct lb_perf *p)
+bool lb_perf_ready(const struct lb_perf *p, bool marked)
 {
 	for (uint32_t i = 0; i < p->n; i++) {
 		const struct lb_perf_ring *r = &p->rings[i];
 
-		if (r->fd >= 0 && r->at < head_of(r) && r->at < r->end)
+		if (r->fd >= 0 && r->at < head_of(r) && (!marked || r->at < r->end))
 			return true;
 	}
+	return false;
+}
+
+bool lb_perf_has_lost(const struct lb_perf *p)
+{
+	for (uint32_t i = 0; i < p->n; i++)
+		if (p->rings[i].lost)
+			return true;
 	return false;
 }
 

@@ -12,6 +12,7 @@
 #define LUABPF_LIB_EVENT_PERF_H
 
 #include "lib/event/record.h"
+#include "lib/kernel/kmap.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,14 +20,16 @@
 struct lb_perf_ring {
 	int fd;				/* -1: the CPU is not online */
 	void *memory;			/* struct perf_event_mmap_page, then the data */
-	uint64_t at, released, counted, end;	/* as in struct lb_ring */
+	uint64_t at, released, counted;	/* as in struct lb_ring */
+	uint64_t end;			/* the same; of one that is not open, too */
 	uint8_t *copy;			/* of the record that wraps round */
 	size_t room;
 	uint64_t lost;			/* told by the kernel, not yet by lb_perf_take_lost */
 };
 
 struct lb_perf {
-	int map_fd;			/* the caller's */
+	int map_fd;			/* its own */
+	bool removes;			/* rings from the map; else closing map_fd does */
 	int epoll;			/* the caller's: rings are added to it */
 	size_t page, size;
 	uint32_t n;			/* possible CPUs, one ring each; 0: closed */
@@ -35,12 +38,12 @@ struct lb_perf {
 };
 
 /* Opens a ring of that many pages (a power of two) for each CPU online. 0 or -errno. */
-int lb_perf_open(struct lb_perf *p, int map_fd, int epoll, uint32_t cpus, uint32_t pages);
+int lb_perf_open(struct lb_perf *p, const struct lb_kmap *m, int epoll, uint32_t pages);
 /*
- * Closes the rings, and takes them out of the map unless another process goes on
- * with them. May be called twice, and of zeros.
+ * Closes the rings, and takes them out of the map. keep: in a process that was forked from
+ * theirs, which goes on with them. May be called twice, and of zeros.
  */
-void lb_perf_close(struct lb_perf *p, bool remove);
+void lb_perf_close(struct lb_perf *p, bool keep);
 
 /*
  * Up to n records of one ring, the CPUs taking turns. How many; 0: there are
@@ -53,10 +56,13 @@ void lb_perf_release(struct lb_perf *p, uint32_t ring, uint64_t position);
 void lb_perf_rewind(struct lb_perf *p, uint32_t ring);
 /* Releases all that was looked at, in every ring. */
 void lb_perf_release_all(struct lb_perf *p);
-/* Looks end at what lies there now; or nowhere. */
-void lb_perf_mark(struct lb_perf *p, bool on);
+/* Looks end at what lies there now. */
+void lb_perf_mark(struct lb_perf *p);
 uint64_t lb_perf_backlog(const struct lb_perf *p);
-bool lb_perf_ready(const struct lb_perf *p);
+/* As lb_ring_ready. */
+bool lb_perf_ready(const struct lb_perf *p, bool marked);
+/* Whether the next lb_perf_take_lost has something to tell. */
+bool lb_perf_has_lost(const struct lb_perf *p);
 /* A CPU that lost events since the last call, and how many: false if none did. */
 bool lb_perf_take_lost(struct lb_perf *p, uint32_t *cpu, uint64_t *lost);
 

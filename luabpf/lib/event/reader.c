@@ -5,8 +5,10 @@
 #include "lib/event/reader.h"
 
 #include "lib/kernel/clock.h"
+#include "lib/kernel/process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -31,12 +33,12 @@ int lb_reader_open(struct lb_reader *r, const struct lb_kmap *m, uint32_t pages)
 	int err;
 
 	memset(r, 0, sizeof(*r));
-	r->pid = getpid();
+	r->process = lb_process();
 	r->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (r->epoll < 0)
 		return -errno;
 	if (lb_can(m, LB_EVENT_PERF))
-		err = lb_perf_open(&r->perf, m->fd, r->epoll, m->info.max_entries, pages);
+		err = lb_perf_open(&r->perf, m, r->epoll, pages);
 	else
 		err = open_ring(r, m);
 	if (err)
@@ -44,10 +46,16 @@ int lb_reader_open(struct lb_reader *r, const struct lb_kmap *m, uint32_t pages)
 	return err;
 }
 
+/* In a child that was forked perf buffers are not even mapped. */
+static bool is_ours(const struct lb_reader *r)
+{
+	return r->process == lb_process();
+}
+
 void lb_reader_close(struct lb_reader *r)
 {
 	lb_ring_unmap(&r->ring);
-	lb_perf_close(&r->perf, r->pid == getpid());
+	lb_perf_close(&r->perf, !is_ours(r));
 	if (r->epoll >= 0)
 		close(r->epoll);
 	r->epoll = -1;
@@ -96,7 +104,7 @@ int lb_reader_look(struct lb_reader *r, struct lb_record *out, uint32_t n)
 {
 	int found;
 
-	if (r->pid != getpid())
+	if (!is_ours(r))
 		return -ECHILD;
 	lb_reader_release(r);
 	found = follow_cpus(r);
@@ -110,7 +118,6 @@ int lb_reader_look(struct lb_reader *r, struct lb_record *out, uint32_t n)
 	}
 	if (found > 0) {
 		r->last = out[found - 1];
-		r->held = true;
 		r->looked = r->last.ring;
 	}
 	return found;
@@ -127,6 +134,8 @@ static void release_last(struct lb_reader *r)
 
 void lb_reader_release(struct lb_reader *r)
 {
+	if (!is_ours(r))
+		return;
 	release_last(r);
 	if (is_perf(r))
 		lb_perf_rewind(&r->perf, r->looked);
@@ -134,9 +143,9 @@ void lb_reader_release(struct lb_reader *r)
 		r->ring.at = r->ring.released;
 }
 
-void lb_reader_give_none(struct lb_reader *r)
+void lb_reader_give_all(struct lb_reader *r)
 {
-	r->held = false;
+	r->held = true;
 }
 
 void lb_reader_give(struct lb_reader *r, const struct lb_record *record)
@@ -146,32 +155,65 @@ void lb_reader_give(struct lb_reader *r, const struct lb_record *record)
 	r->held = true;
 }
 
-bool lb_reader_ready(const struct lb_reader *r)
+bool lb_reader_ready(const struct lb_reader *r, bool marked)
 {
-	return is_perf(r) ? lb_perf_ready(&r->perf) : lb_ring_ready(&r->ring);
+	if (!is_ours(r))
+		return false;
+	return is_perf(r) ? lb_perf_ready(&r->perf, marked) : lb_ring_ready(&r->ring, marked);
 }
 
+bool lb_reader_woken(struct lb_reader *r)
+{
+	if (lb_reader_ready(r, false))
+		return true;
+	forget_edges(r);
+	return lb_reader_ready(r, false);
+}
+
+/*
+ * Not by epoll_wait, which ends with EINTR also where the process was stopped and
+ * goes on, or a debugger looked at it; poll does not.
+ */
 int lb_reader_wait(struct lb_reader *r, int ms)
 {
-	struct epoll_event events[64];
+	struct pollfd fd = { .fd = r->epoll, .events = POLLIN };
 	int n;
 
+	if (!is_ours(r))
+		return -ECHILD;
 	release_all(r);
-	if (lb_reader_ready(r))
+	if (lb_reader_ready(r, false))
 		return 1;
-	n = epoll_wait(r->epoll, events, 64, ms);
+	n = poll(&fd, 1, ms);
 	return n < 0 ? -errno : n > 0;
 }
 
-void lb_reader_mark(struct lb_reader *r, bool on)
+uint32_t lb_reader_rings(const struct lb_reader *r)
 {
-	if (is_perf(r))
-		lb_perf_mark(&r->perf, on);
-	else
-		r->ring.end = on ? lb_position_load(r->ring.producer) : UINT64_MAX;
+	return is_perf(r) ? r->perf.n : 1;
+}
+
+void lb_reader_mark(struct lb_reader *r, uint64_t *ends)
+{
+	if (is_perf(r) && is_ours(r))
+		lb_perf_mark(&r->perf);
+	else if (!is_perf(r))
+		r->ring.end = lb_position_load(r->ring.producer);
+	for (uint32_t i = 0; i < lb_reader_rings(r); i++)
+		ends[i] = is_perf(r) ? r->perf.rings[i].end : r->ring.end;
+}
+
+void lb_reader_end_at(struct lb_reader *r, const uint64_t *ends)
+{
+	if (!is_perf(r))
+		r->ring.end = ends ? ends[0] : UINT64_MAX;
+	for (uint32_t i = 0; i < r->perf.n; i++)
+		r->perf.rings[i].end = ends ? ends[i] : UINT64_MAX;
 }
 
 uint64_t lb_reader_backlog(const struct lb_reader *r)
 {
+	if (!is_ours(r))
+		return 0;
 	return is_perf(r) ? lb_perf_backlog(&r->perf) : lb_ring_backlog(&r->ring);
 }

@@ -25,9 +25,9 @@ struct lb_reader {
 	struct lb_perf perf;
 	struct lb_event_stats stats;
 	struct lb_record last;		/* of those that were given */
-	bool held;			/* it is not yet released */
+	bool held;			/* it was given, and is not yet released */
 	uint32_t looked;		/* perf buffers: the ring of the last look */
-	int pid;			/* whose it is: not that of a child made by fork */
+	uint64_t process;		/* whose it is: not that of a child made by fork */
 	uint64_t follow;		/* when to look for CPUs that came or went; ns */
 };
 
@@ -43,25 +43,38 @@ int lb_reader_open(struct lb_reader *r, const struct lb_kmap *m, uint32_t pages)
 void lb_reader_close(struct lb_reader *r);
 
 /*
- * What lb_ring_look and lb_perf_look return; what the last look gave is released
- * before. -ECHILD in a process that the reader's was forked into.
+ * What lb_ring_look and lb_perf_look return; what was given of the last look is
+ * released before. -ECHILD in a process that the reader's was forked into.
  */
 int lb_reader_look(struct lb_reader *r, struct lb_record *out, uint32_t n);
 /*
- * Gives back the space of what was given of the last look: all of it, unless it
- * is given record by record. What was not given comes again.
+ * Gives back the space of what was given of the last look. What was not given
+ * comes again. Nothing in a process that was forked.
  */
 void lb_reader_release(struct lb_reader *r);
-/* Nothing of the last look is given yet. */
-void lb_reader_give_none(struct lb_reader *r);
+/* All of the last look is given. */
+void lb_reader_give_all(struct lb_reader *r);
 /* The next record of it is; the one before is released. */
 void lb_reader_give(struct lb_reader *r, const struct lb_record *record);
-/* Waits for ms milliseconds at most: 1 when there may be records, 0, or -errno (EINTR). */
+/*
+ * Waits for ms milliseconds at most: 1 when there may be records, 0, or -errno:
+ * -EINTR where a handler took a signal.
+ */
 int lb_reader_wait(struct lb_reader *r, int ms);
-/* Whether a look would find something. */
-bool lb_reader_ready(const struct lb_reader *r);
-/* From now on looks end at what lies there now; or no longer. */
-void lb_reader_mark(struct lb_reader *r, bool on);
+/* Whether a look could find something; marked: before its end. */
+bool lb_reader_ready(const struct lb_reader *r, bool marked);
+/*
+ * The same for who waited for the descriptor: where nothing can be found, as the head of the
+ * ring is not committed yet, it is readable no longer.
+ */
+bool lb_reader_woken(struct lb_reader *r);
+
+/* How many rings there are. */
+uint32_t lb_reader_rings(const struct lb_reader *r);
+/* From now on looks end at what lies there now; ends: room for that position of each ring. */
+void lb_reader_mark(struct lb_reader *r, uint64_t *ends);
+/* From now on looks end there; NULL: nowhere. */
+void lb_reader_end_at(struct lb_reader *r, const uint64_t *ends);
 /* Bytes that wait to be released. */
 uint64_t lb_reader_backlog(const struct lb_reader *r);
 

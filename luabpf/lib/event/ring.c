@@ -115,9 +115,10 @@ uint64_t lb_ring_backlog(const struct lb_ring *r)
 	return lb_position_load(r->producer) - r->released;
 }
 
-bool lb_ring_ready(const struct lb_ring *r)
+bool lb_ring_ready(const struct lb_ring *r, bool marked)
 {
 	uint64_t head = lb_position_load(r->producer);
 
-	return r->at < head && r->at < r->end && !(header_at(r, r->at) & BPF_RINGBUF_BUSY_BIT);
+	return r->at < head && (!marked || r->at < r->end) &&
+	       !(header_at(r, r->at) & BPF_RINGBUF_BUSY_BIT);
 }

@@ -42,7 +42,10 @@ int lb_ring_look(struct lb_ring *r, struct lb_record *out, uint32_t n, struct lb
 void lb_ring_release(struct lb_ring *r, uint64_t position);
 /* Bytes from the last release to the writers' position. */
 uint64_t lb_ring_backlog(const struct lb_ring *r);
-/* Whether a look would find a record, or one that was discarded. */
-bool lb_ring_ready(const struct lb_ring *r);
+/*
+ * Whether a record lies there that a look could take, or one that was discarded;
+ * marked: before the end.
+ */
+bool lb_ring_ready(const struct lb_ring *r, bool marked);
 
 #endif

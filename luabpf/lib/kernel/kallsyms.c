@@ -2,6 +2,7 @@
 /* Names of addresses in the kernel. See kallsyms.h. */
 #include "lib/kernel/kallsyms.h"
 
+#include "lib/kernel/clock.h"
 #include "lib/kernel/symtab.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What a symbol of modules and programs ends within, as sizes are not told. */
 #define MOST_OFFSET (1u << 20)
@@ -19,7 +19,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct lb_symtab table;
 static uint64_t first, end;	/* of the kernel's own code */
-static time_t read_at;
+static uint64_t read_at;
 
 /* One line, "ffffffff81000000 T _stext" or "... t name\t[module]". 1: it has an address. */
 static int take_line(struct lb_symtab *t, char *line, uint64_t *text, uint64_t *etext)
@@ -78,21 +78,13 @@ static int read_all(void)
 	return 0;
 }
 
-static time_t seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
-
 /* Reads it if it was not, or if it may have changed where the address is. */
 static int refresh(uint64_t address)
 {
-	time_t now = seconds();
+	uint64_t now = lb_monotonic();
 	int err = 0;
 
-	if (table.n && ((address >= first && address < end) || now - read_at < 1))
+	if (table.n && ((address >= first && address < end) || now - read_at < LB_SECOND))
 		return 0;
 	err = read_all();
 	if (!err)

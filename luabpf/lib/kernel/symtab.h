@@ -12,7 +12,7 @@
 struct lb_symbol {
 	uint64_t address, size;		/* size 0: up to the next one */
 	size_t name;			/* offset in the names */
-	uint32_t order;			/* in which it was added: the first of an address is found */
+	uint32_t order;			/* as added: the first one of an address is found */
 };
 
 struct lb_symtab {

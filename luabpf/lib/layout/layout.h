@@ -118,7 +118,7 @@ static inline bool lb_is_rest(const struct lb_type *t)
 	return t->size == 0 && (t->kind == LB_TEXT || t->kind == LB_BYTES || t->kind == LB_ARRAY);
 }
 
-/* The member of a struct that is the rest of a record: what ends with one has no fixed size; or NULL. */
+/* The member of a struct that is the rest of a record, whose size is open then; or NULL. */
 const struct lb_member *lb_find_rest(const struct lb_type *t);
 
 struct lb_layout *lb_layout_new(void);			/* NULL: out of memory */

@@ -81,6 +81,42 @@ add { name = "reader:close", setup = with_reader, once = true,
   run = function(e) return e.reader:close() end,
   right = function(e) return e.reader:closed() end }
 
+-- ---- perf buffers ----------------------------------------------------------------
+
+local FRAME <const> = ("x"):rep(64)
+
+local function perf_reader(e)
+  return e.object.maps.perf:reader { layout = "struct event", take = true, pages = 1 }
+end
+
+local function send_perf(e)
+  return e.object.programs.send_perf:run { data = FRAME, times = 3 }
+end
+
+add { name = "map:reader, perf buffers", setup = object, once = true, run = perf_reader,
+  right = function(e, reader)
+    e:own(reader)
+    return send_perf(e) and reader:next("1s").number == 0
+  end }
+
+local function with_perf(e)
+  object(e)
+  e.reader = e:own(assert(perf_reader(e)))
+  assert(send_perf(e))
+end
+
+add { name = "reader:records, perf buffers", setup = with_perf, once = true, run = function(e)
+  local n = 0
+  for event in e.reader:records { timeout = "0s" } do n = n + (event.number >= 0 and 1 or 0) end
+  return n
+end, right = function(_, n) return n == 3 end }
+
+add { name = "reader:close, perf buffers", setup = with_perf, once = true,
+  run = function(e) return e.reader:close() end,
+  right = function(e) return e.reader:closed() end }
+
+-- ---- writers ---------------------------------------------------------------------
+
 local function with_writer(e)
   object(e)
   e.writer = e:own(assert(e.object.maps.commands:writer { layout = "struct command" }))
@@ -109,6 +145,9 @@ add { name = "bpf.signals", setup = nothing, run = function() return bpf.signals
 add { name = "bpf.poll", setup = with_timer,
   run = function(e) return bpf.poll({ e.timer }, "1s") end,
   right = function(_, ready) return type(ready) == "table" end }
+add { name = "bpf.poll, readers", setup = with_reader, once = true,
+  run = function(e) return bpf.poll({ e.reader }, "1s") end,
+  right = function(e, ready) return ready[1] == e.reader end }
 add { name = "timer:next", setup = with_timer, run = function(e) return e.timer:next "1s" end,
   right = function(_, n) return n >= 1 end }
 add { name = "signals:next", setup = with_signals,
@@ -121,3 +160,17 @@ for _, method in ipairs { "pollfd", "events", "timeout", "getfd", "dirty", "clos
   add { name = "signals:" .. method, setup = with_signals, once = true,
     run = function(e) return { e.signals[method](e.signals) } end, right = some }
 end
+
+-- ---- stacks ----------------------------------------------------------------------
+
+local function stack(e)
+  object(e)
+  assert(e.object.programs.take_stacks:run())
+  e.stacks, e.id = e.object.maps.stacks, e.object.globals.kernel_stack
+  e.address = assert(e.stacks:lookup(e.id))[1]
+end
+
+add { name = "bpf.symbol", setup = stack, run = function(e) return bpf.symbol(e.address) end,
+  right = function(_, name) return name:find "+0x" ~= nil end }
+add { name = "map:stack", setup = stack, run = function(e) return e.stacks:stack(e.id) end,
+  right = function(e, names) return #names == #e.stacks:lookup(e.id) end }
