@@ -948,7 +948,7 @@ function map:lookup(key, options) end
 
 ---The values of many keys, thousands with each system call.
 ---
----Linux 5.6; for arrays too, for per-CPU arrays 5.13; elsewhere single calls give the same answers.
+---Linux 5.17, where a program looks up thousands in one call; elsewhere single calls give the same answers.
 ---@param keys luabpf.records a list of keys, a packed string of them, or a batch
 ---@param options? luabpf.map_lookup_batch_options named options
 ---@return (luabpf.data[]|luabpf.batch)? # for a list of keys a list of values, nil where a key is absent; else a batch

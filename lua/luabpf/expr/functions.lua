@@ -6,12 +6,13 @@
 --   lower(context, node, lower)   its core node (tree.lua); lower does an argument
 --   piece(context, node, offset, size, piece)    in place of lower where the node is raw: some of
 --                                 its bytes as an unsigned integer; piece does an argument
+--   form                          as help shows it
 --   run(node, entry, value_of)    what it means, in the plainest way: a number, a boolean, or the
 --                                 text of what is raw; value_of computes an argument
 --
 -- The op of the node is the function's name; one whose node has another op, that of
 -- what it parses to, has no lower and run of its own. A function is added here and in
--- docs/expressions.md, nowhere else.
+-- docs/expressions.md; specs and help go by this table.
 
 local literal = require "luabpf.expr.literal"
 local params = require "luabpf.expr.params"
@@ -53,7 +54,7 @@ local function run_if(node, entry, value_of)
   return value_of(node.args[value_of(node.args[1], entry) and 2 or 3], entry)
 end
 
-functions["if"] = { parse = parse_if, lower = lower_if, run = run_if }
+functions["if"] = { form = "if(condition, a, b)", parse = parse_if, lower = lower_if, run = run_if }
 
 -- ---- cpu_max(field), cpu_min(field) ------------------------------------------
 
@@ -68,7 +69,7 @@ local function over_cpus(reduce)
     node.first, node.last = token.first, self:expect(")").last
     return node
   end
-  return { parse = parse }
+  return { form = ("cpu_%s(value.n)"):format(reduce), parse = parse }
 end
 
 functions.cpu_max = over_cpus("max")
@@ -147,6 +148,6 @@ local function run_prefix(node, entry, value_of)
   return ("%s/%d"):format(masked, length)
 end
 
-functions.prefix = { parse = parse_prefix, piece = prefix_piece, run = run_prefix }
+functions.prefix = { form = "prefix(key.addr, 24)", parse = parse_prefix, piece = prefix_piece, run = run_prefix }
 
 return functions

@@ -1220,7 +1220,8 @@ found, and with status the words.
 
 Raises: a key that the layout does not take, named by its place in the list.
 
-Linux 5.6; for arrays too, for per-CPU arrays 5.13; elsewhere single calls give the same answers.
+Linux 5.17, where a program looks up thousands in one call; elsewhere single calls give the same
+answers.
 
     local values, found = map:lookup_batch {
       { addr = "10.0.0.1", port = 1 }, { addr = "10.0.0.2", port = 2 }, { addr = "192.0.2.1" } }

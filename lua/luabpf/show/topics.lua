@@ -2,7 +2,9 @@
 --
 -- What help knows besides functions and tables: bpf.help "expressions".
 
-return {
+local functions = require "luabpf.expr.functions"
+
+local topics = {
 expressions = [[
 expressions
 
@@ -18,9 +20,8 @@ where that is possible.
   or and not  < > <= >= ~= ==  in  | ~ & << >>  + -  * / // %
                          as Lua has them; / truncates
   key.addr in '10.0.0.0/8'   key.port in (80, 443)   key.port in $set
-  if(condition, a, b)        prefix(key.addr, 24)
-  cpu_max(value.n)  cpu_min(value.n)  value[2].n
-                         of per-CPU maps; value.n is the sum over CPUs
+  value.n  value[2].n    of per-CPU maps: the sum over CPUs; that of one
+FUNCTIONS
 
 columns   "key.addr, value.bytes as size"
 select    count() sum(x) min(x) max(x) avg(x) distinct(x) hist(x)
@@ -45,3 +46,20 @@ the prompt
 
 docs/prompt.md has more.]],
 }
+
+-- The functions of expressions, as many to a line as there is room for.
+local function forms()
+  local lines, names = { "" }, {}
+  for name in pairs(functions) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local form = "  " .. functions[name].form
+    if #lines[#lines] + #form > 78 then lines[#lines + 1] = "" end
+    lines[#lines] = lines[#lines] .. form
+  end
+  return table.concat(lines, "\n")
+end
+
+topics.expressions = topics.expressions:gsub("FUNCTIONS", (forms():gsub("%%", "%%%%")))
+
+return topics

@@ -263,8 +263,8 @@ static void check_call_options(lua_State *L, struct call *c, int idx, const char
  * @error the kernel refuses a lookup
  * @partial table the values, how many were found, and with `status` the words
  * @raise a key that the layout does not take, named by its place in the list
- * @kernel 5.6; for arrays too, for per-CPU arrays 5.13; elsewhere single calls give the same
- *   answers
+ * @kernel 5.17, where a program looks up thousands in one call; elsewhere single calls give the
+ *   same answers
  * @usage
  * local values, found = map:lookup_batch {
  *   { addr = "10.0.0.1", port = 1 }, { addr = "10.0.0.2", port = 2 }, { addr = "192.0.2.1" } }

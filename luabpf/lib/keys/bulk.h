@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Work on many given keys: lookup, update, delete, delete if unchanged,
- * upsert. Batch calls where the type has them, single calls elsewhere, the
- * same answer either way. No Lua here.
+ * upsert. Updates and deletes by batch calls where the type has them, all else
+ * by single calls, the same answer either way. No Lua here.
  *
  * Keys lie key_size apart, values value_stride apart. Each function returns 0
  * or -errno; the tally counts what was done until then, and tally->done how
