@@ -197,7 +197,7 @@ local function mine(worker)
   return list
 end
 
--- A few cases of each operation first, so that all have a turn however little time there is.
+-- A few cases of each operation first: in a minute or two all have a turn.
 local function work(worker)
   load_all()
   math.randomseed(seed)
@@ -206,7 +206,7 @@ local function work(worker)
   local function is_over() return os.time() >= deadline end
   local list = shuffle(mine(worker))
   for _, operation in ipairs(list) do
-    local clean = clean_of(operation, place)
+    local clean = not is_over() and clean_of(operation, place)
     if clean then
       cleans[operation] = clean
       try_all(operation, lists_of(operation, clean), clean.allowed, place)
