@@ -48,7 +48,7 @@ local function layout_of(header, what)
   if desc == nil then return nil end
   if type(desc) ~= "table" then error(what .. ": layout expected", 0) end
   local ok, made = pcall(core.layout, desc)
-  if not ok then error((made:gsub("^layout", what)), 0) end
+  if not ok then error(type(made) == "string" and made:gsub("^layout", what) or made, 0) end
   return made
 end
 

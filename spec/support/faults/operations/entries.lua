@@ -55,7 +55,10 @@ end, right = function(e, n) return n == e.N + 1 end }
 add { name = "map:push", alone = true, setup = queue, run = function(e) return e.map:push(4) end }
 add { name = "map:push", as = "bloom filter", setup = bloom,
   run = function(e) return e.map:push(8) end, right = function(e) return e.map:peek(8) end }
-add { name = "map:pop", alone = true, setup = queue, run = function(e) return e.map:pop() end,
+add { name = "map:pop", alone = true, setup = queue, renew = function(e)
+  while e.map:pop() do end
+  for i = 1, 3 do assert(e.map:push(i)) end
+end, run = function(e) return e.map:pop() end,
   right = function(_, value) return value == 1 or value == 2 end }
 add { name = "map:peek", setup = queue, run = function(e) return e.map:peek() end,
   right = function(_, value) return value == 1 end }

@@ -76,9 +76,16 @@ local function no_filter(e)
   error "a filter stays"
 end
 
+-- A child that was limited to nothing cannot take its filter away.
+local function without_filters(e)
+  os.execute "tc qdisc del dev lo clsact 2>/dev/null"
+  loaded(e)
+end
+
 -- An attachment, which must be gone when its link is closed.
 local function attach(as, program, options)
-  on_program { name = "program:attach", as = as, run = function(e)
+  on_program { name = "program:attach", as = as,
+    setup = as == "tc" and without_filters or nil, run = function(e)
     local given = options and {}
     for name, value in pairs(options or {}) do
       given[name] = name == "cgroup" and e.cgroup or value
@@ -101,7 +108,7 @@ on_program { name = "link:detach", setup = attached, run = function(e) return e.
 on_program { name = "link:close", setup = attached, run = function(e) return e.link:close() end,
   once = true }
 on_program { name = "link:close", as = "tc", setup = function(e)
-  loaded(e)
+  without_filters(e)
   e.link = e:own(assert(e.object.programs.count_tc:attach { tc = "lo" }))
 end, run = function(e) return e.link:close() end, once = true,
   after = function(e, refused)
