@@ -182,8 +182,16 @@ describe("loading", function()
 
   it("[fault 25] descriptors stay with handles when Lua is out of memory", function()
     assert(bpf.load "bpf/layouts.bpf.o"):close()
-    local before, failures = helper.descriptors(), 0
-    for n = 1, 240, 1 do
+    local before, failures, most = helper.descriptors(), 0, 256
+    -- How many allocations there are in all.
+    repeat
+      most = most * 2
+      system.fail_allocation(most)
+      local ok, object = pcall(bpf.load, "bpf/layouts.bpf.o")
+      system.fail_allocation(0)
+      if ok and object then object:close() end
+    until ok and object
+    for n = 1, most, 5 do
       system.fail_allocation(n)
       local ok, object = pcall(bpf.load, "bpf/layouts.bpf.o")
       system.fail_allocation(0)

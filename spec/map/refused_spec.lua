@@ -3,6 +3,7 @@
 -- What the system refuses for a moment: calls that fail by plan (spec/support/faults). `make
 -- faults` tries all of it everywhere; these are kinds that it has found.
 
+local helper = require "spec.support.helper"
 local injected = require "spec.support.injected"
 
 -- The code's lines are the ones expected.
@@ -51,6 +52,50 @@ describe("what is refused for a moment", function()
       map:update(1, 7)
       print(map:info().btf_id, map:lookup(1))
     ]])
+  end)
+
+  it("is no entry that a walk passes over, nor is what lasts #preload", function()
+    prints({ "5", "5", "nil\t5", "nil\t1" }, MAP .. [[
+      for _, case in ipairs { { "EAGAIN" }, { "EINTR" }, { "EIO" }, { "EPERM" } } do
+        -- BPF_MAP_LOOKUP_ELEM
+        print(failing(1, 3, case[1], function()
+          local n = 0
+          local ok, err = pcall(function()
+            for batch in map:batches { engine = "walk" } do n = n + #batch end
+          end)
+          if ok then return tostring(n) end
+          return "nil\t" .. err.errno
+        end))
+      end
+    ]])
+  end)
+
+  it("leaves no pin of a load that it ends late #preload", function()
+    local pin = helper.pin()
+    finally(function() os.remove(pin) end)
+    local lines = injected.lines([[
+      local pin = ...
+      local late = 0
+      local function load()
+        return bpf.load("bpf/layouts.bpf.o", { maps = { nested = { pin = pin } } })
+      end
+      faults.arm(-1, 0)
+      faults.call(function() local object = load() object.maps.nested:unpin() end)
+      -- BPF_OBJ_GET_INFO_BY_FD
+      for at = 1, faults.counts()[15] do
+        local object = failing(15, at, "ENOMEM", load)
+        local there = bpf.open(pin)
+        if not object then
+          late = late + 1
+          print(there == nil)
+        end
+        if there then there:unpin() end
+        if object then object:close() end
+      end
+      print(late > 3)
+    ]], pin)
+    for _, line in ipairs(lines) do assert.equal("true", line) end
+    assert.is_true(#lines > 3)
   end)
 
   it("is no matter where a map is known already: its info #preload", function()
