@@ -50,6 +50,11 @@ function reader:string()
   return s
 end
 
+function reader:skip_string()
+  local n = self:size()
+  if n > 0 then self.at = self.at + n - 1 end
+end
+
 function reader:list(read)
   local list = {}
   for i = 1, self:size() do list[i] = read(self) end
@@ -115,9 +120,12 @@ local function proto(self, source)
   end)
   p.protos = self:list(function() return proto(self, p.source) end)
   p.lines = lines_of(self, p.first)
-  p.locals = self:list(function()
-    return { name = self:string(), from = self:size(), to = self:size() }
-  end)
+  -- Local variables: what they are called, from where, to where.
+  for _ = 1, self:size() do
+    self:skip_string()
+    self:size()
+    self:size()
+  end
   for i = 1, self:size() do p.upvalues[i].name = self:string() end
   return p
 end
