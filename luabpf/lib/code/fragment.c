@@ -183,17 +183,19 @@ static const char *check_store(const struct check *c, struct state *s, const str
 {
 	bool imm = BPF_CLASS(insn->code) == BPF_ST;
 	unsigned int slot = frame_slot(c->env, insn->off, access_size(insn));
+	bool writable = insn->dst_reg == BPF_REG_8 &&
+			inside_slots(insn->off, access_size(insn), c->env->nwritable);
 
 	if (BPF_MODE(insn->code) != BPF_MEM || (imm ? insn->src_reg != 0 : insn->imm != 0))
 		return "bad store";
+	if (insn->dst_reg == BPF_REG_8 && !writable)
+		return "store to a parameter that is not writable";
+	if (!writable && (insn->dst_reg != BPF_REG_10 || slot == NSLOTS))
+		return "store outside the frame";
 	if (!imm && !is_number(c, s, insn->src_reg))
 		return "store of what is no number";
-	if (insn->dst_reg == BPF_REG_8)
-		return inside_slots(insn->off, access_size(insn), c->env->nwritable)
-			       ? NULL : "store to a parameter that is not writable";
-	if (insn->dst_reg != BPF_REG_10 || slot == NSLOTS)
-		return "store outside the frame";
-	s->written |= 1u << slot;
+	if (!writable)
+		s->written |= 1u << slot;
 	return NULL;
 }
 
