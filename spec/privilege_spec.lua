@@ -116,7 +116,7 @@ describe("a process", function()
         pending "needs Linux 5.19: before, the system call is closed to processes without CAP_BPF"
         return
       end
-      run("unshare -m", ([[
+      run(support.unshare(), ([[
         local script = assert(io.open("inner.lua", "w"))
         script:write [=[
           local options = { path = "bpffs/map", key = "u32", value = "u32" }

@@ -110,6 +110,14 @@ void *lb_checkudata(lua_State *L, int arg, const char *class)
 	return NULL;
 }
 
+void lb_no_options(lua_State *L, int idx)
+{
+	const char *name = lua_istable(L, idx) ? lb_called(L) : NULL;
+
+	if (lua_istable(L, idx))
+		lb_misuse(L, "%s%sno options are taken", name ? name : "", name ? ": " : "");
+}
+
 /* core.misuse(message) */
 static int base_misuse(lua_State *L)
 {

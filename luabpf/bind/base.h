@@ -78,6 +78,8 @@ int lb_argerror(lua_State *L, int arg, const char *why);
 void *lb_checkudata(lua_State *L, int arg, const char *class);
 /* The name of what that function called: of luabpf, "lookup"; NULL where it has none. */
 const char *lb_called(lua_State *L);
+/* Raises where a table of options stands at idx, of a function that takes none. */
+void lb_no_options(lua_State *L, int idx);
 /* The same for a handle: "lookup: map is closed", by the name of what was called. */
 int lb_is_closed(lua_State *L, const char *what);
 

@@ -5,6 +5,7 @@
 local bpf = require "luabpf"
 local folder = require "spec.support.folder"
 local helper = require "spec.support.helper"
+local objects = require "spec.support.objects"
 
 describe("a reader", function()
   local object, ring
@@ -62,7 +63,7 @@ describe("a reader", function()
       assert(object.maps.ring:reader()):close()
       print(#object.maps.ring:users().processes)
     ]])
-    local command = "unshare -m sh -c 'mount -t tmpfs none /proc && exec %s %s' 2>&1"
+    local command = objects.unshare() .. " sh -c 'mount -t tmpfs none /proc && exec %s %s' 2>&1"
     local pipe <close> = assert(io.popen(command:format(os.getenv "LUABPF_LUA" or "lua5.4",
       script)))
     assert.equal("0\n", pipe:read "a")

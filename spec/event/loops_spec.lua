@@ -12,8 +12,10 @@ local support = require "spec.support.objects"
 local function run(name)
   local tracefs = support.exists "/sys/kernel/tracing/events" and ""
     or "mount -t tracefs tracefs /sys/kernel/tracing && "
-  local pipe = assert(io.popen(("unshare -m sh -c \"%secho \\$\\$; LUA_PATH='%s' LUA_CPATH='%s' "
-    .. "exec lua5.4 examples/%s\" 2>&1"):format(tracefs, package.path, package.cpath, name)))
+  local command = " sh -c \"%secho \\$\\$; LUA_PATH='%s' LUA_CPATH='%s' "
+    .. "exec lua5.4 examples/%s\" 2>&1"
+  local pipe = assert(io.popen(support.unshare()
+    .. command:format(tracefs, package.path, package.cpath, name)))
   local pid = pipe:read "l"
   local others = assert(io.popen "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.3; /bin/true; done")
   local line = pipe:read "l"
@@ -56,9 +58,10 @@ describe("examples/execs.lua", function()
   it("prints what is executed", function()
     local tracefs = support.exists "/sys/kernel/tracing/events" and ""
       or "mount -t tracefs tracefs /sys/kernel/tracing && "
-    local command = "unshare -m sh -c \"%s(sleep 0.7; /bin/true) & LUA_PATH='%s' LUA_CPATH='%s' "
+    local command = " sh -c \"%s(sleep 0.7; /bin/true) & LUA_PATH='%s' LUA_CPATH='%s' "
       .. "lua5.4 examples/execs.lua 2\""
-    local text, ok = support.output(command:format(tracefs, package.path, package.cpath))
+    local text, ok = support.output(support.unshare()
+      .. command:format(tracefs, package.path, package.cpath))
     assert.is_true(ok, text)
     assert.matches("PID +UID +NAME +PATH", text)
     assert.matches("/bin/true\n", text)

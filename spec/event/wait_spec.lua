@@ -38,7 +38,7 @@ describe("signals", function()
 
   it("must be known", function()
     raises("no signal \"SIGTERM\"", bpf.signals, "SIGTERM")
-    raises("value expected", bpf.signals)
+    raises("name of a signal expected", bpf.signals)
   end)
 end)
 

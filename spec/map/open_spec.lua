@@ -301,7 +301,7 @@ describe("open takes maps only [fault 1]:", function()
   end)
 
   it("and names readonly where a pin may be read only", function()
-    local text = objects.elsewhere("unshare -m", ([[
+    local text = objects.elsewhere(objects.unshare(), ([[
       local folder = os.tmpname()
       os.remove(folder)
       assert(os.execute(("mkdir -m 755 %s && mount -t bpf none %s"):format(folder, folder)))

@@ -101,9 +101,22 @@ function support.elsewhere(prefix, source)
   return text, ok
 end
 
+local own_mounts
+
+--- The beginning of a command that has mounts of its own, and what other letters of unshare's say.
+-- Fails where the machine cannot: as in a chroot that is no mount.
+function support.unshare(others)
+  own_mounts = own_mounts or { support.output "unshare -m true" }
+  assert(own_mounts[2], ("no fault of luabpf's: on this machine nothing has mounts of its own: "
+    .. "%sin a chroot, make its root a mount (mount --bind ROOT ROOT) before entering it"):format(
+    own_mounts[1]))
+  return "unshare -m" .. (others or "")
+end
+
 --- The same in new network and mount namespaces, with an lo of its own that is up.
 function support.isolated(source)
-  return support.elsewhere("unshare -nm sh -c 'ip link set lo up && exec \"$@\"' sh", source)
+  return support.elsewhere(support.unshare "n" .. " sh -c 'ip link set lo up && exec \"$@\"' sh",
+    source)
 end
 
 --- The same as root without any capability.

@@ -89,6 +89,11 @@ function options.check(what, given, known, level)
   return given
 end
 
+-- Raises where a function that takes no options is given some.
+function options.none(what, given)
+  if given ~= nil then error(("%s: no options are taken"):format(what), 3) end
+end
+
 -- Raises for what C has found wrong in the options of one of its functions.
 core.refuse_options_with(function(name, given)
   return options.check(name:match "[^:.]+$", given, options.of(name), 3)

@@ -26,8 +26,9 @@ local PINS = { { "map", "" }, { "counters_map", "_counters" }, { "egress", "_egr
   { "ingress", "_ingress" } }
 
 -- The BPF object: installed beside the Lua files, or in the checkout that this file is in.
-local OBJECT <const> = later.absolute(package.path:gsub("%.lua", ".bpf.o") .. ";"
-  .. (here or ""):gsub("[^/]*$", "") .. "../../../bpf/conntrack.bpf.o")
+local checkout = (here or ""):match "^(.*)lua/luabpf/conntrack/[^/]*$"
+local OBJECT <const> = later.absolute(package.path:gsub("%.lua", ".bpf.o")
+  .. (checkout and (";%sbpf/conntrack.bpf.o"):format(checkout) or ""))
 
 local function find_object()
   local path = package.searchpath("luabpf.bpf.conntrack", OBJECT)

@@ -9,8 +9,8 @@ local types = require "luabpf.layout.types"
 
 local kinds = {}
 
-local function fail(level, message, ...)
-  error("reader: option 'layout': " .. message:format(...), level + 1)
+local function fail(message, ...)
+  core.misuse("reader: option 'layout': " .. message:format(...))
 end
 
 -- The name of a type in BTF, "struct event", where text is one and not the type of a declaration.
@@ -30,10 +30,12 @@ local function missing(name)
 end
 
 -- The layout of one kind; nil, message, errno.
-local function one(map, given, level)
+local function one(map, given)
   local name = type(given) == "string" and btf_name(given)
   if not name then
-    return layout.new(given, "layout", level + 2, { open = true })
+    local ok, made = pcall(layout.new, given, "layout", 0, { open = true })
+    if ok then return made end
+    core.misuse("reader: " .. tostring(made))
   end
   local found, message, errno = core.event_layout(map, name)
   if not found and errno == core.errno.ENOENT then message = missing(name) end
@@ -44,31 +46,29 @@ local function one(map, given, level)
 end
 
 -- The numbers that tell kinds apart, in order; field is not one of them.
-local function tags_of(given, level)
+local function tags_of(given)
   local tags = {}
   for tag in pairs(given) do
     if tag ~= "field" then
       if math.type(tag) ~= "integer" then
-        fail(level + 1, "the tag of a record is an integer, got %s", tostring(tag))
+        fail("the tag of a record is an integer, got %s", tostring(tag))
       end
       tags[#tags + 1] = tag
     end
   end
   table.sort(tags)
-  if #tags == 0 then fail(level + 1, "no layouts beside field = %q", given.field) end
-  if #tags > core.max_kinds then
-    fail(level + 1, "more than %d kinds of records", core.max_kinds)
-  end
+  if #tags == 0 then fail("no layouts beside field = %q", given.field) end
+  if #tags > core.max_kinds then fail("more than %d kinds of records", core.max_kinds) end
   return tags
 end
 
-local function tagged(map, given, level)
+local function tagged(map, given)
   if type(given.field) ~= "string" then
-    fail(level + 1, "field: string expected, got %s", type(given.field))
+    fail("field: string expected, got %s", type(given.field))
   end
-  local what = { layouts = {}, tags = tags_of(given, level + 1), field = given.field }
+  local what = { layouts = {}, tags = tags_of(given), field = given.field }
   for i, tag in ipairs(what.tags) do
-    local found, message, errno = one(map, given[tag], level + 1)
+    local found, message, errno = one(map, given[tag])
     if not found then return nil, message, errno end
     what.layouts[i] = found
   end
@@ -78,12 +78,11 @@ end
 -- Reads the option.
 -- @param map the map
 -- @param given name, declarations, layout, list by tag, or nil
--- @tparam integer level whom errors blame, as in error()
 -- @treturn table { layouts =, tags =, field = } for core.reader; nil, message, errno
-function kinds.read(map, given, level)
+function kinds.read(map, given)
   if given == nil then return { layouts = {} } end
-  if type(given) == "table" and given.field ~= nil then return tagged(map, given, level) end
-  local found, message, errno = one(map, given, level)
+  if type(given) == "table" and given.field ~= nil then return tagged(map, given) end
+  local found, message, errno = one(map, given)
   if not found then return nil, message, errno end
   return { layouts = { found } }
 end

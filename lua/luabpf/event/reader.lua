@@ -72,7 +72,7 @@ function map:reader(given)
   local info, message, errno = map.info(self)
   if not info then return nil, message, errno end
   local what
-  what, message, errno = kinds.read(self, given.layout, 3)
+  what, message, errno = kinds.read(self, given.layout)
   if not what then return nil, ("%s: reader: %s"):format(errors.label(info), message), errno end
   if not given.take then
     message = holders.of(self, info)

@@ -27,7 +27,7 @@ local map = core.classes["luabpf.map"]
 -- assert(writer:write { number = 1, value = 42 })
 function map:writer(given)
   given = options.check("writer", given, options.of "map:writer")
-  local what, message, errno = kinds.read(self, given.layout, 2)
+  local what, message, errno = kinds.read(self, given.layout)
   if not what then
     return nil, ("%s: writer: %s"):format(errors.label(self:info()), message), errno
   end

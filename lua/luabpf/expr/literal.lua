@@ -170,6 +170,14 @@ function literal.has_pattern(desc)
   return desc.kind == "text" or desc.kind == "bytes" or addresses[desc.kind] ~= nil
 end
 
+-- What to do with a prefix that is none here.
+local function prefix_hint(kind, text, within)
+  local front = text:match "^([^/]*)/%d+$"
+  if kind == "mac" or not front or not read(kind, front) then return "" end
+  if not within and prefix(kind, text) then return ": 'in' asks whether it is within a prefix" end
+  return ": the length of the prefix is too large"
+end
+
 -- What a string means beside a field of this type.
 -- @tparam table desc the type
 -- @tparam string text
@@ -181,7 +189,8 @@ function literal.pattern(desc, text, within)
   if desc.kind == "bytes" then return bytes_pattern(desc, text) end
   local pattern = (within and desc.kind ~= "mac" and within_pattern or equal_pattern)(desc, text)
   if pattern then return pattern end
-  return nil, ("%q is not %s"):format(text, addresses[desc.kind].what)
+  return nil, ("%q is not %s%s"):format(text, addresses[desc.kind].what,
+    prefix_hint(desc.kind, text, within))
 end
 
 return literal

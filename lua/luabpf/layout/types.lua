@@ -30,13 +30,22 @@ local function declared(name, given, what)
   return made
 end
 
+-- A declaration of a list as it is; those within structs are looked at when it is used.
+local function checked(given, what)
+  if type(given) ~= "string" then return given end
+  local ok, field = pcall(declaration.parse, given, "types: " .. what)
+  if not ok then core.misuse(tostring(field)) end
+  if not field.name then misuse(what, "%q: the name of the field is missing", given) end
+  return given
+end
+
 -- The declarations of { saddr = "ipv4", { name = "tuple", "ipv4 a" } }, and a copy of it.
 local function read_fields(given, what)
   local list, copy = {}, {}
   for name, value in pairs(given) do
     local here = ("%s.%s"):format(what, name)
     if math.type(name) == "integer" then
-      list[#list + 1] = value
+      list[#list + 1] = checked(value, what)
     elseif type(value) == "string" and type(name) == "string" then
       list[#list + 1] = declared(name, value, here)
     else

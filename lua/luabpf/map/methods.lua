@@ -98,12 +98,14 @@ local function clear_deleting(self, done)
 end
 
 --- Deletes all entries; of an array, sets them to zeros.
+-- @function map:clear
 -- @treturn integer how many
 -- @error the kernel refuses
 -- @partial integer how many until then
 -- @usage
 -- print(map:clear(), map:count()) -- how many there were, 0
-function map:clear()
+function map:clear(given)
+  options.none("clear", given)
   local kind, done = scan.kind_of(self), { n = 0 }
   local clear = clear_deleting
   if kind.fixed then clear = clear_fixed end
@@ -226,11 +228,13 @@ end
 
 --- What the map is: its info, and the fields of key and value with their types, offsets and sizes.
 -- Times of the first entry are told by the clock that they fit.
+-- @function map:describe
 -- @treturn table `info`, `key`, `value`: prints as text
 -- @error the kernel refuses
 -- @usage
 -- print(map:describe())
-function map:describe()
+function map:describe(given)
+  options.none("describe", given)
   local info, message, errno = map.info(self)
   if not info then return nil, message, errno end
   local key, value = descriptions(self)

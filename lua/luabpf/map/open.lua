@@ -10,6 +10,7 @@ local errors = require "luabpf.base.errors"
 local layout = require "luabpf.layout.layout"
 local options = require "luabpf.base.options"
 local show = require "luabpf.show.show"
+local suggest = require "luabpf.base.suggest"
 local types = require "luabpf.layout.types"
 
 local maps = {}
@@ -67,8 +68,11 @@ local function type_of(name, what)
   if kind then return kind end
   local names = {}
   for _, known in ipairs(core.maptypes) do names[#names + 1] = known.name end
-  error(("%s: option 'type': %s (known: %s)"):format(what or "create",
-    name and ("unknown map type '%s'"):format(name) or "missing", table.concat(names, ", ")), 3)
+  local close = name and suggest.closest(name, names)
+  error(("%s: option 'type': %s%s"):format(what or "create",
+    name and ("unknown map type '%s'"):format(name) or "missing",
+    close and ("; did you mean '%s'?"):format(close)
+      or (" (known: %s)"):format(table.concat(names, ", "))), 3)
 end
 
 -- What the key or value is when the caller says nothing: some types allow one answer only.
@@ -122,8 +126,26 @@ local function inner_map(inner, kind)
   return map, true
 end
 
--- Puts the version that a type of map needs into the message of an EINVAL.
-local function explain(message, errno, kind)
+-- What of the fields of core.create no map of the kind can have, as text; nil where nothing is.
+local function cannot_be(fields, kind)
+  local n = fields.max_entries
+  if kind.rounds_size and (n < 4096 or n & (n - 1) ~= 0) then
+    return ("max_entries of %s maps is bytes: a power of two from 4096 up"):format(kind.name)
+  elseif n == 0 then
+    return "max_entries is 0"
+  elseif kind.keyless and fields.key_size ~= 0 then
+    return ("%s maps have no keys: leave key out"):format(kind.name)
+  elseif kind.key_index and fields.key_size ~= 4 then
+    return ('keys of %s maps are indexes: key = "u32", or none'):format(kind.name)
+  elseif kind.prefix_key and fields.key_size < 5 then
+    return ('keys of %s maps are a length in bits and data: key = "prefix4"'):format(kind.name)
+  end
+end
+
+-- Puts what is wrong, or the version that a type of map needs, into the message of an EINVAL.
+local function explain(message, errno, kind, fields)
+  local why = errno == core.errno.EINVAL and cannot_be(fields, kind)
+  if why then return ("%s (%s)"):format(message, why) end
   local major, minor = core.release():match("^(%d+)%.(%d+)")
   local need_major, need_minor = kind.since:match("^(%d+)%.(%d+)")
   local has = tonumber(major or 0) * 1000 + tonumber(minor or 0)
@@ -145,7 +167,7 @@ end
 -- The map of those fields, pinned.
 local function new_map(fields, kind, given)
   local map, message, errno = core.create(fields)
-  if not map then return nil, explain(message, errno, kind), errno end
+  if not map then return nil, explain(message, errno, kind, fields), errno end
   core.set_types(map, fields.key, fields.value)
   return pinned(map, given.pin, given.replace)
 end

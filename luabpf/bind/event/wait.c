@@ -74,7 +74,8 @@ static sigset_t check_signals(lua_State *L)
 	sigset_t wanted;
 	int n = lua_gettop(L);
 
-	luaL_checkany(L, 1);
+	if (lua_isnone(L, 1))
+		lb_argerror(L, 1, "name of a signal expected");
 	sigemptyset(&wanted);
 	for (int i = 1; i <= n; i++)
 		sigaddset(&wanted, check_signal(L, i));

@@ -272,6 +272,7 @@ static int entry_step(lua_State *L)
 static int batch_entries(lua_State *L)
 {
 	lb_check_batch(L, 1);
+	lb_no_options(L, 2);
 	lua_settop(L, 1);
 	*(uint32_t *)lua_newuserdatauv(L, sizeof(uint32_t), 0) = 0;
 	lua_pushcclosure(L, entry_step, 2);
@@ -282,6 +283,7 @@ static int push_list(lua_State *L, bool values)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
+	lb_no_options(L, 2);
 	lua_createtable(L, (int)b->n, 0);
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (values)
@@ -334,6 +336,7 @@ static int batch_packed(lua_State *L)
 {
 	const struct lb_batch *b = lb_check_batch(L, 1);
 
+	lb_no_options(L, 2);
 	lua_pushlstring(L, (const char *)b->keys, (size_t)b->n * b->map->key.size);
 	check_valid(L, b);
 	lua_pushlstring(L, (const char *)b->values, (size_t)b->n * b->map->value.stride);
@@ -367,6 +370,7 @@ static int batch_copy(lua_State *L)
 	uint8_t *keys, *values, *present;
 	struct lb_batch *copy;
 
+	lb_no_options(L, 2);
 	lua_settop(L, 1);
 	lua_getiuservalue(L, 1, LB_BATCH_MAP);
 	copy = lb_batch_new(L, 2, b->n, b->present != NULL, &keys, &values, &present);

@@ -343,13 +343,14 @@ static int map_pin(lua_State *L)
 static int map_unpin(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
-	lua_Integer n = lua_getiuservalue(L, 1, LB_MAP_PINS) == LUA_TTABLE
-			? (lua_Integer)lua_rawlen(L, -1) : 0;
 	struct lb_log log;
 	const char *path;
+	lua_Integer n;
 	char name[32];
 	int err;
 
+	lb_no_options(L, 2);
+	n = lua_getiuservalue(L, 1, LB_MAP_PINS) == LUA_TTABLE ? (lua_Integer)lua_rawlen(L, -1) : 0;
 	if (n == 0)
 		return lb_map_fail(L, m, "unpin (no pin is known)", ENOENT);
 	lua_rawgeti(L, -1, n);
@@ -385,6 +386,7 @@ static int map_freeze(lua_State *L)
 {
 	struct lb_map *m = lb_check_map(L, 1);
 
+	lb_no_options(L, 2);
 	/* The kernel freezes no map that is mapped for writing. */
 	lb_kmap_unmap(&m->k);
 	if (bpf_map_freeze(m->k.fd) < 0)

@@ -566,6 +566,7 @@ static int push_views(lua_State *L, int arg, bool edits)
 static int batch_views(lua_State *L)
 {
 	lb_check_batch(L, 1);
+	lb_no_options(L, 2);
 	return push_views(L, 1, false);
 }
 

@@ -31,7 +31,7 @@ enum { MAPS = 1, PROGRAMS, GLOBALS, PATH, WARNINGS, UVALUES = WARNINGS };
 #define LB_OBJECT "luabpf.object"
 #define LB_HANDLES "luabpf.handles"
 /* In the registry: what object_layouts_with was given. */
-#define LAYOUTS_WITH "luabpf.object_layouts"
+#define LAYOUTS_WITH "luabpf.object.layouts"
 
 /* ---- the handle ------------------------------------------------------- */
 

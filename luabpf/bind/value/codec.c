@@ -309,6 +309,24 @@ static bool has_member(const struct lb_type *type, const char *name)
 	return (type->ngaps && strcmp(type->padding_name, name) == 0) || lb_find_member(type, name);
 }
 
+/* Raises for a name that the type has not, with those that it has, as many as fit. */
+static void unknown_field(lua_State *L, const struct lb_type *type, const struct lb_path *path)
+{
+	char names[200] = "";
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < type->nmembers; i++) {
+		const char *name = type->members[i].name;
+
+		if (n + strlen(name) + 8 > sizeof(names)) {
+			strcpy(names + n, ", ...");
+			break;
+		}
+		n += (size_t)sprintf(names + n, "%s%s", i ? ", " : "", name);
+	}
+	lb_path_error(L, path, "unknown field (there are: %s)", names);
+}
+
 /* Raises for the first key of the table at idx that is no member. */
 static void check_names(lua_State *L, int idx, const struct lb_type *type,
 			const struct lb_path *path)
@@ -320,14 +338,14 @@ static void check_names(lua_State *L, int idx, const struct lb_type *type,
 		lua_pop(L, 1);
 		if (lua_isinteger(L, -1)) {
 			here.index = lua_tointeger(L, -1);
-			lb_path_error(L, &here, "unknown field");
+			unknown_field(L, type, &here);
 		}
 		if (lua_type(L, -1) != LUA_TSTRING)
 			lb_path_error(L, path, "names of fields expected, got a key of type %s",
 				      luaL_typename(L, -1));
 		here.name = lua_tostring(L, -1);
 		if (!has_member(type, here.name))
-			lb_path_error(L, &here, "unknown field");
+			unknown_field(L, type, &here);
 	}
 }
 

@@ -159,6 +159,9 @@ static void explain(struct bpf_object *obj, int err, struct lb_log *log)
 
 	if (log->reason[0])
 		return;
+	/* Without CAP_BPF the kernel has not looked at anything yet: libbpf's advice is of memory. */
+	if (err == EPERM && lb_missing_privileges(LB_CAP_BPF, buf, sizeof(buf)))
+		lb_log_clear(log);
 	if ((err == EPERM || err == EACCES) && lb_missing_privileges(wanted, buf, sizeof(buf)))
 		lb_log_reason(log, "%s (this process lacks %s)",
 			      lb_strerror(err, text, sizeof(text)), buf);
@@ -381,12 +384,35 @@ enum lb_fdkind lb_fdkind(int fd)
 	return LB_FD_OTHER;
 }
 
+/*
+ * Whether the folder that path lies in is one of a BPF file system; where it is not, the reason
+ * says what it is. An unmounted /sys/fs/bpf is a folder that nothing can be in: ENOENT.
+ */
+static bool in_bpffs(const char *path, const char *before, struct lb_log *log)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	struct statfs fs;
+	int err = !folder || statfs(folder, &fs) < 0 ? errno : 0;
+
+	if (!err && fs.f_type != BPF_FS_MAGIC)
+		lb_log_reason(log, "%snot within a BPF file system (mount -t bpf bpffs /sys/fs/bpf)",
+			      before);
+	else if (err == ENOENT)
+		lb_log_reason(log, "%sthere is no folder %s", before, folder);
+	free(folder);
+	return !err && fs.f_type == BPF_FS_MAGIC;
+}
+
 static int no_pin(int err, const char *path, bool readonly, struct lb_log *log)
 {
 	bool may_read = faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
 	bool may_write = faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
-	char buf[64];
+	char before[512], buf[64];
 
+	snprintf(before, sizeof(before), "%s: ", path);
+	if (err == ENOENT && !in_bpffs(path, before, log))
+		return -err;
 	if (err == EINVAL || (err == EACCES && (may_write || (readonly && may_read))))
 		lb_log_reason(log, "%s is not a pin of a map, program or link", path);
 	else if (err == EPERM && lb_missing_privileges(LB_CAP_BPF, buf, sizeof(buf)))
@@ -446,18 +472,6 @@ int lb_pin_remove(const char *path, uint32_t map_id, struct lb_log *log)
 	return !err && unlink(path) < 0 ? -errno : err;
 }
 
-/* Whether the folder that path lies in is one of a BPF file system. */
-static bool in_bpffs(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	struct statfs fs;
-	bool in = folder && statfs(folder, &fs) == 0 && fs.f_type == BPF_FS_MAGIC;
-
-	free(folder);
-	return in;
-}
-
 /* Source: bpf_obj_do_pin and bpf_lookup, kernel/bpf/inode.c. */
 int lb_pin_make(int fd, const char *path, struct lb_log *log)
 {
@@ -467,9 +481,9 @@ int lb_pin_make(int fd, const char *path, struct lb_log *log)
 	if (bpf_obj_pin(fd, path) == 0)
 		return 0;
 	err = errno;
-	if (err == EPERM && !in_bpffs(path))
-		lb_log_reason(log, "not within a BPF file system (mount -t bpf bpffs /sys/fs/bpf)");
-	else if (err == EPERM && strchr(name, '.'))
+	if ((err == EPERM || err == ENOENT) && !in_bpffs(path, "", log))
+		return -err;
+	if (err == EPERM && strchr(name, '.'))
 		lb_log_reason(log, "names of pins have no dots");
 	else
 		lb_refused(err, LB_CAP_BPF, log);
