@@ -155,16 +155,15 @@ static void name_refused(int err, bool has_btf, struct lb_log *log)
 static void explain(struct bpf_object *obj, int err, struct lb_log *log)
 {
 	const unsigned int wanted = LB_CAP_BPF | LB_CAP_PERFMON | LB_CAP_NET_ADMIN;
-	char buf[64], text[128];
+	char why[LB_WHY], text[128];
 
 	if (log->reason[0])
 		return;
 	/* Without CAP_BPF the kernel has not looked at anything yet: libbpf's advice is of memory. */
-	if (err == EPERM && lb_missing_privileges(LB_CAP_BPF, buf, sizeof(buf)))
+	if (err == EPERM && lb_why_refused(LB_CAP_BPF, why, sizeof(why)))
 		lb_log_clear(log);
-	if ((err == EPERM || err == EACCES) && lb_missing_privileges(wanted, buf, sizeof(buf)))
-		lb_log_reason(log, "%s (this process lacks %s)",
-			      lb_strerror(err, text, sizeof(text)), buf);
+	if ((err == EPERM || err == EACCES) && lb_why_refused(wanted, why, sizeof(why)))
+		lb_log_reason(log, "%s (%s)", lb_strerror(err, text, sizeof(text)), why);
 	else if (err != EINVAL || !lacks_type(obj, log))
 		name_refused(err, !bpf_object__btf(obj) || bpf_object__btf_fd(obj) >= 0, log);
 }
@@ -408,16 +407,15 @@ static int no_pin(int err, const char *path, bool readonly, struct lb_log *log)
 {
 	bool may_read = faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
 	bool may_write = faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
-	char before[512], buf[64];
+	char before[512], why[LB_WHY];
 
 	snprintf(before, sizeof(before), "%s: ", path);
 	if (err == ENOENT && !in_bpffs(path, before, log))
 		return -err;
 	if (err == EINVAL || (err == EACCES && (may_write || (readonly && may_read))))
 		lb_log_reason(log, "%s is not a pin of a map, program or link", path);
-	else if (err == EPERM && lb_missing_privileges(LB_CAP_BPF, buf, sizeof(buf)))
-		lb_log_reason(log, "%s: %s (this process lacks %s)", path, strerrordesc_np(err),
-			      buf);
+	else if (err == EPERM && lb_why_refused(LB_CAP_BPF, why, sizeof(why)))
+		lb_log_reason(log, "%s: %s (%s)", path, strerrordesc_np(err), why);
 	else if ((err == EACCES || err == EROFS) && may_read && !readonly)
 		lb_log_reason(log, "%s: %s (it may be read only: of a map, readonly = true opens it)",
 			      path, strerrordesc_np(err));
