@@ -177,4 +177,21 @@ describe("a process", function()
       ]])
     end)
   end)
+
+  it("in a user namespace is told which capabilities do not count there, and no advice", function()
+    if not select(2, support.output "unshare -Ur true") then
+      pending "this machine lets nobody have user namespaces"
+      return
+    end
+    run("unshare -Ur", [[
+      local function told(capabilities, result, message, errno)
+        assert(result == nil and errno == bpf.errno.EPERM)
+        assert(message:find("in a user namespace " .. capabilities .. " do", 1, true), message)
+        assert(not message:find "\n", message)
+      end
+      told("CAP_BPF", bpf.create { type = "hash", key = "u32", value = "u64" })
+      told("CAP_BPF and CAP_PERFMON and CAP_NET_ADMIN", bpf.load "objects.bpf.o")
+      told("CAP_SYS_ADMIN", bpf.maps())
+    ]])
+  end)
 end)
