@@ -222,7 +222,7 @@ local MISTAKES <const> = {
   { [[bpf.signals()]], "raises", "signals: " },
   { [[bpf.timer "soon"]], "raises",
     [[timer: integer or text such as "30s" expected, got "soon"]] },
-  { [[bpf.poll { 5 }]], "raises", "poll: list[1]: has no pollfd: 5" },
+  { [[bpf.poll { 5 }]], "raises", "poll: list[1]: has no pollfd: number" },
   { [[bpf.load("bpf/objects.bpf.o", { map = {} })]], "raises", "load: unknown option 'map'" },
   { [[bpf.load("bpf/objects.bpf.o").programs.count_xdp:attach { xdp = "eth77" }]], "refuses",
     "count_xdp: attach: no network interface 'eth77'" },

@@ -61,6 +61,7 @@ local CALLS <const> = {
   ["map:take"] = function(o) w.map:take(KEY, o) end,
   ["map:update"] = function(o) w.map:update(KEY, 1, o) end,
   ["map:update_batch"] = function(o) w.map:update_batch({ KEY }, { 1 }, o) end,
+  ["map:update_where"] = function(o) w.map:update_where("value == 9", "value = 1", o) end,
   ["map:upsert_batch"] = function(o) w.map:upsert_batch({ KEY }, { 1 }, o) end,
   ["map:views"] = function(o) w.map:views(o) end,
   ["map:writer"] = function(o) w.user_ring:writer(o) end,

@@ -353,9 +353,9 @@ describe("structs", function()
   end)
 
   it("refuse what they do not know, naming it", function()
-    assert.equal("value.x: unknown field", c.refusal { a = 1, x = 1 })
-    assert.equal("value.t.x: unknown field", c.refusal { t = { x = 1 } })
-    assert.equal("value[1]: unknown field", c.refusal { 1 })
+    assert.equal("value.x: unknown field (there are: a, b, t, e, f)", c.refusal { a = 1, x = 1 })
+    assert.equal("value.t.x: unknown field (there are: c, d)", c.refusal { t = { x = 1 } })
+    assert.equal("value[1]: unknown field (there are: a, b, t, e, f)", c.refusal { 1 })
     assert.equal("value: names of fields expected, got a key of type boolean",
       c.refusal { [true] = 1 })
     assert.equal("value.t: table expected, got number", c.refusal { t = 1 })
@@ -433,7 +433,7 @@ describe("padding [fault 2]", function()
     assert.equal("value._padding: byte 1 has bits of fields",
       c.refusal { b = 7, _padding = "\xff\2\3" })
     local full = codec { "u32 a" }
-    assert.equal("value._padding: unknown field", full.refusal { _padding = "" })
+    assert.equal("value._padding: unknown field (there are: a)", full.refusal { _padding = "" })
   end)
 
   it("is called otherwise where a field has its name", function()

@@ -91,7 +91,7 @@ describe("create", function()
     local map, message, errno = bpf.create { type = "hash", key = "u32", value = "u32",
       max_entries = 0, name = "nothing" }
     assert.is_nil(map)
-    assert.equal("nothing: create: Invalid argument", message)
+    assert.equal("nothing: create: Invalid argument (max_entries is 0)", message)
     assert.equal(bpf.errno.EINVAL, errno)
   end)
 

@@ -91,7 +91,7 @@ end
 
 -- Raises where a function that takes no options is given some.
 function options.none(what, given)
-  if given ~= nil then error(("%s: no options are taken"):format(what), 3) end
+  if type(given) == "table" then error(("%s: no options are taken"):format(what), 3) end
 end
 
 -- Raises for what C has found wrong in the options of one of its functions.

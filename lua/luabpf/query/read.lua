@@ -17,6 +17,12 @@ local scan = require "luabpf.base.scan"
 
 local map = core.classes["luabpf.map"]
 
+-- The options of a method that snapshots have too: theirs are fewer.
+local function known(self, name)
+  local is_snapshot = (getmetatable(self) or {}).__name == "luabpf.snapshot"
+  return options.of((is_snapshot and "snapshot:" or "map:") .. name)
+end
+
 -- ---- count ----------------------------------------------------------------------
 
 local function count_blocks(self, query, plan, run, report)
@@ -236,7 +242,7 @@ end
 --   print(row.addr, row.size)
 -- end
 function map:select(given)
-  local run = runs.new("select", given, options.of "map:select")
+  local run = runs.new("select", given, known(self, "select"))
   options.integer("select", "limit", run.given.limit, 0, math.maxinteger)
   if run.given.reset then return reset.select(self, run) end
   local query, plan, report = runs.begin(self, "select", run, select_parts(run))
@@ -344,7 +350,7 @@ end
 -- print(map:aggregate { group = "key.addr", select = { "sum(value.bytes) as bytes", "count()" },
 --   sort = "bytes", limit = 3 })
 function map:aggregate(given)
-  local run = runs.new("aggregate", given, options.of "map:aggregate")
+  local run = runs.new("aggregate", given, known(self, "aggregate"))
   given = run.given
   options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
   if given.reset then return reset.aggregate(self, run) end

@@ -61,12 +61,12 @@ static int check_signal(lua_State *L, int arg)
 	const char *name = lua_tostring(L, arg);
 
 	if (!name)
-		return lb_argerror(L, arg, lua_pushfstring(L, "name of a signal expected, got %s",
-							   luaL_typename(L, arg)));
+		return lb_misuse(L, "signals: name of a signal expected, got %s",
+				 luaL_typename(L, arg));
 	for (size_t i = 0; i < NKNOWN; i++)
 		if (strcmp(known[i].name, name) == 0 && strlen(name) == lua_rawlen(L, arg))
 			return known[i].number;
-	return lb_argerror(L, arg, lua_pushfstring(L, "no signal \"%s\" (as in \"TERM\")", name));
+	return lb_misuse(L, "signals: no signal \"%s\" (as in \"TERM\")", name);
 }
 
 static sigset_t check_signals(lua_State *L)
@@ -75,7 +75,7 @@ static sigset_t check_signals(lua_State *L)
 	int n = lua_gettop(L);
 
 	if (lua_isnone(L, 1))
-		lb_argerror(L, 1, "name of a signal expected");
+		lb_misuse(L, "signals: name of a signal expected");
 	sigemptyset(&wanted);
 	for (int i = 1; i <= n; i++)
 		sigaddset(&wanted, check_signal(L, i));
