@@ -148,6 +148,7 @@ local function run_prefix(node, entry, value_of)
   return ("%s/%d"):format(masked, length)
 end
 
-functions.prefix = { form = "prefix(key.addr, 24)", parse = parse_prefix, piece = prefix_piece, run = run_prefix }
+functions.prefix = { form = "prefix(key.addr, 24)",
+  parse = parse_prefix, piece = prefix_piece, run = run_prefix }
 
 return functions
