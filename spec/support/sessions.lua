@@ -56,7 +56,6 @@ local RESULTS <const> = {
   'flows:hist("value.bytes", { where = "value.packets < 60 and value.packets ~= 7" })',
   'flows:count "value.packets > 50"',
   'flows:delete_where("value.last_seen < 50s", { dry_run = true })',
-  'bpf.maps { name = "CONNS" }',
   "bpf.vertical(flows:head(1))",
   'bpf.open("COUNTERS"):head()',
   "flows:lookup_batch { }, 5",

@@ -56,6 +56,7 @@ end
 --   value_size = 8 * 32, max_entries = 64 })
 -- print(stacks:stack(1)) -- nil
 function map:stack(id, pid)
+  core.check_map(self)
   check_pid(pid, "stack", 2)
   local addresses, message, errno = self:lookup(id)
   if not addresses then return nil, message, errno end

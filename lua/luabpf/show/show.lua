@@ -197,7 +197,7 @@ local function cell_of(column, entry)
 end
 
 local function type_of(column)
-  local text = column.desc and show.type(column.desc) or "bytes"
+  local text = show.type(column.desc)
   return column.percpu and text .. " sum" or text
 end
 
@@ -243,13 +243,13 @@ end
 
 -- ---- descriptions --------------------------------------------------------------
 
--- A type as C writes it.
+-- A type as C writes it; "bytes" where there is no layout.
 function show.type(desc)
   local suffix = ""
-  while desc.kind == "array" do
+  while desc and desc.kind == "array" do
     suffix, desc = suffix .. "[" .. desc.n .. "]", desc.elem
   end
-  return (desc.name or desc.kind) .. suffix
+  return (desc and (desc.name or desc.kind) or "bytes") .. suffix
 end
 
 local function add_fields(rows, path, desc, base)
@@ -274,7 +274,7 @@ function show.layout(path, desc, size)
   if desc and desc.fields then
     add_fields(rows, path, desc, 0)
   else
-    rows[1] = { path, desc and show.type(desc) or "bytes", 0, size }
+    rows[1] = { path, show.type(desc), 0, size }
   end
   return show.table({ "field", "type", "offset", "size" }, rows)
 end
