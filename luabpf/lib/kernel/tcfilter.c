@@ -43,7 +43,7 @@ static int ask(int fd, const struct lb_tcfilter *f)
 }
 
 /* The priority, in the upper half, is 0 for no filter of that handle. */
-static uint32_t priority_in(const struct nlmsghdr *h, uint32_t handle)
+static uint32_t priority_in(struct nlmsghdr *h, uint32_t handle)
 {
 	const struct tcmsg *tc = NLMSG_DATA(h);
 
@@ -58,7 +58,7 @@ static int take(int fd, struct lb_tcfilter *f)
 		struct nlmsghdr header;
 		char bytes[32768];
 	} answer;
-	const struct nlmsghdr *h = &answer.header;
+	struct nlmsghdr *h = &answer.header;
 	ssize_t got = recv(fd, &answer, sizeof(answer), 0);
 	size_t n = (size_t)got;
 
