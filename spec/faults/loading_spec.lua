@@ -121,7 +121,7 @@ describe("loading", function()
     local probe = helper.map()
     local lowest = probe:fd()
     probe:close()
-    for more = 16, 60 do
+    for more = 2, 60 do
       local before = system.limit("files", lowest + more)
       local object = bpf.load("bpf/conntrack.bpf.o", { maps = { conns = { pin = pin } } })
       system.limit("files", before)

@@ -30,6 +30,16 @@ static uint64_t *writable_params(lua_State *L, const struct lb_query *q, int idx
 	return own;
 }
 
+/* A query that changes entries, and has slots for what a change computes: at stack index 1. */
+static struct lb_query *check_changing(lua_State *L)
+{
+	struct lb_query *q = lb_check_query(L, false);
+
+	luaL_argcheck(L, q->spec.change.nwords && q->spec.env.nparams > q->spec.change.nputs, 1,
+		      "the query changes nothing");
+	return q;
+}
+
 static struct lb_edit_interp interp_of(const struct lb_query *q, bool judged)
 {
 	return (struct lb_edit_interp){
@@ -63,7 +73,7 @@ static uint32_t chosen(lua_State *L, int idx, uint32_t n, uint32_t i)
  */
 static int query_propose(lua_State *L)
 {
-	struct lb_query *q = lb_check_query(L, false);
+	struct lb_query *q = check_changing(L);
 	struct lb_block block = lb_query_block(L, q, 2);
 	bool judged = !lua_isnoneornil(L, 4);
 	uint32_t n = judged ? (uint32_t)lua_rawlen(L, 4) : block.n, found = 0, store;
@@ -111,7 +121,7 @@ static int query_propose(lua_State *L)
 /* q:misfit(batch, i, params): the number of the value of entry i that does not fit, and it; or nil. */
 static int query_misfit(lua_State *L)
 {
-	struct lb_query *q = lb_check_query(L, false);
+	struct lb_query *q = check_changing(L);
 	struct lb_block block = lb_query_block(L, q, 2);
 	lua_Integer i = luaL_checkinteger(L, 3);
 	struct lb_edit_interp x = interp_of(q, true);
