@@ -26,7 +26,7 @@ local function check(session, text)
   end
 end
 
-describe("the page of sessions", function()
+describe("the page of sessions #slow", function()
   after_each(helper.close_all)
 
   for _, session in ipairs(sessions.list) do
@@ -69,7 +69,7 @@ local function interrupted(term, line)
   return core.now() - start
 end
 
-describe("the prompt", function()
+describe("the prompt #slow", function()
   after_each(helper.close_all)
 
   for _, editor in ipairs { "", "edit", "none" } do
