@@ -40,7 +40,8 @@ the prompt
                     made with
   TAB               names, methods, options; maps in bpf.open "", fields in
                     where = ""
-  help(x)           of a function or a handle; help "map:select", help "expressions"
+  help(x)           of a function or a handle; help "map:select"; help
+                    "expressions"
   bpf.vertical(x)   a field a line: what a table had no room for
   Ctrl-C            ends what runs, or the line; Ctrl-D leaves
 
