@@ -3,7 +3,8 @@
  * What a luabpf.query does that changes entries, for lua/luabpf/query/update.lua.
  *
  *	old, new, asked = q:propose(batch, params, also)	what would change
- *	updated, missing, kept, taken = q:change(batch, params, how, copy, cpu)
+ *	updated, missing, kept = q:change(batch, params, how)
+ *	updated, missing, kept, taken = q:take(batch, params)
  *	updated, missing, kept = q:exchange(old, new, how)
  *
  * how is "program" or "calls". What a program does is nil, reason, errno where it cannot be
@@ -15,7 +16,6 @@
 #include "lib/keys/live.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 /* Parameters that fragments may write to, on the stack of Lua. */
@@ -157,28 +157,7 @@ struct job {
 	uint8_t *values;		/* what was taken */
 	struct lb_tally t;
 	struct lb_log log;
-	int cpu;			/* -1: whichever it is */
 };
-
-/* Runs on a CPU where one is asked for; that of before has to be given back. */
-static int run_there(struct job *j, struct lb_region *region)
-{
-	cpu_set_t before, there;
-	int err;
-
-	if (j->cpu < 0)
-		return lb_keyed_run(&j->program->keyed, &j->in, j->params, j->values, region, &j->t,
-				    &j->log);
-	CPU_ZERO(&there);
-	CPU_SET((size_t)j->cpu, &there);
-	if (sched_getaffinity(0, sizeof(before), &before) < 0 ||
-	    sched_setaffinity(0, sizeof(there), &there) < 0)
-		return -errno;
-	err = lb_keyed_run(&j->program->keyed, &j->in, j->params, j->values, region, &j->t,
-			   &j->log);
-	sched_setaffinity(0, sizeof(before), &before);
-	return err;
-}
 
 /* 0, or -errno: *loaded says whether the program was. */
 static int run_program(struct job *j, bool *loaded)
@@ -199,7 +178,7 @@ static int run_program(struct job *j, bool *loaded)
 	err = lb_keyed_load(&p->keyed, region, &j->log);
 	*loaded = !err;
 	if (!err)
-		err = run_there(j, region);
+		err = lb_keyed_run(&p->keyed, &j->in, j->params, j->values, region, &j->t, &j->log);
 	lb_region_put(&m->pool, region);
 	return err;
 }
@@ -220,21 +199,10 @@ static int no_program(lua_State *L, struct job *j, int err)
 
 static int tell(lua_State *L, const struct job *j, int err)
 {
-	int top = lua_gettop(L);
-
-	if (err) {
-		lb_map_fail(L, j->q->map, "update_where", -err);
-		lua_createtable(L, 3, 0);
-		top = lua_gettop(L);
-	}
 	lua_pushinteger(L, j->t.updated);
 	lua_pushinteger(L, j->t.missing);
 	lua_pushinteger(L, j->t.changed);
-	if (!err)
-		return 3;
-	for (int i = 3; i >= 1; i--)
-		lua_rawseti(L, top, i);
-	return 4;
+	return err ? lb_map_fail_partial(L, j->q->map, "update_where", -err, 3) : 3;
 }
 
 static bool by_calls(lua_State *L, int arg)
@@ -283,7 +251,15 @@ static void gather(struct job *j, struct lb_batch *taken, uint8_t *keys)
 	taken->n = to;
 }
 
-/* q:change(batch, params, how [, cpu]): changes those of the batch that are meant now. */
+/* copy: what each change was decided on is handed over. */
+static struct lb_keyed_spec change_of(const struct lb_query *q, bool copy)
+{
+	return (struct lb_keyed_spec){ .op = LB_KEYED_CHANGE, .env = q->spec.env, .copy = copy,
+				       .where = q->spec.where, .change = q->spec.change,
+				       .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
+}
+
+/* q:change(batch, params, how): changes those of the batch that are meant now. */
 static int query_change(lua_State *L)
 {
 	struct lb_query *q = lb_check_query(L, true);
@@ -293,16 +269,13 @@ static int query_change(lua_State *L)
 	struct lb_block block;
 	uint8_t *value;
 
-	j.cpu = (int)luaL_optinteger(L, 5, 0) - 1;
 	lua_settop(L, 3);
 	j.params = writable_params(L, q, 3);
 	value = lua_newuserdatauv(L, q->map->value.stride + 1, 0);
 	lb_check_query(L, true);
 	block = lb_query_block(L, q, 2);
 	j.in = (struct lb_keys){ .keys = block.keys, .n = block.n };
-	j.spec = (struct lb_keyed_spec){ .op = LB_KEYED_CHANGE, .env = q->spec.env,
-					 .where = q->spec.where, .change = q->spec.change,
-					 .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
+	j.spec = change_of(q, false);
 	if (!may_write(L, q))
 		return 3;
 	if (!calls)
@@ -315,7 +288,7 @@ static int query_change(lua_State *L)
 static int query_take(lua_State *L)
 {
 	struct lb_query *q = lb_check_query(L, true);
-	struct job j = { .q = q, .program = &q->programs[LB_QUERY_TAKER], .cpu = -1 };
+	struct job j = { .q = q, .program = &q->programs[LB_QUERY_TAKER] };
 	struct lb_batch *taken;
 	struct lb_block block = lb_query_block(L, q, 2);
 	uint8_t *keys, *present;
@@ -330,9 +303,7 @@ static int query_take(lua_State *L)
 	block = lb_query_block(L, q, 2);
 	j.in.keys = block.keys;
 	j.in.n = block.n;
-	j.spec = (struct lb_keyed_spec){ .op = LB_KEYED_CHANGE, .env = q->spec.env, .copy = true,
-					 .where = q->spec.where, .change = q->spec.change,
-					 .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
+	j.spec = change_of(q, true);
 	taken->n = 0;
 	if (!may_write(L, q))
 		return 3;
@@ -346,7 +317,7 @@ static int query_take(lua_State *L)
 static int query_exchange(lua_State *L)
 {
 	struct lb_query *q = lb_check_query(L, true);
-	struct job j = { .q = q, .program = &q->programs[LB_EXCHANGER], .cpu = -1 };
+	struct job j = { .q = q, .program = &q->programs[LB_EXCHANGER] };
 	size_t vs = q->map->value.stride;
 	struct lb_block old = lb_query_block(L, q, 2), new = lb_query_block(L, q, 3);
 	bool calls = by_calls(L, 4);

@@ -37,12 +37,15 @@ static bool takes_values(enum lb_keyed_op op)
 	return stores(op) || op == LB_KEYED_COMPARE || op == LB_KEYED_EXCHANGE;
 }
 
-/* An own CPU's value is one like any other. */
 static bool sizes_are_right(const struct lb_kmap *m, const struct lb_keyed_spec *spec)
 {
-	if (spec->env.key_size != m->info.key_size || spec->env.value_size != m->info.value_size)
-		return false;
-	return spec->op == LB_KEYED_CHANGE ? spec->env.ncpu == 0 : spec->env.ncpu == m->ncpu;
+	return spec->env.key_size == m->info.key_size &&
+	       spec->env.value_size == m->info.value_size && spec->env.ncpu == m->ncpu;
+}
+
+static bool writes_values(enum lb_keyed_op op)
+{
+	return stores(op) || op == LB_KEYED_CHANGE || op == LB_KEYED_EXCHANGE;
 }
 
 static const char *check_spec(const struct lb_kmap *m, const struct lb_keyed_spec *spec)
@@ -99,7 +102,7 @@ static const char *check_map(const struct lb_kmap *m, const struct lb_keyed_spec
 		return "programs cannot do that with this type of map";
 	if (deletes(spec->op) && !lb_can(m, LB_CAN_DELETE))
 		return "entries of this type of map cannot be deleted";
-	if ((stores(spec->op) || spec->op == LB_KEYED_EXCHANGE) && m->ncpu)
+	if (writes_values(spec->op) && m->ncpu)
 		return "a program stores the value of one CPU only";
 	if (spec->op == LB_KEYED_EXCHANGE && spec->env.value_size > LB_MAX_EXCHANGE)
 		return "the values are too large to be compared and stored by a program";

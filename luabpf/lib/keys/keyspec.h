@@ -31,7 +31,7 @@ enum lb_keyed_op {
 
 struct lb_keyed_spec {
 	enum lb_keyed_op op;
-	/* key_size, value_size and ncpu are those of the map; CHANGE sees one CPU's value: ncpu 0. */
+	/* key_size, value_size and ncpu are those of the map. */
 	struct lb_env env;
 	struct lb_fragment where;	/* DECIDE, CHANGE: goes where it says yes; n 0: every entry */
 	struct lb_edit change;	/* CHANGE */
