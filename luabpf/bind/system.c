@@ -215,6 +215,17 @@ static int system_probe_map_type(lua_State *L)
 	return push_probe(L, result, errno);
 }
 
+/* With signals held. */
+static int probe_program(int type, int *err)
+{
+	int result;
+
+	errno = 0;
+	result = libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL);
+	*err = errno;
+	return result;
+}
+
 static int system_probe_program_type(lua_State *L)
 {
 	int type = (int)lb_check_int(L, 1, 1, INT32_MAX);
@@ -222,9 +233,7 @@ static int system_probe_program_type(lua_State *L)
 	int result, err;
 
 	lb_signals_hold(&before);
-	errno = 0;
-	result = libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL);
-	err = errno;
+	result = probe_program(type, &err);
 	lb_signals_release(&before);
 	return push_probe(L, result, err);
 }
@@ -238,9 +247,7 @@ static int system_probe_helper(lua_State *L)
 
 	lb_signals_hold(&before);
 	/* A helper is taken to be there where the program is refused without a word of it. */
-	errno = 0;
-	result = libbpf_probe_bpf_prog_type((enum bpf_prog_type)type, NULL);
-	err = errno;
+	result = probe_program(type, &err);
 	if (!lb_momentary(-err))
 		result = libbpf_probe_bpf_helper((enum bpf_prog_type)type,
 						 (enum bpf_func_id)helper, NULL);

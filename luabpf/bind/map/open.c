@@ -6,6 +6,7 @@
 #include "bind/map/map.h"
 #include "bind/value/layout.h"
 #include "lib/kernel/loader.h"
+#include "lib/kernel/momentary.h"
 #include "lib/kernel/privilege.h"
 #include "lib/layout/btf.h"
 
@@ -66,16 +67,9 @@ static const struct lb_type *plain_bytes(struct lb_type *room, lua_Integer size)
 }
 
 /*
- * Whether the kernel may take the same at another time: what fails for such a
- * reason must not be made without BTF, and lose its layouts for good.
+ * With BTF, of both sides or none, where the type of map takes it, else without. What fails
+ * for a moment only is not made without, since it would lose its layouts for good.
  */
-static bool passing(int err)
-{
-	return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOSPC ||
-	       err == EINTR || err == EAGAIN || err == EBUSY;
-}
-
-/* With BTF, of both sides or none, where the type of map takes it, else without. */
 static int create_typed(lua_State *L, int idx, const char *name)
 {
 	const struct lb_type *key = field_type(L, idx, "key");
@@ -90,13 +84,13 @@ static int create_typed(lua_State *L, int idx, const char *name)
 		key = plain_bytes(&room, field_int(L, idx, "key_size"));
 	if (key || value)
 		btf_fd = lb_btf_load(key, value, &key_id, &value_id);
-	if ((key || value) && passing(-btf_fd))
+	if ((key || value) && lb_momentary(btf_fd))
 		return btf_fd;
 	if (btf_fd >= 0) {
 		fd = create(L, idx, name, (uint32_t)btf_fd, key_id, value_id);
 		close(btf_fd);
 	}
-	if (fd < 0 && fd != -EPERM && !passing(-fd))
+	if (fd < 0 && fd != -EPERM && !lb_momentary(fd))
 		fd = create(L, idx, name, 0, 0, 0);
 	return fd;
 }

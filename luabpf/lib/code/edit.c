@@ -119,11 +119,6 @@ struct writer {
 	struct lb_label no, ask, yes, kept, conflict, end;
 };
 
-static unsigned int size_code(uint32_t bytes)
-{
-	return bytes == 8 ? BPF_DW : bytes == 4 ? BPF_W : bytes == 2 ? BPF_H : BPF_B;
-}
-
 static int own(const struct writer *w, unsigned int slot)
 {
 	return LB_OWN(w->x->env, w->x->own + slot);
@@ -158,8 +153,8 @@ static void emit_run(struct writer *w, uint32_t from, uint32_t to, uint32_t *mov
 			lb_emit(w->c, LB_ADD_K(R(2), (int)(at - *moved)));
 			*moved = at;
 		}
-		lb_emit(w->c, LB_LOAD(size_code(part), R(3), R(1), at - *moved));
-		lb_emit(w->c, LB_STORE(size_code(part), R(2), at - *moved, R(3)));
+		lb_emit(w->c, LB_LOAD(lb_size_code(part), R(3), R(1), at - *moved));
+		lb_emit(w->c, LB_STORE(lb_size_code(part), R(2), at - *moved, R(3)));
 	}
 }
 
@@ -315,7 +310,7 @@ static int emit_new_word(struct writer *w, uint32_t number)
 	unsigned int from = R(7), to = R(5);
 	int off = reach(w, &from, R(5), word->offset);
 
-	lb_emit(w->c, LB_LOAD(size_code(word->size), R(2), from, off));
+	lb_emit(w->c, LB_LOAD(lb_size_code(word->size), R(2), from, off));
 	lb_emit(w->c, LB_MOV(R(3), R(2)));
 	for (uint32_t i = 0; i < x->nputs; i++)
 		if (x->puts[i].word == number)
@@ -330,7 +325,7 @@ static void emit_into_copy(struct writer *w, const struct lb_cell *word, unsigne
 	unsigned int to = R(7);
 	int off = reach(w, &to, R(4), word->offset);
 
-	lb_emit(w->c, LB_STORE(size_code(word->size), to, off, reg));
+	lb_emit(w->c, LB_STORE(lb_size_code(word->size), to, off, reg));
 }
 
 static void emit_exchange(struct writer *w, uint32_t number)
@@ -347,7 +342,7 @@ static void emit_exchange(struct writer *w, uint32_t number)
 	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(1), 0), &past);
 	off = emit_new_word(w, number);
 	lb_emit(w->c, LB_MOV(R(0), R(2)));
-	lb_emit(w->c, LB_ATOMIC(size_code(word->size), R(5), off, R(3), BPF_CMPXCHG));
+	lb_emit(w->c, LB_ATOMIC(lb_size_code(word->size), R(5), off, R(3), BPF_CMPXCHG));
 	lb_jump(w->c, LB_JUMP_X(BPF_JEQ, R(0), R(2)), &stored);
 	emit_into_copy(w, word, R(0));
 	lb_jump(w->c, LB_JUMP(), &w->conflict);
@@ -369,7 +364,7 @@ static void emit_plain(struct writer *w, uint32_t number)
 	off = emit_new_word(w, number);
 	if (word->how == LB_CELL_TAKE)
 		lb_emit(w->c, LB_MOV_K(R(3), 0));
-	lb_emit(w->c, LB_STORE(size_code(word->size), R(5), off, R(3)));
+	lb_emit(w->c, LB_STORE(lb_size_code(word->size), R(5), off, R(3)));
 	lb_here(w->c, &past);
 }
 
@@ -387,7 +382,7 @@ static void emit_add(struct writer *w, uint32_t number)
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(8), 8 * (1 + store)));
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(5), R(10), own(w, OWN_LIVE)));
 	off = reach(w, &to, R(5), word->offset);
-	lb_emit(w->c, LB_ATOMIC(size_code(word->size), R(5), off, R(3), BPF_ADD));
+	lb_emit(w->c, LB_ATOMIC(lb_size_code(word->size), R(5), off, R(3), BPF_ADD));
 	lb_here(w->c, &past);
 }
 
@@ -400,7 +395,7 @@ static void emit_take(struct writer *w, uint32_t number)
 	lb_emit(w->c, LB_MOV_K(R(3), 0));
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(5), R(10), own(w, OWN_LIVE)));
 	off = reach(w, &to, R(5), word->offset);
-	lb_emit(w->c, LB_ATOMIC(size_code(word->size), R(5), off, R(3), BPF_XCHG));
+	lb_emit(w->c, LB_ATOMIC(lb_size_code(word->size), R(5), off, R(3), BPF_XCHG));
 	emit_into_copy(w, word, R(3));
 }
 

@@ -141,11 +141,6 @@ const char *lb_spans_check(const struct lb_span *spans, uint32_t n, uint32_t siz
 
 /* ---- runs of bytes ---------------------------------------------------- */
 
-static unsigned int size_code(uint32_t bytes)
-{
-	return bytes == 8 ? BPF_DW : bytes == 4 ? BPF_W : bytes == 2 ? BPF_H : BPF_B;
-}
-
 /*
  * The next part of a run of size bytes at *at: its length, 8, 4, 2 or 1. The
  * last part of a run of 8 or more overlaps the one before.
@@ -167,8 +162,8 @@ static void copy_run(struct lb_code *c, const struct lb_copy *o, uint32_t from, 
 {
 	for (uint32_t at = 0, part; at < size; at += part) {
 		part = next_part(&at, size);
-		lb_emit(c, LB_LOAD(size_code(part), o->scratch, o->src, o->src_off + from + at));
-		lb_emit(c, LB_STORE(size_code(part), o->dst, o->dst_off + from + at, o->scratch));
+		lb_emit(c, LB_LOAD(lb_size_code(part), o->scratch, o->src, o->src_off + from + at));
+		lb_emit(c, LB_STORE(lb_size_code(part), o->dst, o->dst_off + from + at, o->scratch));
 	}
 }
 
@@ -176,7 +171,7 @@ static void zero_run(struct lb_code *c, const struct lb_copy *o, uint32_t from, 
 {
 	for (uint32_t at = 0, part; at < size; at += part) {
 		part = next_part(&at, size);
-		lb_emit(c, LB_STORE_K(size_code(part), o->dst, o->dst_off + from + at, 0));
+		lb_emit(c, LB_STORE_K(lb_size_code(part), o->dst, o->dst_off + from + at, 0));
 	}
 }
 
@@ -198,8 +193,8 @@ static void differ_run(struct lb_code *c, const struct lb_copy *o, uint32_t from
 {
 	for (uint32_t at = 0, part; at < size; at += part) {
 		part = next_part(&at, size);
-		lb_emit(c, LB_LOAD(size_code(part), o->scratch, o->src, o->src_off + from + at));
-		lb_emit(c, LB_LOAD(size_code(part), other, o->dst, o->dst_off + from + at));
+		lb_emit(c, LB_LOAD(lb_size_code(part), o->scratch, o->src, o->src_off + from + at));
+		lb_emit(c, LB_LOAD(lb_size_code(part), other, o->dst, o->dst_off + from + at));
 		lb_emit(c, LB_ALU(BPF_XOR, o->scratch, other));
 		lb_emit(c, LB_ALU(BPF_OR, acc, o->scratch));
 	}

@@ -42,6 +42,12 @@ struct lb_label {
 #define LB_MOV_K(d, i) LB_ALU_K(BPF_MOV, d, i)
 #define LB_ADD_K(d, i) LB_ALU_K(BPF_ADD, d, i)
 #define LB_BE(d, bits) LB_INSN(BPF_ALU | BPF_END | BPF_TO_BE, d, 0, 0, bits)
+/* BPF_DW, BPF_W, BPF_H or BPF_B. */
+static inline unsigned int lb_size_code(uint32_t bytes)
+{
+	return bytes == 8 ? BPF_DW : bytes == 4 ? BPF_W : bytes == 2 ? BPF_H : BPF_B;
+}
+
 #define LB_LOAD(size, d, s, o) LB_INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define LB_STORE(size, d, o, s) LB_INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)
 #define LB_STORE_K(size, d, o, i) LB_INSN(BPF_ST | BPF_MEM | (size), d, 0, o, i)

@@ -90,6 +90,7 @@ static int check_same(const struct bpf_map *map, const struct lb_mapinfo *has, s
 	return -EINVAL;
 }
 
+/* 1: what is pinned there is the same; 0: nothing is. */
 static int check_pin(const struct bpf_map *map, struct lb_log *log)
 {
 	const char *path = bpf_map__pin_path(map);
@@ -103,7 +104,9 @@ static int check_pin(const struct bpf_map *map, struct lb_log *log)
 		return fd;
 	err = lb_kmap_info(fd, &info);
 	close(fd);
-	return err ? err : check_same(map, &info, log);
+	if (!err)
+		err = check_same(map, &info, log);
+	return err ? err : 1;
 }
 
 /* ---- loading ---------------------------------------------------------- */
@@ -322,15 +325,14 @@ void lb_object_unpin(struct bpf_object *obj, const struct lb_loaded *loaded)
 static int check_pins(const struct bpf_object *obj, struct lb_loaded *loaded, struct lb_log *log)
 {
 	struct bpf_map *map;
-	int i = 0, err;
+	int i = 0;
 
 	bpf_object__for_each_map(map, obj) {
-		const char *path = bpf_map__pin_path(map);
+		int there = check_pin(map, log);
 
-		err = check_pin(map, log);
-		if (err)
-			return err;
-		if (path && i < LB_PINS_KNOWN && access(path, F_OK) == 0)
+		if (there < 0)
+			return there;
+		if (there && i < LB_PINS_KNOWN)
 			loaded->there |= UINT64_C(1) << i;
 		i++;
 	}

@@ -59,17 +59,21 @@ static int open_any(const char *path)
 
 /* ---- what is there ------------------------------------------------------ */
 
+static void fill(struct lb_pinned *out, uint32_t id, uint32_t type, const char *name)
+{
+	out->id = id;
+	out->type = type;
+	snprintf(out->name, sizeof(out->name), "%s", name);
+}
+
 static int read_map(int fd, struct lb_pinned *out)
 {
 	struct lb_mapinfo info;
 	int err = lb_kmap_info(fd, &info);
 
-	if (err)
-		return err;
-	out->id = info.id;
-	out->type = info.type;
-	snprintf(out->name, sizeof(out->name), "%s", info.name);
-	return 0;
+	if (!err)
+		fill(out, info.id, info.type, info.name);
+	return err;
 }
 
 static int read_program(int fd, struct lb_pinned *out)
@@ -77,12 +81,9 @@ static int read_program(int fd, struct lb_pinned *out)
 	struct bpf_prog_info info;
 	int err = lb_kprog_info(fd, &info);
 
-	if (err)
-		return err;
-	out->id = info.id;
-	out->type = info.type;
-	snprintf(out->name, sizeof(out->name), "%s", info.name);
-	return 0;
+	if (!err)
+		fill(out, info.id, info.type, info.name);
+	return err;
 }
 
 static int read_link(int fd, struct lb_pinned *out)
@@ -92,8 +93,7 @@ static int read_link(int fd, struct lb_pinned *out)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
 		return -errno;
-	out->id = info.id;
-	out->type = info.type;
+	fill(out, info.id, info.type, "");
 	return 0;
 }
 

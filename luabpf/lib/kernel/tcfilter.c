@@ -5,6 +5,8 @@
  */
 #include "lib/kernel/tcfilter.h"
 
+#include "lib/kernel/clock.h"
+
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/pkt_cls.h>
@@ -12,7 +14,6 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 static enum bpf_tc_attach_point point_of(const struct lb_tcfilter *f)
@@ -95,11 +96,8 @@ static int find(struct lb_tcfilter *f)
 static uint32_t new_handle(void)
 {
 	static uint32_t last;
-	struct timespec t;
-	uint64_t mixed;
+	uint64_t mixed = lb_monotonic();
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	mixed = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 	mixed += (uint64_t)getpid() << 32 | __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 	return (uint32_t)(mixed * 0x9e3779b97f4a7c15u >> 33) | 1;
 }

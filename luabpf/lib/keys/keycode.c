@@ -271,11 +271,6 @@ static bool is_special(const struct lb_keyed_spec *spec, uint32_t at, uint32_t s
 	return false;
 }
 
-static unsigned int size_code(uint32_t bytes)
-{
-	return bytes == 8 ? BPF_DW : bytes == 4 ? BPF_W : bytes == 2 ? BPF_H : BPF_B;
-}
-
 /*
  * The word at `at` of the live value (r7) is what the first value at r6 has: what the second
  * has takes its place. Else on at `lost`.
@@ -286,14 +281,14 @@ static void emit_exchange_word(struct writer *w, uint32_t at, uint32_t size,
 	uint32_t second = lb_env_stride(&w->spec->env) + at;
 	struct lb_label same = { .n = 0 };
 
-	lb_emit(w->c, LB_LOAD(size_code(size), R(2), R(6), at));
-	lb_emit(w->c, LB_LOAD(size_code(size), R(3), R(6), second));
+	lb_emit(w->c, LB_LOAD(lb_size_code(size), R(2), R(6), at));
+	lb_emit(w->c, LB_LOAD(lb_size_code(size), R(3), R(6), second));
 	lb_jump(w->c, LB_JUMP_X(BPF_JEQ, R(2), R(3)), &same);
 	if (w->k->map->lock || size < 4) {
-		lb_emit(w->c, LB_STORE(size_code(size), R(7), at, R(3)));
+		lb_emit(w->c, LB_STORE(lb_size_code(size), R(7), at, R(3)));
 	} else {
 		lb_emit(w->c, LB_MOV(R(0), R(2)));
-		lb_emit(w->c, LB_ATOMIC(size_code(size), R(7), at, R(3), BPF_CMPXCHG));
+		lb_emit(w->c, LB_ATOMIC(lb_size_code(size), R(7), at, R(3), BPF_CMPXCHG));
 		lb_jump(w->c, LB_JUMP_X(BPF_JNE, R(0), R(2)), lost);
 	}
 	lb_here(w->c, &same);
