@@ -2,7 +2,7 @@
 
 --- Changes of entries as core.query takes them: what is stored in which cells, and the
 -- fragments that compute it. A plan is made of assignments in text (expr/assign.lua), of
--- a function (function/changes.lua), or of fields that are reset.
+-- a function, which Lua runs, or of fields that are reset.
 --
 -- @module luabpf.query.edit
 
@@ -58,7 +58,7 @@ end
 
 -- What has to be known of a store of a place: cell, at (its first bit), bits, signed, big, name.
 -- @tparam table place desc, bit, bits
-function edit.store(place, name, value_size)
+local function store_of(place, name, value_size)
   local found, why = cells.of(place, value_size)
   if not found then error(("'%s' cannot be stored: %s"):format(name, why), 0) end
   local desc, bit, bits = place.desc, extent(place)
@@ -84,12 +84,10 @@ local function in_cells(plan)
   return plan
 end
 
-edit.in_cells = in_cells
-
 -- ---- text -------------------------------------------------------------------------
 
 local function of_assignment(one, value_size)
-  local store = edit.store(one.target, one.name, value_size)
+  local store = store_of(one.target, one.name, value_size)
   store.value, store.text = one.value, one.text
   local added = store.cell.how == "exchange" and addend(one)
   if added then
@@ -130,7 +128,7 @@ local function take(place)
 end
 
 -- The plan of fields that are read and zeroed: nodes of expr.parse.
-function edit.of_reset(list, env)
+function edit.of_reset(list)
   local plan, seen, names = { stores = {} }, {}, {}
   for _, place in ipairs(list) do
     local store = take(place)
@@ -140,7 +138,6 @@ function edit.of_reset(list, env)
     end
   end
   plan.key = "\1reset " .. table.concat(names, " ")
-  plan.value_size = env.value_size
   return in_cells(plan)
 end
 
@@ -164,7 +161,7 @@ end
 -- Takes the writable slots, which come first among the parameters: to be called before anything
 -- else is compiled.
 function edit.reserve(plan, shared)
-  plan.slots = 1 + #plan.stores
+  plan.slots = #plan.stores
   local zeros = ("\0"):rep(8 * plan.slots)
   params.entry({ params = shared.params }, "\1edit", { kind = "outside", slots = plan.slots,
     read = function() return zeros end })
@@ -172,8 +169,8 @@ end
 
 -- Room for entries that are left to Lua: a walk that changes cannot begin anew, so for all where a
 -- function may ask. What does not fit ends it with the first such entry.
-local function room_for_asked(plan, parts)
-  local facts, asks = parts.facts, parts.most_asked or plan.asks
+local function room_for_asked(parts)
+  local facts, asks = parts.facts, parts.most_asked
   local most = facts.info.max_entries
   parts.most_asked = 1
   if asks and most * facts.entry_bytes <= ASKED_BYTES then
@@ -186,7 +183,7 @@ end
 -- Into the spec of a query.
 -- @tparam function note of prepare.lua: notes a fragment for listings
 function edit.add(plan, parts, spec, note)
-  room_for_asked(plan, parts)
+  room_for_asked(parts)
   if #parts.columns > 0 and not parts.record_bytes then
     parts.refused = "groups that are found by hash are taken a batch at a time"
   end
@@ -199,7 +196,6 @@ function edit.add(plan, parts, spec, note)
       signed = store.signed or false, positive = store.positive or false, big = store.big,
       code = fragment and fragment.code }
   end
-  if plan.build then spec.decide = note(parts, "change", plan:build(parts.shared)).code end
   spec.lock = edit.lock(parts.facts.env.value)
 end
 

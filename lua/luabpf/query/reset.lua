@@ -48,7 +48,7 @@ local function plan_of(self, run)
   if what == true and run.what == "select" then
     error("reset = true is for aggregate; name the fields", 0)
   end
-  return edit.of_reset(what == true and summed(run, env) or named(what, env), env)
+  return edit.of_reset(what == true and summed(run, env) or named(what, env))
 end
 
 local function refuse(run, text, ...)

@@ -35,7 +35,7 @@ static struct lb_query *check_changing(lua_State *L)
 {
 	struct lb_query *q = lb_check_query(L, false);
 
-	luaL_argcheck(L, q->spec.change.nwords && q->spec.env.nparams > q->spec.change.nputs, 1,
+	luaL_argcheck(L, q->spec.change.nwords && q->spec.env.nparams >= q->spec.change.nputs, 1,
 		      "the query changes nothing");
 	return q;
 }
@@ -45,7 +45,6 @@ static struct lb_edit_interp interp_of(const struct lb_query *q, bool judged)
 	return (struct lb_edit_interp){
 		.change = &q->spec.change,
 		.where = judged || !q->spec.where.n ? NULL : &q->where,
-		.decide = &q->decide,
 		.values = q->values,
 	};
 }
@@ -141,7 +140,7 @@ static int query_misfit(lua_State *L)
 	if (store == UINT32_MAX)
 		return 0;
 	lua_pushinteger(L, (lua_Integer)store + 1);
-	lua_pushinteger(L, (lua_Integer)params[1 + store]);
+	lua_pushinteger(L, (lua_Integer)params[store]);
 	return 2;
 }
 

@@ -3,7 +3,7 @@
  * Changes of entries. See edit.h.
  *
  *	copy the live value
- *	again:	where, decide: no, ask: done
+ *	again:	where: no, ask: done
  *		new values; one that does not fit: ask
  *		each word: new value of it, compare and exchange; another one there: the
  *			copy gets it; again, at most so many times
@@ -69,8 +69,6 @@ const char *lb_edit_check(const struct lb_edit *x, const struct lb_env *env)
 		why = check_word(&x->words[i], env);
 	for (uint32_t i = 0; i < x->nputs && !why; i++)
 		why = check_store(x, i);
-	if (!why && x->decide.n)
-		return lb_fragment_check(&x->decide, env, NULL);
 	for (uint32_t i = 0; i < x->nputs && !why; i++)
 		if (x->values[i].n)
 			why = lb_fragment_check(&x->values[i], env, NULL);
@@ -85,7 +83,7 @@ static size_t code_size(const struct lb_fragment *f)
 size_t lb_edit_kept(const struct lb_edit *x)
 {
 	size_t size = lb_kept(x->nwords * sizeof(*x->words)) +
-		      lb_kept(x->nputs * sizeof(*x->puts)) + code_size(&x->decide);
+		      lb_kept(x->nputs * sizeof(*x->puts));
 
 	if (!x->values)
 		return size;
@@ -102,7 +100,6 @@ void lb_edit_keep(struct lb_edit *to, const struct lb_edit *from, uint8_t **p)
 	*to = *from;
 	to->words = lb_keep(p, from->words, from->nwords * sizeof(*from->words));
 	to->puts = lb_keep(p, from->puts, from->nputs * sizeof(*from->puts));
-	to->decide.code = lb_keep(p, from->decide.code, code_size(&from->decide));
 	if (!from->values)
 		return;
 	to->values = values = lb_keep(p, from->values, from->nputs * sizeof(*values));
@@ -200,42 +197,28 @@ static void emit_condition(struct writer *w, const struct lb_fragment *f)
 	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(0), LB_YES), &w->ask);
 }
 
-/* Fills the writable slots where decide has not. */
+/* Fills the writable slots. */
 static void emit_values(struct writer *w)
 {
 	const struct lb_edit *x = w->change;
 
-	if (x->decide.n)
-		return;
 	for (uint32_t i = 0; i < x->nputs; i++) {
 		if (!x->values[i].n)
 			continue;
 		lb_emit_fragment(w->c, &x->values[i]);
-		lb_emit(w->c, LB_STORE(BPF_DW, R(8), 8 * (1 + i), R(0)));
+		lb_emit(w->c, LB_STORE(BPF_DW, R(8), 8 * i, R(0)));
 	}
-	lb_emit(w->c, LB_MOV_K(R(0), (1 << x->nputs) - 1));
-	lb_emit(w->c, LB_STORE(BPF_DW, R(8), 0, R(0)));
-}
-
-/* Jumps over what follows unless the mask has one of the bits. Uses r1. */
-static void emit_unless(struct writer *w, uint32_t bits, struct lb_label *past)
-{
-	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(8), 0));
-	lb_emit(w->c, LB_ALU_K(BPF_AND, R(1), (int)bits));
-	lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(1), 0), past);
 }
 
 static void emit_fits(struct writer *w, uint32_t i)
 {
 	const struct lb_put *s = &w->change->puts[i];
-	struct lb_label past = { .n = 0 };
 	bool as_signed = s->is_signed && !s->positive;
 	uint32_t bits = s->bits - (s->is_signed && s->positive);
 
-	if (s->bits == 64 || (!w->change->decide.n && !w->change->values[i].n))
+	if (s->bits == 64 || !w->change->values[i].n)
 		return;
-	emit_unless(w, 1u << i, &past);
-	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(8), 8 * (1 + i)));
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(8), 8 * i));
 	lb_emit(w->c, LB_MOV(R(2), R(1)));
 	if (as_signed) {
 		lb_emit(w->c, LB_ALU_K(BPF_LSH, R(2), 64 - bits));
@@ -245,7 +228,6 @@ static void emit_fits(struct writer *w, uint32_t i)
 		lb_emit(w->c, LB_ALU_K(BPF_RSH, R(2), bits));
 		lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(2), 0), &w->ask);
 	}
-	lb_here(w->c, &past);
 }
 
 static void emit_whether(struct writer *w)
@@ -281,10 +263,8 @@ static void emit_insert(struct writer *w, uint32_t i)
 {
 	const struct lb_put *s = &w->change->puts[i];
 	const struct lb_cell *word = &w->change->words[s->word];
-	struct lb_label past = { .n = 0 };
 
-	emit_unless(w, 1u << i, &past);
-	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(8), 8 * (1 + i)));
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(8), 8 * i));
 	if (s->big)
 		lb_emit(w->c, LB_BE(R(1), s->bits));
 	if (word->how == LB_CELL_ADD) {
@@ -299,7 +279,6 @@ static void emit_insert(struct writer *w, uint32_t i)
 		lb_emit(w->c, LB_ALU(BPF_AND, R(3), R(4)));
 		lb_emit(w->c, LB_ALU(BPF_OR, R(3), R(1)));
 	}
-	lb_here(w->c, &past);
 }
 
 /* r2: the word as it was read; r3: as it should be; r5 + the result: where it lies. */
@@ -335,7 +314,6 @@ static void emit_exchange(struct writer *w, uint32_t number)
 	struct lb_label past = { .n = 0 }, stored = { .n = 0 };
 	int off;
 
-	emit_unless(w, bits, &past);
 	lb_emit_map_value(w->c, R(1), w->x->region_fd, w->x->scratch + done_at(w));
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(1), 0));
 	lb_emit(w->c, LB_ALU_K(BPF_AND, R(1), (int)bits));
@@ -357,33 +335,26 @@ static void emit_exchange(struct writer *w, uint32_t number)
 static void emit_plain(struct writer *w, uint32_t number)
 {
 	const struct lb_cell *word = &w->change->words[number];
-	struct lb_label past = { .n = 0 };
-	int off;
+	int off = emit_new_word(w, number);
 
-	emit_unless(w, puts_of(w->change, number), &past);
-	off = emit_new_word(w, number);
 	if (word->how == LB_CELL_TAKE)
 		lb_emit(w->c, LB_MOV_K(R(3), 0));
 	lb_emit(w->c, LB_STORE(lb_size_code(word->size), R(5), off, R(3)));
-	lb_here(w->c, &past);
 }
 
 static void emit_add(struct writer *w, uint32_t number)
 {
 	const struct lb_cell *word = &w->change->words[number];
-	struct lb_label past = { .n = 0 };
 	uint32_t store = 0;
 	unsigned int to = R(5);
 	int off;
 
 	while (w->change->puts[store].word != number)
 		store++;
-	emit_unless(w, 1u << store, &past);
-	lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(8), 8 * (1 + store)));
+	lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(8), 8 * store));
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(5), R(10), own(w, OWN_LIVE)));
 	off = reach(w, &to, R(5), word->offset);
 	lb_emit(w->c, LB_ATOMIC(lb_size_code(word->size), R(5), off, R(3), BPF_ADD));
-	lb_here(w->c, &past);
 }
 
 static void emit_take(struct writer *w, uint32_t number)
@@ -466,7 +437,6 @@ void lb_emit_edit(struct lb_code *c, const struct lb_editor *x)
 	emit_begin(&w);
 	again = c->n;
 	emit_condition(&w, x->where);
-	emit_condition(&w, &w.change->decide);
 	emit_values(&w);
 	for (uint32_t i = 0; i < w.change->nputs; i++)
 		emit_fits(&w, i);
@@ -525,12 +495,9 @@ static uint64_t compute(const struct lb_edit_interp *x, const uint8_t *key, cons
 
 	if (answer != LB_YES)
 		return answer;
-	if (change->decide.n)
-		return lb_interp_entry(x->decide, key, value, params);
-	params[0] = (1u << change->nputs) - 1;
 	for (uint32_t i = 0; i < change->nputs; i++)
 		if (change->values[i].n)
-			params[1 + i] = lb_interp_entry(&x->values[i], key, value, params);
+			params[i] = lb_interp_entry(&x->values[i], key, value, params);
 	return LB_YES;
 }
 
@@ -546,8 +513,7 @@ int lb_edit_apply(const struct lb_edit_interp *x, const uint8_t *key, uint8_t *v
 	for (uint32_t i = 0; i < change->nputs; i++) {
 		const struct lb_cell *word = &change->words[change->puts[i].word];
 
-		if (word->how == LB_CELL_TAKE || !(params[0] >> i & 1) ||
-		    fits(&change->puts[i], params[1 + i]))
+		if (word->how == LB_CELL_TAKE || fits(&change->puts[i], params[i]))
 			continue;
 		*store = i;
 		return LB_ASK;
@@ -555,8 +521,7 @@ int lb_edit_apply(const struct lb_edit_interp *x, const uint8_t *key, uint8_t *v
 	for (uint32_t i = 0; i < change->nputs; i++) {
 		const struct lb_put *s = &change->puts[i];
 
-		if (params[0] >> i & 1)
-			put_one(s, &change->words[s->word], value, params[1 + i]);
+		put_one(s, &change->words[s->word], value, params[i]);
 	}
 	return LB_YES;
 }

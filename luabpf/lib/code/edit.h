@@ -10,8 +10,7 @@
  * now and everything is computed again, except what has been stored. Nothing is stored
  * before all new values are known to fit their fields.
  *
- * What is computed lies in the writable slots of the parameters: first a mask with a bit
- * for each store that is made, then the value of each store.
+ * What is computed lies in the writable slots of the parameters, one for each store.
  */
 #ifndef LUABPF_LIB_CODE_CHANGE_H
 #define LUABPF_LIB_CODE_CHANGE_H
@@ -49,7 +48,6 @@ struct lb_edit {
 	uint32_t nwords;		/* 0: changes nothing */
 	const struct lb_put *puts;	/* in the order of their words */
 	uint32_t nputs;
-	struct lb_fragment decide;	/* fills the slots, and answers; n 0: values do */
 	const struct lb_fragment *values;	/* one a store; n 0: it needs none */
 	uint32_t lock;			/* offset of the value's spin lock */
 	bool locked;			/* there is one */
@@ -61,7 +59,7 @@ enum { LB_KEPT = LB_ASK + 1 };
 /* Writable slots that it needs. */
 static inline uint32_t lb_edit_slots(const struct lb_edit *x)
 {
-	return x->nwords ? 1 + x->nputs : 0;
+	return x->nwords ? x->nputs : 0;
 }
 
 /* Bytes of memory shared with the program: the copy, and what is done. */
@@ -105,7 +103,7 @@ void lb_emit_edit(struct lb_code *c, const struct lb_editor *x);
 struct lb_edit_interp {
 	const struct lb_edit *change;
 	const struct lb_interp *where;	/* NULL: every entry */
-	const struct lb_interp *decide, *values;	/* prepared from the change's */
+	const struct lb_interp *values;	/* prepared from the change's */
 };
 
 /* enum lb_answer. YES: value, one entry's, is changed. *store: LB_ASK for a value that does not fit. */
