@@ -116,25 +116,33 @@ describe("loading", function()
     assert.equal("done\n", text)
   end)
 
+  -- In a process of its own, as all who count descriptors: others here leave some to the collector.
   it("[fault 27] that fails late leaves no pin", function()
-    local pin, refused = helper.pin(), 0
-    local probe = helper.map()
-    local lowest = probe:fd()
-    probe:close()
-    for more = 2, 60 do
-      local before = system.limit("files", lowest + more)
-      local object = bpf.load("bpf/conntrack.bpf.o", { maps = { conns = { pin = pin } } })
-      system.limit("files", before)
-      local there = bpf.open(pin)
-      assert.equal(object ~= nil, there ~= nil, "with " .. more)
-      if there then
-        there:unpin()
-        there:close()
+    local process = helper.process([[
+      local build, pin = ...
+      local system = package.loadlib(build .. "/support/system.so", "luaopen_system")()
+      local probe = bpf.create { type = "array", value = "u32" }
+      local lowest = probe:fd()
+      probe:close()
+      local refused = 0
+      for more = 2, 60 do
+        local before = system.limit("files", lowest + more)
+        local object = bpf.load("bpf/conntrack.bpf.o", { maps = { conns = { pin = pin } } })
+        system.limit("files", before)
+        local there = bpf.open(pin)
+        if (object ~= nil) ~= (there ~= nil) then print(more, object, there) end
+        if there then
+          there:unpin()
+          there:close()
+        end
+        if object then object:close() break end
+        refused = refused + 1
       end
-      if object then object:close() else refused = refused + 1 end
-      if object then break end
-    end
-    assert.is_true(refused > 0)
+      print(refused > 0)
+    ]], os.getenv "LUABPF_BUILD" or ".build", helper.pin())
+    local text = process:read("a")
+    process:close()
+    assert.equal("true\n", text)
   end)
 
   it("[fault 27] features that could not be found out are unknown", function()
