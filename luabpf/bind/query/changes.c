@@ -31,9 +31,9 @@ static uint64_t *writable_params(lua_State *L, const struct lb_query *q, int idx
 }
 
 /* A query that changes entries, and has slots for what a change computes: at stack index 1. */
-static struct lb_query *check_changing(lua_State *L)
+static struct lb_query *check_changing(lua_State *L, bool live)
 {
-	struct lb_query *q = lb_check_query(L, false);
+	struct lb_query *q = lb_check_query(L, live);
 
 	luaL_argcheck(L, q->spec.change.nwords && q->spec.env.nparams >= q->spec.change.nputs, 1,
 		      "the query changes nothing");
@@ -72,9 +72,9 @@ static uint32_t chosen(lua_State *L, int idx, uint32_t n, uint32_t i)
  */
 static int query_propose(lua_State *L)
 {
-	struct lb_query *q = check_changing(L);
+	struct lb_query *q = check_changing(L, false);
 	struct lb_block block = lb_query_block(L, q, 2);
-	bool judged = !lua_isnoneornil(L, 4);
+	bool judged = lb_query_has_list(L, 4);
 	uint32_t n = judged ? (uint32_t)lua_rawlen(L, 4) : block.n, found = 0, store;
 	struct lb_edit_interp x = interp_of(q, judged);
 	size_t ks = q->map->key.size, vs = q->map->value.stride;
@@ -120,7 +120,7 @@ static int query_propose(lua_State *L)
 /* q:misfit(batch, i, params): the number of the value of entry i that does not fit, and it; or nil. */
 static int query_misfit(lua_State *L)
 {
-	struct lb_query *q = check_changing(L);
+	struct lb_query *q = check_changing(L, false);
 	struct lb_block block = lb_query_block(L, q, 2);
 	lua_Integer i = luaL_checkinteger(L, 3);
 	struct lb_edit_interp x = interp_of(q, true);
@@ -261,7 +261,7 @@ static struct lb_keyed_spec change_of(const struct lb_query *q, bool copy)
 /* q:change(batch, params, how): changes those of the batch that are meant now. */
 static int query_change(lua_State *L)
 {
-	struct lb_query *q = lb_check_query(L, true);
+	struct lb_query *q = check_changing(L, true);
 	struct job j = { .q = q, .program = &q->programs[LB_QUERY_CHANGER] };
 	struct lb_edit_interp x = interp_of(q, false);
 	bool calls = by_calls(L, 4);
@@ -286,7 +286,7 @@ static int query_change(lua_State *L)
 /* q:take(batch, params): the same by a program; also a batch of what the change was decided on. */
 static int query_take(lua_State *L)
 {
-	struct lb_query *q = lb_check_query(L, true);
+	struct lb_query *q = check_changing(L, true);
 	struct job j = { .q = q, .program = &q->programs[LB_QUERY_TAKER] };
 	struct lb_batch *taken;
 	struct lb_block block = lb_query_block(L, q, 2);

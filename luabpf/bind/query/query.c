@@ -174,10 +174,18 @@ static uint32_t match_block(lua_State *L, struct lb_query *q, const struct lb_bl
 	return block->n;
 }
 
+bool lb_query_has_list(lua_State *L, int idx)
+{
+	if (lua_isnoneornil(L, idx))
+		return false;
+	luaL_checktype(L, idx, LUA_TTABLE);
+	return true;
+}
+
 /* Entries that match whatever where says: those of the list at idx. How many that adds. */
 static uint32_t match_also(lua_State *L, struct lb_query *q, const struct lb_block *block, int idx)
 {
-	lua_Unsigned n = lua_isnoneornil(L, idx) ? 0 : lua_rawlen(L, idx);
+	lua_Unsigned n = lb_query_has_list(L, idx) ? lua_rawlen(L, idx) : 0;
 	uint32_t added = 0;
 
 	for (lua_Unsigned i = 1; i <= n; i++) {

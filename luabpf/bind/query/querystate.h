@@ -43,4 +43,6 @@ struct lb_query *lb_check_query(lua_State *L, bool live);
 const uint64_t *lb_query_params(lua_State *L, const struct lb_query *q, int idx);
 /* The batch at index idx as a block of this query's map. */
 struct lb_block lb_query_block(lua_State *L, const struct lb_query *q, int idx);
+/* Whether a list of indices of entries is at idx; raises for anything else but nil. */
+bool lb_query_has_list(lua_State *L, int idx);
 #endif
