@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,10 +138,11 @@ static void add(struct request *r, const char *text)
 		r->n++;
 }
 
-/* matches[0] is to be what all of them begin with. */
+/* matches[0] is to be what all of them begin with; without memory, what it is. */
 static void set_common(struct request *r)
 {
 	size_t same = strlen(r->matches[1]);
+	char *common;
 
 	for (size_t i = 2; i < r->n; i++) {
 		size_t k = 0;
@@ -149,7 +151,11 @@ static void set_common(struct request *r)
 			k++;
 		same = k;
 	}
-	r->matches[0][same] = '\0';
+	common = strndup(r->matches[1], same);
+	if (!common)
+		return;
+	free(r->matches[0]);
+	r->matches[0] = common;
 }
 
 /* With the request as light userdata: asks Lua; may raise. */
@@ -169,10 +175,9 @@ static int ask(lua_State *L)
 	r->matches = calloc((size_t)n + 2, sizeof(char *));
 	if (!r->matches)
 		return 0;
+	add(r, ""); /* the place of what they have in common */
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_rawgeti(L, -1, i);
-		if (i == 1) /* the place of what they have in common */
-			add(r, lua_tostring(L, -1) ? lua_tostring(L, -1) : "");
 		if (lua_type(L, -1) == LUA_TSTRING)
 			add(r, lua_tostring(L, -1));
 		lua_pop(L, 1);
@@ -233,6 +238,17 @@ static bool key_comes(const sigset_t *mask)
 	return false;
 }
 
+/* Whether nothing can come any more: a terminal that is gone, a pipe that is empty and closed. */
+static bool input_is_gone(void)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	int left;
+
+	if (poll(&input, 1, 0) <= 0 || !(input.revents & (POLLHUP | POLLERR | POLLNVAL)))
+		return false;
+	return ioctl(STDIN_FILENO, FIONREAD, &left) < 0 || left == 0;
+}
+
 /* The mark stands at the end of what was typed: the library goes to the begin of the line. */
 static void give_up(void)
 {
@@ -260,8 +276,12 @@ static bool read_keys(const char *prompt)
 	pthread_sigmask(SIG_BLOCK, &blocked, &mask);
 	sigdelset(&mask, SIGINT);
 	rl.install(prompt, got_line);
-	while (!reading.done && (came = key_comes(&mask)))
+	while (!reading.done && (came = key_comes(&mask))) {
 		rl.read_char();
+		/* libedit does not say that the input has ended. */
+		if (!reading.done && input_is_gone())
+			got_line(NULL);
+	}
 	if (!came)
 		give_up();
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
