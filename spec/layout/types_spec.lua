@@ -116,6 +116,16 @@ describe("bpf.types", function()
     assert.same({}, bpf.types())
   end)
 
+  it("say where a name of a field is none, also within lists", function()
+    local ok, message = pcall(function()
+      bpf.types { inner = { { name = 5, "u32 a" } } }
+      finally(function() bpf.types { inner = false } end)
+      assert(bpf.load "bpf/layouts.bpf.o"):close()
+    end)
+    assert.is_nil(tostring(message):find "attempt to index")
+    assert.is_true(ok or tostring(message):find("not a name", 1, true) ~= nil)
+  end)
+
   it("raise for fields that the struct has not, and leave nothing open", function()
     local object <close> = load()
     local fd = object.maps.flows:fd()

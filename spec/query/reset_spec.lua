@@ -162,4 +162,15 @@ describe("select with reset", function()
     end
     assert.has_error(function() map:select { reset = true } end)
   end)
+
+  it("names a field at least", function()
+    local map = filled(4)
+    for _, engine in ipairs { "kernel", "batch" } do
+      for _, method in ipairs { "select", "aggregate" } do
+        local ok, err = pcall(map[method], map, { reset = {}, engine = engine })
+        assert.is_false(ok)
+        assert.matches("reset: no fields are named", tostring(err))
+      end
+    end
+  end)
 end)

@@ -58,11 +58,14 @@ end
 function map:stack(id, pid)
   core.check_map(self)
   check_pid(pid, "stack", 2)
+  if core.known_info(self).type ~= "stack_trace" then
+    error(("%s: stack: its values are no lists of addresses"):format(errors.label(self:info())), 2)
+  elseif math.type(id) ~= "integer" or id < 0 or id > 0xffffffff then
+    error(("stack: id: what bpf_get_stackid gave, from 0 on, expected, got %s")
+      :format(tostring(id)), 2)
+  end
   local addresses, message, errno = self:lookup(id)
   if not addresses then return nil, message, errno end
-  if type(addresses) ~= "table" or math.type(addresses[1] or 0) ~= "integer" then
-    error(("%s: stack: its values are no lists of addresses"):format(errors.label(self:info())), 2)
-  end
   local names = {}
   for i, address in ipairs(addresses) do
     local name

@@ -173,8 +173,8 @@ end
 -- @treturn string name
 -- @treturn function wraps a description into the arrays
 function declaration.name(text, path)
-  local at = { path = path, text = text }
-  local name, rest = text:match("^%s*([^%s%[]*)(.*)$")
+  local at = { path = path, text = tostring(text) }
+  local name, rest = at.text:match("^%s*([^%s%[]*)(.*)$")
   local lengths, tail = take_lengths(rest, at)
   if not name:find("^[%a_][%w_]*$") or tail:find("%S") then
     fail(at, "not a name, or NAME[n] for an array")

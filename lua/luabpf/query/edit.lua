@@ -129,6 +129,7 @@ end
 
 -- The plan of fields that are read and zeroed: nodes of expr.parse.
 function edit.of_reset(list)
+  if #list == 0 then error("reset: no fields are named", 0) end
   local plan, seen, names = { stores = {} }, {}, {}
   for _, place in ipairs(list) do
     local store = take(place)
