@@ -114,6 +114,17 @@ describe("completion", function()
     assert.same({}, at 'bpf.open("flows"):count "value.')
   end)
 
+  it("of the condition of a change as of what is changed", function()
+    assert.same({ "bytes" }, at 'flows:update_where("value.by')
+    assert.same({ "bytes" }, at 'flows:update_where("value.packets == 1", "value.by')
+    assert.is_nil(at 'flows:count("value.packets == 1", "value.by')
+  end)
+
+  it("of options goes by what the method is called on, where classes share one", function()
+    require "luabpf.file.snapshot"
+    for _ = 1, 8 do has("flows:aggregate { re", "reset = ") end
+  end)
+
   it("of names for help, of files elsewhere", function()
     assert.same({ "map:select" }, at 'help "map:sel')
     assert.same({ "expressions" }, at 'help "expressions')

@@ -86,6 +86,22 @@ describe("a value at the prompt", function()
     end
   end)
 
+  it("that is a method of maps is named so, though snapshots share it", function()
+    require "luabpf.file.snapshot"
+    local map = helper.map()
+    for _ = 1, 8 do assert.equal("function map:select", shown(map.select)) end
+  end)
+
+  it("that is a histogram has whole bars, however narrow it is", function()
+    local map = helper.map { max_entries = 100 }
+    for i = 1, 60 do map:update(i, i < 50 and 1 or 2) end
+    for _, columns in ipairs { 30, 40, 60, 80 } do
+      local text = shown(map:hist "value", columns)
+      check(text, columns)
+      assert.is_nil(text:find("…", 1, true), text)
+    end
+  end)
+
   it("that is a function is named", function()
     assert.equal("function print", shown(print))
     assert.equal("function string.format", shown(string.format))

@@ -7,6 +7,7 @@
 -- A thing is { value = } or { class = "map" }: a value, or one of that class; nil is unknown.
 
 local core = require "luabpf.core"
+local help = require "luabpf.show.help"
 local texts = require "luabpf.show.help_texts"
 
 local things = {}
@@ -70,22 +71,11 @@ end
 
 -- ---- functions of luabpf's -----------------------------------------------------------------
 
-local function functions_of(owner)
-  local bpf = package.loaded.luabpf
-  if owner == "bpf" then return bpf end
-  if owner == "bpf.iter" then return type(bpf) == "table" and rawget(bpf, "iter") end
-  return core.classes["luabpf." .. owner] or package.loaded["luabpf." .. owner]
-end
-
 -- What the reference calls a function: "map:select"; nil where it is none of luabpf's.
 function things.name_of(thing)
-  local fn = thing and thing.value
-  if type(fn) ~= "function" then return nil end
-  for name in next, texts do
-    local owner, short = name:match "^(.+)[.:]([%w_]+)$"
-    local functions = owner and functions_of(owner)
-    if type(functions) == "table" and rawequal(rawget(functions, short), fn) then return name end
-  end
+  if not thing or type(thing.value) ~= "function" then return nil end
+  local owner = thing.owner
+  return help.name_of(thing.value, owner and (owner.class or class_of(owner.value)) or nil)
 end
 
 -- What a function of luabpf's gives, by the reference.

@@ -98,8 +98,9 @@ local PINS <const> = { pin = pins_of() }
 
 -- ---- expressions --------------------------------------------------------------------------
 
--- Options, and first arguments, that are expressions.
+-- Options that are expressions.
 local OPTIONS <const> = { where = true, columns = true, select = true, sort = true, group = true }
+-- How many of the first arguments are expressions.
 local ARGUMENTS <const> = { ["map:count"] = 1, ["map:delete_where"] = 1, ["map:update_where"] = 2,
   ["map:hist"] = 1, ["snapshot:count"] = 1, ["bpf.compile"] = 1 }
 local SUMS <const> = { "count()", "sum(", "min(", "max(", "avg(", "distinct(", "hist(" }
@@ -206,7 +207,8 @@ function words.inside(at, text)
   if of then return of(text), text end
   local choices = name and at.option and declared[name] and declared[name][at.option]
   if type(choices) == "table" then return choices, text end
-  if name and (OPTIONS[which] or ARGUMENTS[name] == which) then
+  local is_first = not at.option and name and at.argument <= (ARGUMENTS[name] or 0)
+  if name and OPTIONS[which] or is_first then
     local layouts = layouts_of(at.callee)
     if layouts then return expression(layouts, text, at.option) end
     return {}, text

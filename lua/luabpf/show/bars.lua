@@ -13,11 +13,11 @@ local USUAL <const>, MOST <const>, FEWEST <const> = 40, 60, 8
 local function width_for(rows)
   local columns = room.columns()
   if not columns then return USUAL end
-  local range, count = 0, 0
+  local range, count = #"value", #"count"
   for _, row in ipairs(rows) do
     range, count = math.max(range, #row[1]), math.max(count, #row[2])
   end
-  return math.max(math.min(columns - range - math.max(count, #"count") - 4, MOST), FEWEST)
+  return math.max(math.min(columns - range - count - 4, MOST), FEWEST)
 end
 
 -- @tparam table hist list of { from =, to =, count = }

@@ -10,6 +10,7 @@ local core = require "luabpf.core"
 local grid = require "luabpf.show.grid"
 local room = require "luabpf.show.room"
 local show = require "luabpf.show.show"
+local suggest = require "luabpf.base.suggest"
 
 local display = {}
 
@@ -50,8 +51,9 @@ local function loaded_name(fn)
     local found = function_in(name, package.loaded[name], fn)
     if found then return (found:gsub("^luabpf%.", "bpf.")) end
   end
-  for class, methods in next, core.classes do
-    local found = function_in(class:gsub("^luabpf%.", ""), methods, fn)
+  -- In order: what snapshots share with maps is called as of maps.
+  for _, class in ipairs(suggest.names(core.classes)) do
+    local found = function_in(class:gsub("^luabpf%.", ""), core.classes[class], fn)
     if found then return (found:gsub("%.", ":")) end
   end
 end

@@ -81,15 +81,27 @@ local function named(name)
   return ("there is no help for '%s'%s"):format(name, suggest.ending(name, NAMES_AND_TOPICS))
 end
 
--- The name of a function that users can call, found by the function itself.
-local function name_of(fn)
+-- The table of an owner's functions; nothing of it is called.
+local function functions_of(owner)
   local bpf = package.loaded.luabpf
+  if owner == "bpf" then return bpf end
+  if owner == "bpf.iter" then return type(bpf) == "table" and rawget(bpf, "iter") end
+  return core.classes["luabpf." .. owner] or package.loaded["luabpf." .. owner]
+end
+
+-- The name of a function that users can call, found by the function itself: that of the owner where
+-- several have it.
+function help.name_of(fn, of)
+  local first
   for _, name in ipairs(NAMES) do
     local owner, short = name:match "^(.+)[.:]([%w_]+)$"
-    local functions = owner == "bpf" and bpf or owner == "bpf.iter" and bpf and bpf.iter
-      or owner and core.classes["luabpf." .. owner]
-    if functions and rawget(functions, short) == fn then return name end
+    local functions = owner and functions_of(owner)
+    if type(functions) == "table" and rawequal(rawget(functions, short), fn) then
+      if not of or owner == of then return name end
+      first = first or name
+    end
   end
+  return first
 end
 
 -- The owner that a value belongs to: a handle, or the module.
@@ -107,7 +119,7 @@ function help.text(x)
   if x == nil then return overview() end
   if type(x) == "string" then return named(x) end
   if type(x) == "function" then
-    local name = name_of(x)
+    local name = help.name_of(x)
     return name and texts[name] or "there is no help for this function"
   end
   local owner = owner_of_value(x)
