@@ -146,14 +146,26 @@ local function with_traceback(cause)
   return { cause = cause, traceback = debug.traceback(tostring(cause), 2) }
 end
 
+-- Calls what calls a user's function: true and its results; or false and its failure, for
+-- judge.raise.
+function judge.traced(f, ...)
+  return xpcall(f, with_traceback, ...)
+end
+
+-- Raises what a user's function raised.
+-- @tparam string what the function is, as "where"
+function judge.raise(what, failure, report)
+  errors.throw(("%s: %s"):format(what, tostring(failure.cause)), nil,
+    { partial = report, cause = failure.cause, traceback = failure.traceback })
+end
+
 -- The indices of the entries in a batch that a Lua function says yes to. The report counts those
 -- that were judged, and goes with its errors.
 function judge.hits(batch, f, report)
   if report and report.asked then report.asked = report.asked + #batch end
-  local ok, hits = xpcall(judge_batch, with_traceback, batch, f, {})
-  if ok then return hits end
-  errors.throw(("where: %s"):format(tostring(hits.cause)), nil,
-    { partial = report, cause = hits.cause, traceback = hits.traceback })
+  local ok, hits = judge.traced(judge_batch, batch, f, {})
+  if not ok then judge.raise("where", hits, report) end
+  return hits
 end
 
 -- Those entries, as a batch.

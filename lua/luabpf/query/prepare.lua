@@ -428,17 +428,18 @@ end
 
 -- What a function gave, or its error: one about a text or its parameters is raised for the line
 -- that the text came from.
-local function located(ok, err, ...)
+-- @tparam string before what its message begins with
+function prepare.located(before, ok, err, ...)
   if ok then return err, ... end
   if type(err) == "string" and (err:find "^expression:" or not err:find "^[^\n:]+:%d+:") then
-    core.misuse(err)
+    core.misuse(before .. err)
   end
   error(err, 0)
 end
 
 for _, name in ipairs { "compile", "query", "params" } do
   local fn = prepare[name]
-  prepare[name] = function(...) return located(pcall(fn, ...)) end
+  prepare[name] = function(...) return prepare.located("", pcall(fn, ...)) end
 end
 
 return prepare

@@ -13,6 +13,7 @@ local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local present = require "luabpf.query.present"
 local reset = require "luabpf.query.reset"
+local rows = require "luabpf.query.rows"
 local scan = require "luabpf.base.scan"
 
 local map = core.classes["luabpf.map"]
@@ -27,28 +28,22 @@ end
 
 local function count_blocks(self, query, plan, run, report)
   if runs.by_threads(query, run, report) then return end
-  if run.filter then
-    for batch in runs.sources(self, query, plan, run, report) do
-      report.visited = report.visited + #batch
-      report.matched = report.matched + #judge.hits(batch, run.filter, report)
-    end
-  else
-    for batch in runs.batches(self, run, report) do
-      report.visited = report.visited + #batch
-      report.matched = report.matched + judge.match(query, batch, run, report)
-    end
+  for batch in runs.blocks(self, query, plan, run, report) do
+    local n = run.filter and #judge.hits(batch, run.filter, report)
+      or judge.match(query, batch, run, report)
+    report.visited, report.matched = report.visited + #batch, report.matched + n
   end
   report.complete = true
 end
 
 local function count_where(self, query, plan, run, report)
-  local result, rows
-  if not run.filter then result, rows = runs.try_kernel(query, plan, run, report) end
-  local _ <close> = rows
+  local result, found
+  if not run.filter then result, found = runs.try_kernel(query, plan, run, report) end
+  local _ <close> = found
   if not result then
     count_blocks(self, query, plan, run, report)
   elseif result.asked > 0 then
-    report.matched = report.matched + #judge.asked(rows:asked(), run, report)
+    report.matched = report.matched + #judge.asked(found:asked(), run, report)
   end
   return report.matched, runs.finish(query, run, report)
 end
@@ -90,24 +85,18 @@ local function once(block)
   end
 end
 
--- The batches that the cursor reads, or that the kernel read for a Lua function to judge.
-local function batches_of(self, query, plan, run, report)
-  if run.filter then return runs.sources(self, query, plan, run, report) end
-  return runs.batches(self, run, report)
-end
-
 -- What a walk inside the kernel gave: its rows, and those of what it left to Lua.
-local function kernel_blocks(query, run, report, result, rows)
+local function kernel_blocks(query, run, report, result, found)
   local given, judged = false, result.asked == 0
   return function()
     if not given then
       given = true
-      return rows
+      return found
     elseif judged then
       return nil
     end
     judged = true
-    local asked = rows:asked()
+    local asked = found:asked()
     local hits = judge.asked(asked, run, report)
     report.matched = report.matched + #hits
     return query.core:rows(asked, run.packed, nil, hits)
@@ -128,10 +117,10 @@ end
 -- what they are read from.
 local function blocks_of(self, query, plan, run, report)
   if not run.filter then
-    local result, rows = runs.try_kernel(query, plan, run, report)
-    if result then return kernel_blocks(query, run, report, result, rows), rows end
+    local result, found = runs.try_kernel(query, plan, run, report)
+    if result then return kernel_blocks(query, run, report, result, found), found end
   end
-  local step, state, control, closing = batches_of(self, query, plan, run, report)
+  local step, state, control, closing = runs.blocks(self, query, plan, run, report)
   local block
   return function()
     local batch = step(state, control)
@@ -147,47 +136,14 @@ end
 
 -- ---- select ---------------------------------------------------------------------
 
--- Closes what a select reads when its loop is left, and completes the report.
-local closer = {}
-
-function closer:__close()
-  local _ <close> = self.resource
-  runs.finish(self.query, self.run, self.report)
-end
-
--- What of rows a caller gets: tables of columns, or key and value.
-local function each_row(query, rows)
-  if query.decoder then return rows:each(query.decoder) end
-  return rows:batch():entries()
-end
-
-local function rows_iterator(query, limit, next_block)
-  local step, left = nil, limit or math.huge
-  return function()
-    while left > 0 do
-      if step then
-        local first, second = step()
-        if first ~= nil then
-          left = left - 1
-          return first, second
-        end
-      end
-      local block = next_block()
-      if not block then return nil end
-      step = each_row(query, block)
-    end
-    return nil
-  end
-end
-
 -- All matches through a sorter, which gives its rows as the only block.
 local function sorted(query, run, limit, next_block, closing)
   local _ <close> = closing
   local top <close> = core.topn { map = query.facts.handle, limit = limit, memory = run.memory,
     order = query.sort, columns = query.ncolumns, values = query.values }
   for block in next_block do top:add(block) end
-  local rows = top:rows()
-  return once(rows), rows
+  local block = top:rows()
+  return once(block), block
 end
 
 -- The blocks of a select, which is run when the first is asked for.
@@ -214,10 +170,10 @@ end
 
 -- The rows of a select as an iterator, and what closes it.
 local function rows_of(self, query, plan, run, report)
-  local closing = setmetatable({ query = query, run = run, report = report }, closer)
+  local closing = rows.closing(query, run, report)
   local limit = run.given.limit
   local next_block = limit == 0 and once(nil) or blocks_when_asked(self, plan, closing)
-  return rows_iterator(query, limit, next_block), closing
+  return rows.iterator(query, limit, next_block), closing
 end
 
 --- The matching entries, or columns of them. It runs when the first row is asked for.
@@ -313,12 +269,12 @@ end
 -- Sums in the kernel, else rows to aggregate here.
 local function aggregate(self, query, plan, run, report, parts)
   if query.sums then
-    local result, rows = runs.try_kernel(query, plan, run, report)
-    local _ <close> = rows
+    local result, found = runs.try_kernel(query, plan, run, report)
+    local _ <close> = found
     if result then
       local list = groups.plain_row(query, result)
       if result.asked > 0 then
-        add_asked(self, query, run, report, rows:asked(), list[1], parts)
+        add_asked(self, query, run, report, found:asked(), list[1], parts)
       end
       return groups.finished(query, run, report, list)
     end

@@ -14,6 +14,8 @@ local errors = require "luabpf.base.errors"
 local expr = require "luabpf.expr.parse"
 local groups = require "luabpf.query.groups"
 local prepare = require "luabpf.query.prepare"
+local pieces = require "luabpf.query.pieces"
+local rows = require "luabpf.query.rows"
 local runs = require "luabpf.query.run"
 local scan = require "luabpf.base.scan"
 
@@ -72,9 +74,7 @@ end
 
 -- Query, plan and report of a run; nil, message, errno.
 local function begin(self, run, kind, parts)
-  local ok, made = pcall(plan_of, self, run)
-  if not ok then core.misuse(("%s: reset: %s"):format(run.what, made)) end
-  parts.change = made
+  parts.change = prepare.located(run.what .. ": reset: ", pcall(plan_of, self, run))
   local query, plan, report = runs.begin(self, kind, run, parts)
   if not query then return nil, plan, report end
   if run.ask or run.filter then
@@ -85,12 +85,6 @@ local function begin(self, run, kind, parts)
 end
 
 -- ---- a batch at a time --------------------------------------------------------------
-
-local function all_of(batch)
-  local indices = {}
-  for i = 1, #batch do indices[i] = i end
-  return indices
-end
 
 -- Takes what matches of a batch: a batch of what was there.
 local function take(query, run, report, batch)
@@ -106,16 +100,19 @@ local function take(query, run, report, batch)
     or results[2], results[3]
 end
 
+-- The rows of what was taken.
+local function rows_of(query, run, taken)
+  return query.core:rows(taken, run.packed, nil, pieces.indices(1, #taken))
+end
+
 -- ---- aggregate ----------------------------------------------------------------------
 
 -- The walk inside the kernel: the list, or nil where nothing was done.
 local function in_kernel(query, plan, run, report)
-  if report.engine ~= "kernel" then return nil end
-  if plan.obstacle then return runs.give_up(query, run, report, plan.obstacle, plan.errno) end
-  local result, rows, errno = runs.scan(query, run, { rows = query.record_bytes and 1 or 0,
+  local result, found = runs.walk(query, plan, run, report, { rows = query.record_bytes and 1 or 0,
     budget = 0 })
-  if not result then return runs.give_up(query, run, report, rows, errno) end
-  local found <close> = rows
+  local _ <close> = found
+  if not result then return nil end
   report.visited, report.matched = result.visited, result.matched
   report.complete = result.stop == "none"
   if query.sums then return groups.plain_row(query, result) end
@@ -135,7 +132,7 @@ local function by_batches(self, query, run, report)
         core.errno.ENOMEM
     end
     local taken, message, errno = take(query, run, report, batch)
-    agg:add(query.core:rows(taken, run.packed, nil, all_of(taken)))
+    agg:add(rows_of(query, run, taken))
     if message then return groups.result_of(query, run, agg), message, errno end
   end
   report.complete = true
@@ -170,16 +167,11 @@ end
 
 -- ---- select -------------------------------------------------------------------------
 
-local function each_row(query, rows)
-  if query.decoder then return rows:each(query.decoder) end
-  return rows:batch():entries()
-end
-
--- The iterator over what is taken, a batch at a time.
-local function rows_of(self, query, run, report)
+-- The blocks of what is taken, a batch at a time, and what closes them.
+local function blocks_of(self, query, run, report)
   local step, state, control, closing = runs.batches(self, run, report)
-  local next_row, failed
-  local function next_block()
+  local failed
+  return function()
     if failed then errors.throw(failed[1], failed[2], { partial = report }) end
     local batch = step(state, control)
     if not batch then
@@ -188,18 +180,7 @@ local function rows_of(self, query, run, report)
     end
     local taken, message, errno = take(query, run, report, batch)
     failed = message and { message, errno }
-    return query.core:rows(taken, run.packed, nil, all_of(taken))
-  end
-  return function()
-    while true do
-      if next_row then
-        local first, second = next_row()
-        if first ~= nil then return first, second end
-      end
-      local block = next_block()
-      if not block then return nil end
-      next_row = each_row(query, block)
-    end
+    return rows_of(query, run, taken)
   end, closing
 end
 
@@ -214,11 +195,9 @@ function reset.select(self, run)
     report.engine, report.why = query.facts.kind.batch_lookup and "batch" or "walk",
       "rows are taken a batch at a time"
   end
-  local step, closing = rows_of(self, query, run, report)
-  return step, nil, nil, setmetatable({}, { __close = function()
-    local _ <close> = closing
-    runs.finish(query, run, report)
-  end })
+  local next_block, closing = blocks_of(self, query, run, report)
+  return rows.iterator(query, nil, next_block), nil, nil,
+    rows.closing(query, run, report, closing)
 end
 
 return reset

@@ -288,14 +288,26 @@ end
 
 runs.give_up = give_up
 
--- Tries the kernel engine where the plan says so.
+-- Tries the kernel engine where the plan says so: by `walk`, of what is given after it.
 -- @treturn table|nil result and rows; nil when the cursor has to do it: the report says why.
 --   Raises an error object when the kernel engine was asked for and cannot
-function runs.try_kernel(query, plan, run, report)
+local function attempt(query, plan, run, report, walk, ...)
   if report.engine ~= "kernel" then return nil end
   if plan.obstacle then return give_up(query, run, report, plan.obstacle, plan.errno) end
-  local result, rows, errno, stopped = runs.scan_rows(query, plan, run)
+  local result, rows, errno, stopped = walk(...)
   if not result then return give_up(query, run, report, rows, errno, stopped) end
+  return result, rows
+end
+
+-- One walk that is not begun anew, since it changes entries; args are of runs.scan.
+function runs.walk(query, plan, run, report, args)
+  return attempt(query, plan, run, report, runs.scan, query, run, args)
+end
+
+-- All matches, and the report of them.
+function runs.try_kernel(query, plan, run, report)
+  local result, rows = attempt(query, plan, run, report, runs.scan_rows, query, plan, run)
+  if not result then return nil end
   report.visited, report.matched = result.visited, result.matched
   report.complete = result.stop == "none"
   return result, rows
@@ -303,12 +315,11 @@ end
 
 -- The whole map as one batch read by the kernel, and its rows; nil when the cursor has to read it.
 local function whole(self, query, plan, run, report)
-  if report.engine ~= "kernel" then return nil end
-  if plan.obstacle then return give_up(query, run, report, plan.obstacle, plan.errno) end
   local every = { memory = run.memory, budget = run.budget, packed = "" }
-  local result, rows, errno, stopped = runs.scan_rows(
-    prepare.query(self, "entries", { rows = true }), plan, every)
-  if not result then return give_up(query, run, report, rows, errno, stopped) end
+  local result, rows = attempt(query, plan, run, report, function()
+    return runs.scan_rows(prepare.query(self, "entries", { rows = true }), plan, every)
+  end)
+  if not result then return nil end
   query.facts.loaded = true
   return rows:batch(), rows
 end
@@ -322,6 +333,13 @@ function runs.sources(self, query, plan, run, report)
     batch = nil
     return one
   end, nil, nil, rows
+end
+
+-- The batches that a run reads: by the cursor, or, for a Lua function to judge, by the cheapest
+-- source.
+function runs.blocks(self, query, plan, run, report)
+  if run.filter then return runs.sources(self, query, plan, run, report) end
+  return runs.batches(self, run, report)
 end
 
 -- What threads left to Lua, as matches of the run and rows of agg.

@@ -11,6 +11,7 @@ local errors = require "luabpf.base.errors"
 local judge = require "luabpf.query.judge"
 local iter = require "luabpf.base.iter"
 local options = require "luabpf.base.options"
+local pieces = require "luabpf.query.pieces"
 local scan = require "luabpf.base.scan"
 
 local map = core.classes["luabpf.map"]
@@ -85,36 +86,15 @@ local function delete_some(self, query, run, some, report, by_lua)
   return gone, message, errno
 end
 
--- How many more may be deleted; in a dry run, would be.
-local function room(run, report)
-  if not run.limit then return math.huge end
-  return run.limit - (run.dry_run and report.matched or report.deleted)
-end
-
-local function part_of(batch, from, to)
-  if from == 1 and to == #batch then return batch end
-  local indices = {}
-  for i = from, to do indices[#indices + 1] = i end
-  return batch:pick(indices)
-end
-
--- Candidates in pieces that do not go past the limit. What the limit cuts off is not counted as
--- matched, as in the kernel engine, which stops there.
--- With on_delete, in chunks: what was deleted of one is told before the next begins.
+-- Candidates in pieces that do not go past the limit. With on_delete, in chunks: what was deleted
+-- of one is told before the next begins.
 local function delete_up_to(self, query, run, candidates, report, by_lua)
-  local at, most = 1, run.on_delete and CHUNK or #candidates
-  while at <= #candidates do
-    local left = room(run, report)
-    if left <= 0 then return end
-    local last = math.min(#candidates, at + left - 1, at + most - 1) // 1
-    report.matched = report.matched + last - at + 1
-    if not run.dry_run then
-      local some = part_of(candidates, at, last)
-      local _, message, errno = delete_some(self, query, run, some, report, by_lua)
-      if message then errors.throw(message, errno) end
-    end
-    at = last + 1
-  end
+  local most = run.on_delete and CHUNK or #candidates
+  pieces.each(run, report, candidates, most, function(from, to)
+    local some = pieces.part(candidates, from, to)
+    local _, message, errno = delete_some(self, query, run, some, report, by_lua)
+    if message then errors.throw(message, errno) end
+  end)
 end
 
 -- What of a batch matches, and whether Lua judged that; what Lua judged of it beside, or nil.
@@ -126,17 +106,11 @@ local function candidates_of(query, run, batch, report)
 end
 
 local function sweep(self, query, plan, run, report)
-  local step, state, control, closing
-  if run.filter then
-    step, state, control, closing = runs.sources(self, query, plan, run, report)
-  else
-    step, state, control, closing = runs.batches(self, run, report)
-  end
-  for batch in step, state, control, closing do
+  for batch in runs.blocks(self, query, plan, run, report) do
     local some, by_lua, also = candidates_of(query, run, batch, report)
     delete_up_to(self, query, run, some, report, by_lua)
     if also then delete_up_to(self, query, run, also, report, true) end
-    if room(run, report) <= 0 then return end
+    if pieces.room(run, report) <= 0 then return end
   end
   report.complete = true
 end
@@ -146,7 +120,7 @@ end
 -- Deletes what Lua says yes to of the entries that the program left to it. Where the walk begins
 -- again, they come once more.
 local function delete_asked(self, query, run, result, rows, report)
-  if result.asked == 0 or result.stop ~= "none" or room(run, report) <= 0 then return end
+  if result.asked == 0 or result.stop ~= "none" or pieces.room(run, report) <= 0 then return end
   local asked = rows:asked()
   local hits = judge.asked(asked, run, report)
   if #hits > 0 then delete_up_to(self, query, run, asked:pick(hits), report, true) end
@@ -163,7 +137,7 @@ local function kernel_step(self, query, run, report, rows_room)
   if run.on_delete then
     delete_up_to(self, query, run, found:batch(), report)
     local left = result.stored < result.matched - result.cut
-      or (result.stop == "limit" and room(run, report) > 0)
+      or (result.stop == "limit" and pieces.room(run, report) > 0)
     if left and (result.stop == "none" or result.stop == "limit") then return "full" end
   else
     report.matched = report.matched + result.matched
@@ -258,8 +232,8 @@ end
 
 -- Deletes candidates, within the limit, and hands over what is gone.
 local function drain_some(self, query, run, some, report, by_lua)
-  local left = room(run, report)
-  if #some > left then some = part_of(some, 1, left) end
+  local left = pieces.room(run, report)
+  if #some > left then some = pieces.part(some, 1, left) end
   report.matched = report.matched + #some
   if #some == 0 then return end
   local gone, message, errno = delete_some(self, query, run, some, report, by_lua)
@@ -272,7 +246,7 @@ local function drain_where(self, query, run, report)
     local some, by_lua, also = candidates_of(query, run, batch, report)
     drain_some(self, query, run, some, report, by_lua)
     if also then drain_some(self, query, run, also, report, true) end
-    if room(run, report) <= 0 then return end
+    if pieces.room(run, report) <= 0 then return end
   end
   report.complete = true
 end

@@ -15,6 +15,7 @@ local edit = require "luabpf.query.edit"
 local errors = require "luabpf.base.errors"
 local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
+local pieces = require "luabpf.query.pieces"
 local prepare = require "luabpf.query.prepare"
 local runs = require "luabpf.query.run"
 local scan = require "luabpf.base.scan"
@@ -51,37 +52,16 @@ local function stored(query, run, report, try)
   errors.throw(missing, kept)
 end
 
--- How many more may be changed; in a dry run, would be.
-local function room(run, report)
-  if not run.limit then return math.huge end
-  return run.limit - (run.dry_run and report.matched or report.updated)
-end
-
-local function part_of(batch, from, to)
-  if from == 1 and to == #batch then return batch end
-  local indices = {}
-  for i = from, to do indices[#indices + 1] = i end
-  return batch:pick(indices)
-end
-
 -- Changes what was found, in pieces that do not go past the limit. by_lua: Lua judged or computed
 -- it, on copies.
 local function change(query, run, report, old, new, by_lua)
-  local at = 1
-  while at <= #old do
-    local left = room(run, report)
-    if left <= 0 then return end
-    local last = math.min(#old, at + left - 1) // 1
-    report.matched = report.matched + last - at + 1
-    if not run.dry_run then
-      local was, is = part_of(old, at, last), by_lua and part_of(new, at, last)
-      stored(query, run, report, function(how)
-        if by_lua then return query.core:exchange(was, is, how) end
-        return query.core:change(was, run.packed, how)
-      end)
-    end
-    at = last + 1
-  end
+  pieces.each(run, report, old, #old, function(from, to)
+    local was, is = pieces.part(old, from, to), by_lua and pieces.part(new, from, to)
+    stored(query, run, report, function(how)
+      if by_lua then return query.core:exchange(was, is, how) end
+      return query.core:change(was, run.packed, how)
+    end)
+  end)
 end
 
 -- ---- what Lua decides ---------------------------------------------------------------
@@ -93,31 +73,19 @@ local function misfit(query, run, report, batch, i)
     { partial = report, key = batch:key(i) })
 end
 
-local function all_of(batch)
-  local indices = {}
-  for i = 1, #batch do indices[i] = i end
-  return indices
-end
-
 -- Entries that were left to Lua: whether they match is asked, what they get is computed here.
 local function by_lua(query, run, report, batch)
-  if room(run, report) <= 0 then return end
-  local hits = run.ask and judge.asked(batch, run, report) or all_of(batch)
+  if pieces.room(run, report) <= 0 then return end
+  local hits = run.ask and judge.asked(batch, run, report) or pieces.indices(1, #batch)
   local old, new, unfit = query.core:propose(batch, run.packed, hits)
   change(query, run, report, old, new, true)
-  if unfit and room(run, report) > 0 then misfit(query, run, report, batch, unfit[1]) end
+  if unfit and pieces.room(run, report) > 0 then misfit(query, run, report, batch, unfit[1]) end
 end
 
 -- ---- the cursor ---------------------------------------------------------------------
 
 local function sweep(self, query, plan, run, report)
-  local step, state, control, closing
-  if run.filter then
-    step, state, control, closing = runs.sources(self, query, plan, run, report)
-  else
-    step, state, control, closing = runs.batches(self, run, report)
-  end
-  for batch in step, state, control, closing do
+  for batch in runs.blocks(self, query, plan, run, report) do
     report.visited = report.visited + #batch
     local hits = run.filter and judge.hits(batch, run.filter, report)
     local old, new, asked = query.core:propose(batch, run.packed, hits or nil)
@@ -127,7 +95,7 @@ local function sweep(self, query, plan, run, report)
     elseif asked then
       by_lua(query, run, report, batch:pick(asked))
     end
-    if room(run, report) <= 0 then return end
+    if pieces.room(run, report) <= 0 then return end
   end
   report.complete = true
 end
@@ -136,17 +104,10 @@ end
 
 -- True when it is done; false when nothing was: the cursor has to.
 local function in_kernel(query, plan, run, report)
-  if plan.obstacle then
-    runs.give_up(query, run, report, plan.obstacle, plan.errno)
-    return false
-  end
-  local result, rows, errno = runs.scan(query, run, { dry = run.dry_run, limit = run.limit,
-    budget = 0 })
-  if not result then
-    runs.give_up(query, run, report, rows, errno)
-    return false
-  end
-  local found <close> = rows
+  local result, found = runs.walk(query, plan, run, report, { dry = run.dry_run,
+    limit = run.limit, budget = 0 })
+  local _ <close> = found
+  if not result then return false end
   report.visited, report.matched = result.visited, result.matched - result.cut
   add(report, result.updated, 0, result.kept)
   if result.asked > 0 then by_lua(query, run, report, found:asked()) end
@@ -160,21 +121,17 @@ end
 
 -- ---- by a function --------------------------------------------------------------------
 
-local function with_traceback(cause)
-  return { cause = cause, traceback = debug.traceback(tostring(cause), 2) }
-end
-
 -- Lets the function change copies of the entries: the copies, how many it got through, and the
 -- error that ended it, or nil.
 local function changed_by(f, batch)
-  local new, n = batch:pick(all_of(batch)), 0
-  local ok, err = xpcall(function()
+  local new, n = batch:copy(), 0
+  local ok, failure = judge.traced(function()
     for key, value in core.edits(new) do
       f(key, value)
       n = n + 1
     end
-  end, with_traceback)
-  return new, n, not ok and err or nil
+  end)
+  return new, n, not ok and failure or nil
 end
 
 -- Those of the first n entries whose values differ.
@@ -193,12 +150,10 @@ end
 local function by_function(query, run, report, batch)
   if #batch == 0 then return end
   report.asked = report.asked + #batch
-  local new, n, err = changed_by(run.change, batch)
+  local new, n, failure = changed_by(run.change, batch)
   local list = differing(batch, new, n)
   change(query, run, report, batch:pick(list), new:pick(list), true)
-  if not err then return end
-  errors.throw(("change: %s"):format(tostring(err.cause)), nil,
-    { partial = report, cause = err.cause, traceback = err.traceback })
+  if failure then judge.raise("change", failure, report) end
 end
 
 -- What of a batch matches.
@@ -212,14 +167,14 @@ local function sweep_by_function(self, query, plan, run, report)
   for batch in runs.sources(self, query, plan, run, report) do
     report.visited = report.visited + #batch
     by_function(query, run, report, matching(query, run, report, batch))
-    if room(run, report) <= 0 then return end
+    if pieces.room(run, report) <= 0 then return end
   end
   report.complete = true
 end
 
 local function update(self, query, plan, run, report)
   if run.change then return sweep_by_function(self, query, plan, run, report) end
-  if run.filter or report.engine ~= "kernel" or not in_kernel(query, plan, run, report) then
+  if run.filter or not in_kernel(query, plan, run, report) then
     sweep(self, query, plan, run, report)
   end
 end
@@ -246,10 +201,7 @@ local function plan_of(self, run, what)
   if type(what) ~= "string" then
     error(("update_where: change: text or function expected, got %s"):format(type(what)), 3)
   end
-  local values = run.params
-  local ok, plan = pcall(edit.of_text, what, prepare.env(self, values))
-  if not ok then core.misuse(tostring(plan)) end
-  return plan
+  return prepare.located("", pcall(edit.of_text, what, prepare.env(self, run.params)))
 end
 
 --- What a change did; `matched` is `updated`, `missing` and `kept`.
