@@ -25,8 +25,13 @@ local function write(path, text)
   file:write(text)
 end
 
+local function path_of(mutant)
+  local folder = mutant[2]:find "/" and "" or "function/"
+  return ("lua/luabpf/%s%s.lua"):format(folder, mutant[2])
+end
+
 local function changed(mutant)
-  local text = read("lua/luabpf/function/" .. mutant[2] .. ".lua")
+  local text = read(path_of(mutant))
   local from, to = text:find(mutant[3], 1, true)
   assert(from, mutant[1] .. ": its text is not in the file")
   return text:sub(1, from - 1) .. mutant[4] .. text:sub(to + 1)
@@ -46,7 +51,7 @@ local function try(mutant, folder)
   assert(os.execute(("rm -rf '%s' && mkdir -p '%s' && cp -r lua '%s/' && ln -s \"$PWD\"/* "
     .. "\"$PWD\"/.busted '%s/' 2>/dev/null; test -d '%s/lua/luabpf'"):format(folder, folder, folder,
     folder, folder)))
-  write(("%s/lua/luabpf/function/%s.lua"):format(folder, mutant[2]), changed(mutant))
+  write(("%s/%s"):format(folder, path_of(mutant)), changed(mutant))
   local from, found, output = 0, false, ""
   for _, stage in ipairs(STAGES) do
     local to = math.min(stage, MOST)

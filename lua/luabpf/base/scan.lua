@@ -154,16 +154,15 @@ end
 local SMALL <const> = 65536
 
 -- map:count without where.
-function scan.count_all(self)
+-- @tparam[opt] boolean cheaply nil rather than a walk over a large map
+function scan.count_all(self, cheaply)
   local info = scan.info(self)
   local kind = core.maptypes[info.type]
   if kind.fixed then return #self end
-  if has_keys_only(kind, info) and not kind.key_index then
-    return errors.caught(nil, pcall(count_keys, self))
-  end
-  local n = #self > SMALL and core.element_count(self)
-  if n then return n end
-  return errors.caught(nil, pcall(count_entries, self))
+  local by_keys, is_large = has_keys_only(kind, info) and not kind.key_index, #self > SMALL
+  local n = is_large and not by_keys and core.element_count(self) or nil
+  if n or cheaply and is_large then return n end
+  return errors.caught(nil, pcall(by_keys and count_keys or count_entries, self))
 end
 
 return scan

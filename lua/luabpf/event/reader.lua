@@ -69,10 +69,9 @@ end
 function map:reader(given)
   given = options.check("reader", given, options.of "map:reader")
   local pages = check_pages(given.pages)
-  local info, message, errno = map.info(self)
-  if not info then return nil, message, errno end
-  local what
-  what, message, errno = kinds.read(self, given.layout)
+  core.check_map(self)
+  local info = core.known_info(self)
+  local what, message, errno = kinds.read(self, given.layout)
   if not what then return nil, ("%s: reader: %s"):format(errors.label(info), message), errno end
   if not given.take then
     message = holders.of(self, info)

@@ -58,8 +58,9 @@ end
 function map:stack(id, pid)
   core.check_map(self)
   check_pid(pid, "stack", 2)
-  if core.known_info(self).type ~= "stack_trace" then
-    error(("%s: stack: its values are no lists of addresses"):format(errors.label(self:info())), 2)
+  local info = core.known_info(self)
+  if info.type ~= "stack_trace" then
+    error(("%s: stack: its values are no lists of addresses"):format(errors.label(info)), 2)
   elseif math.type(id) ~= "integer" or id < 0 or id > 0xffffffff then
     error(("stack: id: what bpf_get_stackid gave, from 0 on, expected, got %s")
       :format(tostring(id)), 2)

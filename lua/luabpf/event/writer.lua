@@ -29,7 +29,7 @@ function map:writer(given)
   given = options.check("writer", given, options.of "map:writer")
   local what, message, errno = kinds.read(self, given.layout)
   if not what then
-    return nil, ("%s: writer: %s"):format(errors.label(self:info()), message), errno
+    return nil, ("%s: writer: %s"):format(errors.label(core.known_info(self)), message), errno
   end
   if what.tags then
     error("writer: option 'layout': the layout of one kind of record expected", 2)

@@ -6,7 +6,7 @@
 --
 -- @module luabpf.function.canary
 
-local bytecode = require "luabpf.function.bytecode"
+local bytecode = require "luabpf.base.bytecode"
 
 local canary = {}
 

@@ -13,8 +13,8 @@ local texts = require "luabpf.function.texts"
 
 local context_of, node_of, is_int, what = run.context_of, run.node_of, run.is_int, run.what
 
--- A condition that match.lua makes.
-local function condition(self, key, text, make)
+-- A condition that match.lua makes, once for a key.
+function run:condition(key, text, make)
   return self:unique(key, function()
     text = run.short(text)
     local node = { source = text, first = 1, last = #text }
@@ -25,7 +25,7 @@ end
 -- Whether a place has a pattern's bytes.
 local function matches(self, v, pattern, described, size)
   local key = ("q%d %s %s"):format(v.id, pattern.bytes, pattern.mask)
-  return condition(self, key, described, function(node)
+  return self:condition(key, described, function(node)
     return match.any(context_of(self), node, node_of(v.of, v.place, v.path, size),
       { op = "string", pattern = pattern })
   end)
@@ -229,7 +229,7 @@ local function same_fields(self, a, b)
     return self:compare("==", self:bytes(a.of, a.place, a.path, x.size),
       self:bytes(b.of, b.place, b.path, x.size))
   end
-  return condition(self, ("Q%d %d"):format(a.id, b.id), a.path .. " == " .. b.path,
+  return self:condition(("Q%d %d"):format(a.id, b.id), a.path .. " == " .. b.path,
     function(node)
       -- As bytes: views show text with all that is behind a NUL.
       return match.any(context_of(self), node, node_of(a.of, a.place, a.path, x.size),

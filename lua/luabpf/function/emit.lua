@@ -7,6 +7,7 @@
 --
 -- @module luabpf.function.emit
 
+local core = require "luabpf.core"
 local emit_sets = require "luabpf.function.emit_sets"
 local generator = require "luabpf.expr.branch"
 local params = require "luabpf.expr.params"
@@ -14,9 +15,7 @@ local params = require "luabpf.expr.params"
 local emit = {}
 
 local FRAME <const>, PARAMS <const>, SCRATCH <const> = "r10", "r8", "r5"
-local MAX_INSTRUCTIONS <const> = 16384 -- LB_MAX_FRAGMENT
-local MAX_PARAMS <const> = 2048 -- LB_MAX_PARAMS
-local MAX_TABLES <const> = 1 << 20 -- LB_MAX_TABLES
+local limits <const> = core.limits
 
 -- Comparisons of a search cost the verifier so many times less than those of a chain.
 local CHEAPER <const> = 16
@@ -223,9 +222,9 @@ local function write(self, node, following, labels)
 end
 
 local function check_size(n)
-  if n <= MAX_INSTRUCTIONS then return end
+  if n <= limits.instructions then return end
   error({ gave_up = true, why = ("it is too large: more than %d instructions"):format(
-    MAX_INSTRUCTIONS) }, 0)
+    limits.instructions) }, 0)
 end
 
 local function write_all(self, list)
@@ -243,8 +242,8 @@ local function write_all(self, list)
 end
 
 local function check_limits(context)
-  if params.slots(context.params) > MAX_PARAMS
-    or params.table_slots(context.params) > MAX_TABLES then
+  if params.slots(context.params) > limits.params
+    or params.table_slots(context.params) > limits.tables then
     error({ gave_up = true, why = "what it reads from outside is too large" }, 0)
   end
 end

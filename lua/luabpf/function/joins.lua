@@ -9,7 +9,7 @@
 --
 -- @module luabpf.function.joins
 
-local opcodes = require "luabpf.function.opcodes"
+local opcodes = require "luabpf.base.opcodes"
 local run = require "luabpf.function.run"
 
 local is_int = run.is_int

@@ -5,8 +5,8 @@
 --
 -- @module luabpf.function.liveness
 
-local bytecode = require "luabpf.function.bytecode"
-local opcodes = require "luabpf.function.opcodes"
+local bytecode = require "luabpf.base.bytecode"
+local opcodes = require "luabpf.base.opcodes"
 
 local liveness = {}
 

@@ -131,12 +131,10 @@ local searched <const> = { ipv4 = true, ipv6 = true, ip = true, prefix4 = true, 
 
 -- Whether a field of an address or a prefix lies in what a pattern says.
 local function lies_in(self, v, text, pattern)
-  local described = run.short(("%s in %s"):format(v.path, text))
-  local test = self:unique(("w%d %s"):format(v.id, text), function()
-    local node = { source = described, first = 1, last = #described }
-    return setmetatable({ text = described, size_of = 8 }, { __index = match.any(
-      run.context_of(self), node, run.node_of(v.of, v.place, v.path),
-      { op = "string", pattern = pattern }) })
+  local key, described = ("w%d %s"):format(v.id, text), ("%s in %s"):format(v.path, text)
+  local test = self:condition(key, described, function(node)
+    return match.any(run.context_of(self), node, run.node_of(v.of, v.place, v.path),
+      { op = "string", pattern = pattern })
   end)
   if test.op == "truth" then return test.value end
   return test

@@ -14,6 +14,11 @@ local outside = {}
 -- Tables that a metatable leads to, one after the other.
 local MOST_TABLES <const> = 8
 
+-- Whether two values are one and the same.
+function outside.alike(a, b)
+  return rawequal(a, b) and math.type(a) == math.type(b)
+end
+
 -- A field of a table, or of the tables that its metatables have as __index; false as the second
 -- result where a function would be asked.
 function outside.field(t, key)
@@ -113,16 +118,17 @@ local function is_still(guard, v)
     return v ~= nil and rawequal(v, guard.weak[1])
       or guard.chunk and type(v) == "function" and chunk_of(v) == guard.chunk
   end
-  return rawequal(v, guard.value) and math.type(v) == math.type(guard.value)
+  return outside.alike(v, guard.value)
 end
 
--- Whether a table has the same contents; false for what is no plain table.
+-- Whether a table has the contents of a snapshot: all, and n of them; false for what is no plain
+-- table. True, which most sets have a lot of, needs no call.
 function outside.same(snapshot, t)
   if type(t) ~= "table" or debug.getmetatable(t) then return false end
-  local n = 0
+  local all, n = snapshot.all, 0
   for k, v in next, t do
-    local was = snapshot.all[k]
-    if not rawequal(was, v) or math.type(was) ~= math.type(v) then return false end
+    local was = all[k]
+    if v ~= true and not outside.alike(was, v) or was ~= v then return false end
     n = n + 1
   end
   return n == snapshot.n

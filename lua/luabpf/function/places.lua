@@ -7,6 +7,7 @@
 --
 -- @module luabpf.function.places
 
+local core = require "luabpf.core"
 local fields = require "luabpf.expr.fields"
 local load = require "luabpf.expr.load"
 local run = require "luabpf.function.run"
@@ -14,7 +15,7 @@ local texts = require "luabpf.function.texts"
 local tree = require "luabpf.expr.tree"
 
 local MOST_ELEMENTS <const> = 64 -- of a list that is searched
-local MOST_PERCPU <const> = 32 -- LB_MAX_REDUCTIONS
+local MOST_PERCPU <const> = core.limits.reductions
 
 local function is_struct(desc) return desc.kind == "struct" or desc.kind == "union" end
 

@@ -24,6 +24,8 @@
 --
 -- @module luabpf.function.run
 
+local core = require "luabpf.core"
+
 local run = {}
 run.__index = run
 
@@ -56,7 +58,7 @@ function run.new(f, env, fixed, spent)
   local self = setmetatable({ made = {}, ids = 0, objects = {}, nobjects = 0, root = f, env = env,
     fixed = fixed, params = {}, guards = {}, snapshots = {}, sets = {}, reasons = {}, nodes = 0,
     spent = spent, places = {}, slots = {}, nslots = 0, percpu = {} }, run)
-  self.slots_of_frame = env.ncpu and 16 or 26 -- LB_FRAME_PERCPU, LB_FRAME_SIZE
+  self.slots_of_frame = env.ncpu and core.limits.frame_percpu or core.limits.frame
   self.root_src = self:source("root", nil, 0, "")
   return self
 end

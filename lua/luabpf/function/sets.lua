@@ -11,14 +11,17 @@
 --
 -- @module luabpf.function.sets
 
+local core = require "luabpf.core"
+local outside = require "luabpf.function.outside"
 local run = require "luabpf.function.run"
 local texts = require "luabpf.function.texts"
 
 local sets = {}
 
-local MOST_BOUNDS <const>, FEWEST_BOUNDS <const> = 512, 8 -- of LB_MAX_PARAMS slots
+-- Of the slots that all parameters and all tables have.
+local MOST_BOUNDS <const>, MOST_SLOTS <const> = core.limits.params // 4, core.limits.tables // 4
+local FEWEST_BOUNDS <const> = 8
 local FEWEST_RECORDS <const> = 8
-local MOST_SLOTS <const> = 1 << 18 -- of one table, of LB_MAX_TABLES
 local MOST_WORDS <const> = 4 -- of a record
 
 -- ---- keys -----------------------------------------------------------------------
@@ -75,20 +78,13 @@ end
 
 -- ---- what is kept of a set ------------------------------------------------------
 
--- Whether two values are one and the same.
-function sets.alike(a, b)
-  return rawequal(a, b) and math.type(a) == math.type(b)
-end
-
-local alike = sets.alike
-
 -- The value that all keys have; nil if there are several, or tables among them.
 local function only_value(all)
   local _, first = next(all)
   local kind = type(first)
   if kind == "table" or kind == "function" or kind == "userdata" then return nil end
   for _, v in pairs(all) do
-    if not alike(v, first) then return nil end
+    if not outside.alike(v, first) then return nil end
   end
   return first
 end
@@ -102,22 +98,12 @@ end
 local set = {}
 set.__index = set
 
--- Whether a table holds what it did.
-local function is_as_it_was(self, t)
-  local all, value, kind, n = self.all, self.value, math.type(self.value), 0
-  for k, v in next, t do
-    if v ~= value or all[k] == nil or kind and math.type(v) ~= kind then return false end
-    n = n + 1
-  end
-  return n == self.n
-end
-
 -- Takes what the table holds now; whether that fits the program.
 function set:refill(t)
+  if outside.same(self, t) then return true end
   if type(t) ~= "table" or debug.getmetatable(t) then return false end
-  if is_as_it_was(self, t) then return true end
   local all, n = copy_of(t)
-  if n > 0 and not alike(only_value(all), self.value) then return false end
+  if n > 0 and not outside.alike(only_value(all), self.value) then return false end
   return self:take(all, n, records_of(all, self.record_of))
 end
 

@@ -39,7 +39,7 @@ local function ranges(all)
   local list = {}
   for _, k in ipairs(sets.integers(all)) do
     local last = list[#list]
-    if last and last[2] + 1 == k and sets.alike(last[3], all[k]) then
+    if last and last[2] + 1 == k and outside.alike(last[3], all[k]) then
       last[2] = k
     else
       list[#list + 1] = { k, k, all[k] }

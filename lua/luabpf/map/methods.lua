@@ -117,9 +117,6 @@ end
 
 -- ---- for the prompt ------------------------------------------------------------
 
--- Entries of a map that are counted for the line below its head, one by one.
-local MOST_COUNTED <const> = 65536
-
 -- What stands for the layout of a side that has none: nil where there are no bytes.
 local function bytes(size)
   return size > 0 and { kind = "bytes", name = "bytes", size = size, align = 1 } or nil
@@ -188,9 +185,7 @@ end
 
 -- How many entries a map has, where that takes no walk over a large one; else nil.
 local function total_of(self)
-  if scan.kind_of(self).fixed then return #self end
-  if #self > MOST_COUNTED then return core.element_count(self) end
-  local ok, n = pcall(scan.count_all, self)
+  local ok, n = pcall(scan.count_all, self, true)
   return ok and n or nil
 end
 

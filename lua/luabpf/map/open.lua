@@ -28,6 +28,8 @@ local FLAGS = {
   token_fd = 1 << 16, segv_on_fault = 1 << 17, no_user_conv = 1 << 18,
 }
 
+maps.FLAGS = FLAGS
+
 local FLAG_NAMES = {}
 for name in pairs(FLAGS) do FLAG_NAMES[#FLAG_NAMES + 1] = name end
 table.sort(FLAG_NAMES, function(a, b) return FLAGS[a] < FLAGS[b] end)

@@ -8,7 +8,7 @@ local core = require "luabpf.core"
 local maps = require "luabpf.map.open"
 
 -- Flags that the kernel adds by itself, and those of how a map was made.
-local NOT_COMPARED <const> = 1 << 7 | 1 << 2
+local NOT_COMPARED <const> = maps.FLAGS.rdonly_prog | maps.FLAGS.numa_node
 
 local function flags_text(flags)
   return flags == 0 and "none" or table.concat(maps.flag_names(flags), " ")
@@ -16,7 +16,7 @@ end
 
 -- What the map has otherwise than it was asked for, as text; nil where it fits.
 local function difference(map, wanted)
-  local info, parts = map:info(), {}
+  local info, parts = core.known_info(map), {}
   local kind = core.maptypes[wanted.type]
   local has = { type = info.type, key_size = info.key_size, value_size = info.value_size,
     max_entries = info.max_entries }

@@ -5,6 +5,7 @@
 -- @module luabpf.map.pins
 
 local core = require "luabpf.core"
+local options = require "luabpf.base.options"
 local processes = require "luabpf.map.processes"
 local show = require "luabpf.show.show"
 
@@ -69,8 +70,7 @@ function pins.list(folder)
   if folder ~= nil and type(folder) ~= "string" then
     error(("pins: path of a folder expected, got %s"):format(type(folder)), 2)
   end
-  folder = (folder or "/sys/fs/bpf"):gsub("(.)/+$", "%1")
-  if folder:find("\0", 1, true) then error("pins: the path has a zero byte", 2) end
+  folder = options.path("pins", folder or "/sys/fs/bpf"):gsub("(.)/+$", "%1")
   local list = setmetatable({}, list_meta)
   local ok, reason, errno = add_folder(list, folder)
   if not ok then return nil, ("pins: %s: %s"):format(folder, reason), errno end
@@ -109,7 +109,7 @@ end
 function map:users()
   local programs, message, errno = core.programs_of(self)
   if not programs then return nil, message, errno end
-  return setmetatable({ programs = programs, processes = processes.of(self:info().id) },
+  return setmetatable({ programs = programs, processes = processes.of(core.known_info(self).id) },
     users_meta)
 end
 

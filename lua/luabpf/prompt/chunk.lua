@@ -40,10 +40,11 @@ local function attributes(list)
   return found
 end
 
--- The text without attributes at the top, and the names that <close> was dropped of.
-local function without_attributes(text)
+-- The text without attributes at the top, as long as it was, and the names that <close> was dropped
+-- of.
+local function without_attributes(text, list)
   local dropped = {}
-  for _, each in ipairs(attributes(tokens.of(text))) do
+  for _, each in ipairs(attributes(list)) do
     if each.attribute == "close" or each.attribute == "const" then
       text = text:sub(1, each.first - 1) .. (" "):rep(each.last - each.first + 1)
         .. text:sub(each.last + 1)
@@ -53,23 +54,23 @@ local function without_attributes(text)
   return text, dropped
 end
 
-local function names_in(text)
+local function names_in(list)
   local names = {}
-  for _, token in ipairs(tokens.of(text)) do
+  for _, token in ipairs(list) do
     if token.kind == "name" then names[token.text] = true end
   end
   return names
 end
 
 -- What stands before a chunk, and the names of locals that it is given.
-local function opening(text, locals)
-  local used, names = names_in(text), {}
+local function opening(list, locals)
+  local used, names = names_in(list), {}
   for name in pairs(locals) do
     if used[name] then names[#names + 1] = name end
   end
   table.sort(names)
-  local list = table.concat(names, ", ", 1, math.min(#names, 150))
-  return ("local %s <close>%s%s = ...; "):format(KEEPER, #names > 0 and ", " or "", list), names
+  local given = table.concat(names, ", ", 1, math.min(#names, 150))
+  return ("local %s <close>%s%s = ...; "):format(KEEPER, #names > 0 and ", " or "", given), names
 end
 
 -- ---- compiling --------------------------------------------------------------------------
@@ -84,15 +85,16 @@ end
 -- @treturn function|nil its function, or nil and why; nil, nil where it goes on in further lines
 -- @treturn table|string what chunk.run takes with it
 function chunk.compile(text, locals, env)
-  local dropped
-  text, dropped = without_attributes((text:gsub("^%s*=", "return ")))
-  local before, names = opening(text, locals)
+  text = text:gsub("^%s*=", "return ")
+  local list = tokens.of(text)
+  local plain, dropped = without_attributes(text, list)
+  local before, names = opening(list, locals)
   local function try(body)
     return load(before .. body, NAME, "t", env)
   end
   local fn, why, message = nil, "", nil
-  if text:find "%S" then fn, why = try("return " .. text) end
-  if not fn then fn, message = try(text) end
+  if plain:find "%S" then fn, why = try("return " .. plain) end
+  if not fn then fn, message = try(plain) end
   if not fn and (is_unfinished(message) or is_unfinished(why)) then return nil end
   if not fn then return nil, message end
   return fn, { names = names, dropped = dropped }

@@ -9,11 +9,12 @@
 local assign = require "luabpf.expr.assign"
 local cells = require "luabpf.expr.cells"
 local compile = require "luabpf.expr.compile"
+local core = require "luabpf.core"
 local params = require "luabpf.expr.params"
 
 local edit = {}
 
-local MOST <const> = 30 -- LB_MAX_PUTS
+local MOST <const> = core.limits.stores
 -- Of entries that are left to Lua, in a walk.
 local ASKED_BYTES <const> = 8 << 20
 

@@ -89,15 +89,13 @@ end
 
 -- ---- selects ------------------------------------------------------------------------
 
--- Makes a list of a select's rows print as a table.
-local function listed(query, list, about)
-  if query.decoder then
-    return show.tabular(list, function(self) return rows_grid(query, self, about) end)
-  end
+-- The rows of a select as a table: tables of columns, or entries.
+local function grid(query, list, about)
+  if query.decoder then return rows_grid(query, list, about) end
   local env = query.facts.env
-  return show.tabular(list, function(self)
-    return show.entries_grid(self, env.key, env.value, env.ncpu, about.total)
-  end)
+  local headers, rows, all = show.entries_grid(list, env.key, env.value, env.ncpu, about.total)
+  all.more, all.always = about.more, about.always
+  return headers, rows, all
 end
 
 -- All that an iterator gives, up to most, as the select of that query gives it.
@@ -143,9 +141,7 @@ function selection:__grid()
   list[most + 1] = nil
   local about = { what = self.query.decoder and "rows" or "entries", more = more, always = true }
   if more and room.columns() then about.total = total_of(self) end
-  local headers, rows, all = getmetatable(listed(self.query, list, about)).__grid(list)
-  all.more, all.always = more, true
-  return headers, rows, all
+  return grid(self.query, list, about)
 end
 
 function selection:__tostring()
@@ -169,7 +165,7 @@ end
 function present.rows(query, ...)
   local list, message, errno = errors.caught(nil, pcall(collect, query, nil, ...))
   if not list then return nil, message, errno end
-  return listed(query, list, {})
+  return show.tabular(list, function(self) return grid(query, self, {}) end)
 end
 
 return present

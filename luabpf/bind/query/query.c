@@ -651,7 +651,7 @@ static const luaL_Reg functions[] = {
 /* What compilers of fragments and makers of queries must keep to; frames in slots of 8 bytes. */
 static void push_limits(lua_State *L)
 {
-	lua_createtable(L, 0, 8);
+	lua_createtable(L, 0, 9);
 	lb_set_int(L, "instructions", LB_MAX_FRAGMENT);
 	lb_set_int(L, "params", LB_MAX_PARAMS);
 	lb_set_int(L, "reductions", LB_MAX_REDUCTIONS);
@@ -660,6 +660,7 @@ static void push_limits(lua_State *L)
 	lb_set_int(L, "frame_percpu", LB_FRAME_PERCPU / 8);
 	lb_set_int(L, "columns", LB_MAX_COLUMNS);
 	lb_set_int(L, "order", LB_MAX_ORDER);
+	lb_set_int(L, "stores", LB_MAX_PUTS);
 }
 
 void lb_open_query(lua_State *L)

@@ -4,9 +4,9 @@
 -- lopcodes.h of Lua 5.4 (5.4.0 to 5.4.8 have one format). Nothing is ever loaded
 -- back. Chunks of another format are refused by their header.
 --
--- @module luabpf.function.bytecode
+-- @module luabpf.base.bytecode
 
-local opcodes = require "luabpf.function.opcodes"
+local opcodes = require "luabpf.base.opcodes"
 
 local bytecode = {}
 

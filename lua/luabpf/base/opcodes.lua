@@ -8,7 +8,7 @@
 -- the two behind it, "a:b" a and as many as b says; "c?" is c unless the k bit says that
 -- it is a constant. How the rest is counted is in the functions of `special`.
 --
--- @module luabpf.function.opcodes
+-- @module luabpf.base.opcodes
 
 local opcodes = {}
 

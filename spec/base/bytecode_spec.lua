@@ -2,7 +2,7 @@
 --
 -- Bytecode is read as Lua 5.4 writes it, and nothing else is.
 
-local bytecode = require "luabpf.function.bytecode"
+local bytecode = require "luabpf.base.bytecode"
 
 local sample <const> = string.dump(function(a, b)
   local sum = a + 1.5

@@ -2,8 +2,8 @@
 --
 -- What is known of instructions is what luac5.4 lists of real code.
 
-local bytecode = require "luabpf.function.bytecode"
-local opcodes = require "luabpf.function.opcodes"
+local bytecode = require "luabpf.base.bytecode"
+local opcodes = require "luabpf.base.opcodes"
 
 -- The names in luac's listing of a file, by function.
 local function listed(path)
