@@ -119,23 +119,24 @@ local function mark(self, at)
   end
 end
 
--- What a look at the reader gives, waited for a while; nil and what ends the loop, if something
--- does.
+-- How many records a look at the reader finds, waited for a while; nil and what ends the loop, if
+-- something does.
 local function look(self, n, at)
   mark(self, at)
-  local batch, _, errno = core.reader_look(self, n, at.ends and 0 or wait.slice(at.deadline))
+  local found, _, errno = core.reader_look(self, n, at.ends and 0 or wait.slice(at.deadline))
   if errno == EINTR then return nil, "signal" end
   -- The function that is told may have read on, or closed the reader: what was found comes again.
   if tell_losses(self) then return core.reader_release(self) end
-  if batch or not at.ends then return batch end
+  if found or not at.ends then return found end
   if not core.reader_ready(self, true) then return nil, "timeout" end
 end
 
--- Up to n records, waited for; nil and "closed", "timeout", or "signal" if that is to end it.
+-- How many records there are, up to n, waited for; nil and "closed", "timeout", or "signal" if that
+-- is to end it.
 local function await(self, n, at)
   while not closed(self) do
-    local batch, why = look(self, n, at)
-    if batch or why then return batch, why end
+    local found, why = look(self, n, at)
+    if found or why then return found, why end
   end
   return nil, "closed"
 end
@@ -178,19 +179,17 @@ function reader:records(given)
   given = options.check("records", given, options.of "reader:records")
   local left = options.integer("records", "limit", given.limit, 0, math.maxinteger, math.maxinteger)
   local at = begin(self, wait.deadline(given.timeout, "records: option 'timeout'", 2))
-  local step
+  local step = core.reader_steps(self)
   local function advance()
+    local found
     while true do
-      if step then
-        local event, why, cpu = step()
-        if event ~= nil then
-          left = left - 1
-          return event, why, cpu
-        end
+      local event, why, cpu = step(found)
+      if event ~= nil then
+        left = left - 1
+        return event, why, cpu
       end
-      local batch = left > 0 and await(self, math.min(left, BATCH), at)
-      if not batch then return at:__close() end
-      step = core.events_one_by_one(batch)
+      found = left > 0 and await(self, math.min(left, BATCH), at)
+      if not found then return at:__close() end
     end
   end
   return advance, nil, nil, at
@@ -217,11 +216,10 @@ function reader:batches(given)
   local left = options.integer("batches", "limit", given.limit, 0, math.maxinteger, math.maxinteger)
   local at = begin(self, wait.deadline(given.timeout, "batches: option 'timeout'", 2))
   local function advance()
-    local batch = left > 0 and await(self, math.min(left, size), at)
-    if not batch then return at:__close() end
-    left = left - #batch
-    core.events_give(batch)
-    return batch
+    local found = left > 0 and await(self, math.min(left, size), at)
+    if not found then return at:__close() end
+    left = left - found
+    return core.reader_batch(self)
   end
   return advance, nil, nil, at
 end
@@ -240,10 +238,9 @@ end
 -- print(reader:next "10ms") -- nil timeout
 function reader:next(timeout)
   local at <close> = begin(self, wait.deadline(timeout, "next", 2))
-  local batch, why = await(self, 1, at)
-  if not batch then return nil, why end
-  core.events_give(batch)
-  return batch:record(1)
+  local found, why = await(self, 1, at)
+  if not found then return nil, why end
+  return core.reader_record(self)
 end
 
 -- ---- the rest --------------------------------------------------------------------

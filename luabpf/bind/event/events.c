@@ -19,24 +19,42 @@
 /* User value of a batch: the reader. */
 enum { READER = 1, UVALUES = 1 };
 
+#define STALE "the batch is stale: its reader went on or was closed"
+
 struct events {
 	struct lb_event_reader *reader;
 	uint64_t step;
 	uint32_t n;
 };
 
-void lb_events_push(lua_State *L, int reader, uint32_t n)
+/*
+ * How many records the reader's last look found, which are given now. Finalizers may
+ * have read on since.
+ */
+static uint32_t take_found(lua_State *L, struct lb_event_reader *e)
 {
-	struct events *b;
+	uint32_t n = e->found;
 
-	reader = lua_absindex(L, reader);
-	b = lua_newuserdatauv(L, sizeof(*b), UVALUES);
-	b->reader = lua_touserdata(L, reader);
-	b->step = b->reader->lender.clock;
-	b->n = n;
+	if (n == 0)
+		luaL_error(L, STALE);
+	e->found = 0;
+	return n;
+}
+
+/* core.reader_batch(reader): what its last look found, all given: the next step releases it. */
+static int reader_batch(lua_State *L)
+{
+	struct lb_event_reader *e = lb_check_reader(L, 1);
+	struct events *b = lua_newuserdatauv(L, sizeof(*b), UVALUES);
+
+	b->reader = e;
+	b->n = take_found(L, e);
+	b->step = e->lender.clock;
 	luaL_setmetatable(L, LB_EVENTS);
-	lua_pushvalue(L, reader);
+	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, READER);
+	lb_reader_give_all(&e->r);
+	return 1;
 }
 
 static bool is_valid(const struct events *b)
@@ -49,7 +67,7 @@ static struct events *check_events(lua_State *L, int arg)
 	struct events *b = lb_checkudata(L, arg, LB_EVENTS);
 
 	if (!is_valid(b))
-		luaL_argerror(L, arg, "the batch is stale: its reader went on or was closed");
+		luaL_argerror(L, arg, STALE);
 	return b;
 }
 
@@ -184,98 +202,153 @@ static int push_record(lua_State *L, struct lb_event_reader *e, const struct lb_
 
 /* ---- loops ------------------------------------------------------------------ */
 
-/* Upvalues of the loops: the batch, where it is, and the list of views. */
-enum { BATCH = 1, PLACE, VIEWS };
+/*
+ * Upvalues of the loops: where it is, what it keeps alive (a batch or the reader), and of
+ * views the one that was shown last and the list of all, by kind, if there are several.
+ */
+enum { PLACE = 1, OWNER, VIEW, VIEWS };
 
 struct place {
-	uint32_t i;		/* of the record that comes next */
-	bool release;		/* each record when the next one is asked for */
-	struct lb_view *at;	/* the view that shows something */
+	struct lb_event_reader *reader;
+	uint64_t step;			/* the records are there while its clock says so */
+	uint32_t i, n;			/* the record that comes next; how many there are */
+	struct lb_view *view;		/* that was shown last; NULL: none */
+	const struct lb_event_type *type;	/* what it shows */
 };
 
-/*
- * The record that comes next, or NULL at the end; what was shown is no longer.
- * A loop that releases as it goes ends where its batch is stale: what it has
- * not given comes with the reader's next look.
- */
-static const struct lb_record *advance(lua_State *L, struct events **batch, struct place *at)
+static bool is_there(const struct place *at)
 {
-	struct events *b = lua_touserdata(L, lua_upvalueindex(BATCH));
+	return lb_lends(&at->reader->lender, at->step);
+}
 
-	*batch = b;
-	if (at->at)
-		lb_view_move(at->at, NULL, 0);
-	at->at = NULL;
-	if (!is_valid(b)) {
-		if (!at->release)
-			luaL_error(L, "the batch is stale: its reader went on or was closed");
-		return NULL;
-	}
-	return at->i < b->n ? &b->reader->records[at->i++] : NULL;
+/* The record that comes next, or NULL at the end. */
+static const struct lb_record *advance(lua_State *L, struct place *at)
+{
+	if (!is_there(at))
+		luaL_error(L, STALE);
+	return at->i < at->n ? &at->reader->records[at->i++] : NULL;
 }
 
 static int records_step(lua_State *L)
 {
-	struct events *b;
 	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
-	const struct lb_record *r = advance(L, &b, at);
+	const struct lb_record *r = advance(L, at);
 
-	if (!r)
-		return 0;
-	if (at->release)
-		lb_reader_give(&b->reader->r, r);
-	return push_record(L, b->reader, r);
+	return r ? push_record(L, at->reader, r) : 0;
 }
 
-/* Pushes the view for that kind of record, made when it is first needed. */
-static struct lb_view *push_view(lua_State *L, struct events *b, const struct lb_event_type *t)
+/*
+ * step(n): what the reader's last look found, n records, of which this gives the first;
+ * step(): the next one, or nil. Each is released when the next one is asked for. Where
+ * another loop has read on, there is none: what was not given comes with the next look.
+ */
+static int given_step(lua_State *L)
 {
-	lua_Integer i = t - b->reader->types + 1;
-	struct lb_view *v;
+	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
+	const struct lb_record *r;
 
-	if (lua_rawgeti(L, lua_upvalueindex(VIEWS), i) == LUA_TUSERDATA)
-		return lua_touserdata(L, -1);
-	lua_pop(L, 1);
-	lua_getiuservalue(L, lua_upvalueindex(BATCH), READER);
+	if (lua_toboolean(L, 1)) {
+		at->n = take_found(L, at->reader);
+		at->i = 0;
+		at->step = at->reader->lender.clock;
+	}
+	if (at->i == at->n || !is_there(at))
+		return 0;
+	r = &at->reader->records[at->i++];
+	lb_reader_give(&at->reader->r, r);
+	return push_record(L, at->reader, r);
+}
+
+/* Pushes a view of that kind of record. */
+static void new_view(lua_State *L, const struct place *at, const struct lb_event_type *t)
+{
+	lua_getiuservalue(L, lua_upvalueindex(OWNER), READER);
 	lua_getiuservalue(L, -1, LB_READER_LAYOUTS);
-	lua_rawgeti(L, -1, i);
-	v = lb_view_new(L, -3, -1, &t->shape, &b->reader->lender, "event");
-	lua_pushvalue(L, -1);
-	lua_rawseti(L, lua_upvalueindex(VIEWS), i);
-	return v;
+	lua_rawgeti(L, -1, t - at->reader->types + 1);
+	lb_view_new(L, -3, -1, &t->shape, &at->reader->lender, "event");
+}
+
+/* Pushes the view for that kind of record, made when it is first needed, and keeps it. */
+static struct lb_view *find_view(lua_State *L, const struct place *at,
+				 const struct lb_event_type *t)
+{
+	bool listed = lua_istable(L, lua_upvalueindex(VIEWS));
+	lua_Integer i = t - at->reader->types + 1;
+
+	if (!listed || lua_rawgeti(L, lua_upvalueindex(VIEWS), i) != LUA_TUSERDATA) {
+		new_view(L, at, t);
+		if (listed) {
+			lua_pushvalue(L, -1);
+			lua_rawseti(L, lua_upvalueindex(VIEWS), i);
+		}
+	}
+	lua_copy(L, -1, lua_upvalueindex(VIEW));
+	return lua_touserdata(L, -1);
+}
+
+/* Pushes a view that shows the record. */
+static void push_view(lua_State *L, struct place *at, const struct lb_event_type *t,
+		      const struct lb_record *r)
+{
+	if (t == at->type) {
+		lua_pushvalue(L, lua_upvalueindex(VIEW));
+	} else {
+		at->view = find_view(L, at, t);
+		at->type = t;
+	}
+	lb_view_move(at->view, r->data, r->size);
+}
+
+static bool has_fields(const struct lb_event_type *t)
+{
+	return t->shape.type->kind == LB_STRUCT || t->shape.type->kind == LB_UNION;
 }
 
 static int views_step(lua_State *L)
 {
-	struct events *b;
 	struct place *at = lua_touserdata(L, lua_upvalueindex(PLACE));
-	const struct lb_record *r = advance(L, &b, at);
 	const struct lb_event_type *t;
+	const struct lb_record *r;
 
+	if (at->view)
+		lb_view_move(at->view, NULL, 0);
+	r = advance(L, at);
 	if (!r)
 		return 0;
-	t = kind_of(b->reader, r);
-	if (!t || (t->shape.type->kind != LB_STRUCT && t->shape.type->kind != LB_UNION)) {
+	t = kind_of(at->reader, r);
+	if (!t || !has_fields(t)) {
 		lua_settop(L, 0);
-		return push_record(L, b->reader, r);
+		return push_record(L, at->reader, r);
 	}
-	at->at = push_view(L, b, t);
-	lb_view_move(at->at, r->data, r->size);
-	return push_cpu(L, b->reader, r, 1);
+	push_view(L, at, t, r);
+	return push_cpu(L, at->reader, r, 1);
 }
 
-static int loop(lua_State *L, lua_CFunction step, bool release)
+/* Pushes where a loop over those n records begins, and what it keeps alive. */
+static void push_place(lua_State *L, struct lb_event_reader *e, uint64_t step, uint32_t n)
 {
-	struct place *at;
+	struct place *at = lua_newuserdatauv(L, sizeof(*at), 0);
 
-	check_events(L, 1);
-	lua_settop(L, 1);
-	at = lua_newuserdatauv(L, sizeof(*at), 0);
-	memset(at, 0, sizeof(*at));
-	at->release = release;
-	lua_newtable(L);
-	lua_pushcclosure(L, step, VIEWS);
+	*at = (struct place){ .reader = e, .step = step, .n = n };
+	lua_pushvalue(L, 1);
+}
+
+/* core.reader_steps(reader): the step of a loop that gives what it has got: see given_step. */
+static int reader_steps(lua_State *L)
+{
+	push_place(L, lb_to_reader(L, 1), 0, 0);
+	lua_pushcclosure(L, given_step, OWNER);
 	return 1;
+}
+
+/* core.reader_record(reader): the record that its last look found, decoded and given. */
+static int reader_record(lua_State *L)
+{
+	struct lb_event_reader *e = lb_check_reader(L, 1);
+
+	take_found(L, e);
+	lb_reader_give_all(&e->r);
+	return push_record(L, e, &e->records[0]);
 }
 
 /***
@@ -299,7 +372,16 @@ static int loop(lua_State *L, lua_CFunction step, bool release)
  */
 static int events_views(lua_State *L)
 {
-	return loop(L, views_step, false);
+	const struct events *b = check_events(L, 1);
+
+	push_place(L, b->reader, b->step, b->n);
+	lua_pushnil(L);
+	if (b->reader->ntypes > 1)
+		lua_newtable(L);
+	else
+		lua_pushnil(L);
+	lua_pushcclosure(L, views_step, VIEWS);
+	return 1;
 }
 
 /***
@@ -316,20 +398,11 @@ static int events_views(lua_State *L)
  */
 static int events_records(lua_State *L)
 {
-	return loop(L, records_step, false);
-}
+	const struct events *b = check_events(L, 1);
 
-/* core.events_one_by_one(events): the same, and each is released when the next one is asked for. */
-static int events_one_by_one(lua_State *L)
-{
-	return loop(L, records_step, true);
-}
-
-/* core.events_give(events): all of them are given: the reader's next step releases them. */
-static int events_give(lua_State *L)
-{
-	lb_reader_give_all(&check_events(L, 1)->reader->r);
-	return 0;
+	push_place(L, b->reader, b->step, b->n);
+	lua_pushcclosure(L, records_step, OWNER);
+	return 1;
 }
 
 /***
@@ -461,8 +534,9 @@ static const luaL_Reg meta[] = {
 };
 
 static const luaL_Reg functions[] = {
-	{ "events_one_by_one", events_one_by_one },
-	{ "events_give", events_give },
+	{ "reader_batch", reader_batch },
+	{ "reader_steps", reader_steps },
+	{ "reader_record", reader_record },
 	{ NULL, NULL },
 };
 

@@ -5,8 +5,8 @@
  *
  *	r = core.reader(map, { layouts = { layout... }, tags = { integer... },
  *		field = name, pages = n })
- *	batch = core.reader_look(r, n, ms)	up to n records, waited for; nil: none. Releases
- *					what was given
+ *	n = core.reader_look(r, n, ms)	up to n records, waited for; nil: none. Releases what
+ *					was given. They are given by what events.c has
  *	ends = core.reader_mark(r)		looks end at what lies there now
  *
  * @module luabpf.bind.event.reader
@@ -180,7 +180,7 @@ static int reader_new(lua_State *L)
 		return lb_map_fail(L, m, "reader", LB_ENOTSUPP);
 	e = lua_newuserdatauv(L, sizeof(*e), LB_READER_UVALUES);
 	memset(e, 0, sizeof(*e));
-	e->r.epoll = -1;
+	e->r.epoll = e->r.map = -1;
 	e->map = m;
 	e->lender.process = lb_process();
 	e->perf = lb_can(&m->k, LB_EVENT_PERF);
@@ -238,9 +238,9 @@ static int look(struct lb_event_reader *e, uint32_t n, int ms)
 }
 
 /*
- * core.reader_look(reader, n, ms): a batch, of which nothing is given yet, waited for so
- * long; nil: there is none; nil, message, errno where a handler took a signal (EINTR).
- * Raises what else refused it.
+ * core.reader_look(reader, n, ms): how many records there are, up to n, waited for so long,
+ * of which none is given yet; nil: there is none; nil, message, errno where a handler took a
+ * signal (EINTR). Raises what else refused it.
  */
 static int reader_look(lua_State *L)
 {
@@ -250,6 +250,7 @@ static int reader_look(lua_State *L)
 
 	make_room(L, e, n);
 	e->lender.clock++;
+	e->found = 0;
 	found = look(e, n, ms);
 	if (found == -EINTR)
 		return lb_map_fail(L, e->map, "reader", EINTR);
@@ -259,7 +260,8 @@ static int reader_look(lua_State *L)
 	}
 	if (found == 0)
 		return 0;
-	lb_events_push(L, 1, (uint32_t)found);
+	e->found = (uint32_t)found;
+	lua_pushinteger(L, found);
 	return 1;
 }
 
@@ -305,6 +307,7 @@ static int reader_release(lua_State *L)
 	if (!e->open)
 		return 0;
 	e->lender.clock++;
+	e->found = 0;
 	lb_reader_release(&e->r);
 	return 0;
 }
@@ -392,6 +395,7 @@ static void close_reader(struct lb_event_reader *e)
 		return;
 	e->open = false;
 	e->lender.clock++;
+	e->found = 0;
 	delist(e);
 	lb_reader_release(&e->r);
 	free_memory(e);

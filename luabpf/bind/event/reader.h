@@ -41,6 +41,7 @@ struct lb_event_reader {
 	const struct lb_member *tag;	/* NULL: one kind */
 	struct lb_record *records;	/* of the last look; malloc'd */
 	uint32_t room;
+	uint32_t found;			/* of them, by the last look, and not given yet */
 	bool perf, open;
 	struct lb_event_reader *next;	/* of the process's open readers */
 };
@@ -48,8 +49,5 @@ struct lb_event_reader {
 /* The reader at arg; an open one. Raises otherwise. */
 struct lb_event_reader *lb_to_reader(lua_State *L, int arg);
 struct lb_event_reader *lb_check_reader(lua_State *L, int arg);
-
-/* Pushes the batch of the n records of the last look of the reader at that index. */
-void lb_events_push(lua_State *L, int reader, uint32_t n);
 
 #endif

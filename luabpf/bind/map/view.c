@@ -23,8 +23,10 @@
 
 #define LB_VIEW "luabpf.view"
 
-/* User values of a view: what it keeps alive, field names, the views within it. */
+/* User values of a view: what it keeps alive, field names, the views within it or nil. */
 enum { OWNER = 1, NAMES, INNER, LAYOUT, UVALUES = LAYOUT };
+/* User value of the names of a type's fields: a table, name -> number, from 1, which keeps them. */
+enum { NUMBERS = 1 };
 
 struct lb_view {
 	const void *magic;		/* &view_magic: the cheap class check of view_index */
@@ -42,7 +44,7 @@ struct lb_view {
 	struct lb_lender *lender;	/* of the entry; NULL: it stays */
 	uint64_t step;			/* the lender's clock while it is there */
 	/* By field, its name as lua_topointer gives it: one string for equal texts, if they are short. */
-	const void *names[];
+	const void *const *names;
 };
 
 /***
@@ -92,33 +94,57 @@ static const void *lent(lua_State *L, const struct lb_view *v, const void *bytes
 
 static struct lb_view *new_view(lua_State *L, const struct lb_type *type)
 {
-	size_t size = sizeof(struct lb_view) + type->nmembers * sizeof(void *);
-	struct lb_view *v = lua_newuserdatauv(L, size, UVALUES);
+	struct lb_view *v = lua_newuserdatauv(L, sizeof(*v), UVALUES);
 
-	memset(v, 0, size);
+	memset(v, 0, sizeof(*v));
 	v->magic = &view_magic;
 	v->root = v;
 	v->type = type;
 	v->size = type->size;
 	luaL_setmetatable(L, LB_VIEW);
-	lua_newtable(L);
-	lua_setiuservalue(L, -2, INNER);
 	return v;
 }
 
-/* Gives the view at the top the table of its fields, name -> number, from 1, which keeps names. */
-static void set_names(lua_State *L, struct lb_view *v)
+/* Pushes the names of the type's fields. */
+static void push_names(lua_State *L, const struct lb_type *t)
 {
-	const struct lb_type *t = v->type;
+	const void **names = lua_newuserdatauv(L, t->nmembers * sizeof(*names), NUMBERS);
 
 	lua_createtable(L, 0, (int)t->nmembers);
 	for (uint32_t i = 0; i < t->nmembers; i++) {
 		lua_pushstring(L, t->members[i].name);
-		v->names[i] = lua_topointer(L, -1);
+		names[i] = lua_topointer(L, -1);
 		lua_pushinteger(L, (lua_Integer)i + 1);
 		lua_rawset(L, -3);
 	}
+	lua_setiuservalue(L, -2, NUMBERS);
+}
+
+/* Gives the view at the top the names at idx. */
+static void set_names(lua_State *L, struct lb_view *v, int idx)
+{
+	lua_pushvalue(L, idx);
+	v->names = lua_touserdata(L, -1);
 	lua_setiuservalue(L, -2, NAMES);
+}
+
+/* Pushes the table of the names of the view at index 1. */
+static void push_numbers(lua_State *L)
+{
+	lua_getiuservalue(L, 1, NAMES);
+	lua_getiuservalue(L, -1, NUMBERS);
+	lua_remove(L, -2);
+}
+
+/* Pushes the views within the one at index 1. */
+static void push_inners(lua_State *L)
+{
+	if (lua_getiuservalue(L, 1, INNER) == LUA_TTABLE)
+		return;
+	lua_pop(L, 1);
+	lua_newtable(L);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 1, INNER);
 }
 
 /*
@@ -130,23 +156,37 @@ static void push_inner(lua_State *L, const struct lb_view *outer, const struct l
 {
 	struct lb_view *v;
 
-	lua_getiuservalue(L, 1, INNER);
+	push_inners(L);
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, -2) == LUA_TUSERDATA)
 		return;
 	lua_pop(L, 1);
+	push_names(L, type);
 	v = new_view(L, type);
 	v->root = outer->root;
 	v->offset = outer->offset + offset;
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, OWNER);
-	set_names(L, v);
+	set_names(L, v, -2);
+	lua_remove(L, -2);
 	lua_pushvalue(L, 2);
 	lua_pushvalue(L, -2);
 	lua_rawset(L, -4);
 }
 
 /* ---- reading ---------------------------------------------------------- */
+
+/* Decodes the list at p, which is lent, from a copy. */
+static void push_list(lua_State *L, const struct lb_view *v, const struct lb_type *type,
+		      const uint8_t *p)
+{
+	uint8_t local[LB_LENT_LOCAL];
+	int top = lua_gettop(L);
+
+	lb_push_type(L, type, lent(L, v, p, type->size, local));
+	if (lua_gettop(L) > top + 1)
+		lua_remove(L, top + 1);
+}
 
 /*
  * Decodes a member of what is at base, which is lent. What is read in one go needs
@@ -155,16 +195,10 @@ static void push_inner(lua_State *L, const struct lb_view *outer, const struct l
 static void push_lent(lua_State *L, const struct lb_view *v, const struct lb_member *m,
 		      const uint8_t *base)
 {
-	uint8_t local[LB_LENT_LOCAL];
-	int top = lua_gettop(L);
-
-	if (m->type->kind != LB_ARRAY && !is_struct(m->type)) {
+	if (m->type->kind == LB_ARRAY)
+		push_list(L, v, m->type, base + m->offset);
+	else
 		lb_push_member(L, m, base);
-		return;
-	}
-	lb_push_type(L, m->type, lent(L, v, base + m->offset, m->type->size, local));
-	if (lua_gettop(L) > top + 1)
-		lua_remove(L, top + 1);
 }
 
 /* What follows the fields of a record. */
@@ -224,7 +258,7 @@ static const struct lb_member *find_member(lua_State *L, const struct lb_view *v
 {
 	lua_Integer i;
 
-	lua_getiuservalue(L, 1, NAMES);
+	push_numbers(L);
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, -2) != LUA_TNUMBER)
 		luaL_error(L, "no field '%s' in %s", luaL_tolstring(L, 2, NULL),
@@ -293,7 +327,7 @@ static uint32_t after(lua_State *L, const struct lb_view *v)
 	if (lua_isnil(L, 2))
 		return 0;
 	if (!v->ncpu) {
-		lua_getiuservalue(L, 1, NAMES);
+		push_numbers(L);
 		lua_pushvalue(L, 2);
 		lua_rawget(L, -2);
 		lua_replace(L, -2);
@@ -425,6 +459,17 @@ const void *lb_view_bytes(lua_State *L, int idx, size_t *size)
 
 /* ---- the loop --------------------------------------------------------- */
 
+/* Pushes the names of the root's fields, found when its first view is made: a batch has views anew. */
+static void push_root_names(lua_State *L, int layout, const struct lb_type *root)
+{
+	if (lua_getiuservalue(L, layout, LB_LAYOUT_NAMES) == LUA_TUSERDATA)
+		return;
+	lua_pop(L, 1);
+	push_names(L, root);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, layout, LB_LAYOUT_NAMES);
+}
+
 struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb_shape *shape,
 			    struct lb_lender *lender, const char *what)
 {
@@ -433,7 +478,10 @@ struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb
 
 	owner = lua_absindex(L, owner);
 	layout = lua_absindex(L, layout);
+	push_root_names(L, layout, shape->type);
 	v = new_view(L, shape->type);
+	set_names(L, v, -2);
+	lua_remove(L, -2);
 	v->shape = shape;
 	v->what = what;
 	v->lender = lender;
@@ -444,7 +492,6 @@ struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb
 	lua_setiuservalue(L, -2, OWNER);
 	lua_pushvalue(L, layout);
 	lua_setiuservalue(L, -2, LAYOUT);
-	set_names(L, v);
 	return v;
 }
 

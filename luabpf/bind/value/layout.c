@@ -53,13 +53,13 @@ static const uint32_t kind_sizes[] = {
  */
 static void push_handle(lua_State *L, struct lb_layout **from)
 {
-	struct box *box = lua_newuserdatauv(L, sizeof(*box), 1);
+	struct box *box = lua_newuserdatauv(L, sizeof(*box), LB_LAYOUT_UVALUES);
 	void *memory;
 
 	box->layout = NULL;
 	luaL_setmetatable(L, LB_LAYOUT);
 	memory = lua_newuserdatauv(L, lb_layout_size(*from), 0);
-	lua_setiuservalue(L, -2, 1);
+	lua_setiuservalue(L, -2, LB_LAYOUT_MEMORY);
 	box->layout = lb_layout_pack(*from, memory);
 	*from = NULL;
 }

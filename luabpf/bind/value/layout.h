@@ -9,6 +9,9 @@
 
 #define LB_LAYOUT "luabpf.layout"
 
+/* User values of its handles: the memory; what views have found out about the root (view.c). */
+enum { LB_LAYOUT_MEMORY = 1, LB_LAYOUT_NAMES, LB_LAYOUT_UVALUES = LB_LAYOUT_NAMES };
+
 /*
  * Pushes a new luabpf.layout that layout is moved into, and returns its root; NULL pushes nil.
  * Frees it when out of memory.

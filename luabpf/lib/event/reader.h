@@ -9,8 +9,9 @@
  *
  * Waiting is by an epoll of the reader's own that is edge-triggered: to the
  * kernel a ring is readable as long as a record at its head is reserved and
- * not committed, which would make waiting spin. Records that were committed
- * without a wake-up are no edge: who waits looks again now and then.
+ * not committed, which would make waiting spin. An empty ring is waited for
+ * itself, which is faster. Records that were committed without a wake-up are
+ * no edge: who waits looks again now and then.
  */
 #ifndef LUABPF_LIB_EVENT_READER_H
 #define LUABPF_LIB_EVENT_READER_H
@@ -21,6 +22,7 @@
 
 struct lb_reader {
 	int epoll;			/* -1: closed */
+	int map;			/* the ring buffer, which is waited for; -1: none */
 	struct lb_ring ring;
 	struct lb_perf perf;
 	struct lb_event_stats stats;
