@@ -17,6 +17,14 @@
 ---b" names one.
 ---@alias luabpf.columns string|string[]|table<string,string>
 
+---Columns, or a function of views of key and value that gives a table of them: `{ size =
+---value.bytes, port = key.port }`. A column has one type; nil is an empty place.
+---@alias luabpf.computed_columns string|string[]|table<string,string>|fun(key:luabpf.view,value:luabpf.view):table
+
+---Columns to group by, or a function of views of key and value: what it gives is the column `group`,
+---or a table of columns.
+---@alias luabpf.computed_groups string|string[]|table<string,string>|fun(key:luabpf.view,value:luabpf.view):any
+
 ---What `bpf.create` makes a map of.
 ---@class luabpf.create_options
 ---@field type string the type as bpftool names it: "hash", "lru_hash", "array", "percpu_hash", "lpm_trie" and so on
@@ -716,7 +724,7 @@ local map = {}
 
 ---@class luabpf.map_aggregate_options : luabpf.query_options
 ---@field where? luabpf.where the condition
----@field group? luabpf.columns the columns to group by; without them there is one row
+---@field group? luabpf.computed_groups the columns to group by; without them there is one row
 ---@field select? luabpf.columns what of each group: "sum(value.bytes) as bytes"
 ---@field sort? string groups and results, separated by commas, in the order that select has; ties and the rest by group
 ---@field limit? integer at most so many rows, with `group`
@@ -872,6 +880,19 @@ function map:export(target, options) end
 ---The descriptor of the handle, which stays the handle's and goes with it.
 ---@return integer # the descriptor
 function map:fd() end
+
+---@class luabpf.map_fold_options : luabpf.query_options
+---@field where? luabpf.where the condition
+
+---Folds the matching entries into accumulators: calls a function for each entry, in no promised
+---order, each once. If it raises, or the system refuses, the accumulators are as they were.
+---@param acc table the accumulators
+---@param f fun(acc:table,key:luabpf.view,value:luabpf.view) changes them
+---@param options? luabpf.map_fold_options what all queries take
+---@return table? # acc, changed
+---@return (luabpf.report|string)? # what was done
+---@return integer? # errno
+function map:fold(acc, f, options) end
 
 ---Makes the map read-only for user space, for ever; programs go on writing.
 ---@return true? # the map is frozen
@@ -1055,7 +1076,7 @@ function map:reader(options) end
 
 ---@class luabpf.map_rows_options : luabpf.query_options
 ---@field where? luabpf.where the condition
----@field columns? luabpf.columns what of each entry; without them `{ key =, value = }`
+---@field columns? luabpf.computed_columns what of each entry; without them `{ key =, value = }`
 ---@field sort? string as in `map:select`
 ---@field limit? integer at most so many
 
@@ -1068,7 +1089,7 @@ function map:rows(options) end
 
 ---@class luabpf.map_select_options : luabpf.query_options
 ---@field where? luabpf.where the condition
----@field columns? luabpf.columns what of each entry; without them key and value come
+---@field columns? luabpf.computed_columns what of each entry; without them key and value come
 ---@field sort? string columns or expressions, separated by commas: numbers from the largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc" say it; ties go by key
 ---@field limit? integer at most so many
 ---@field reset? string|string[] fields of the value, integers of 32 or 64 bits, that are exchanged with zero in one step with reading them: nothing that is added to them atomically meanwhile is lost. Rows come by batches, and a loop that is left early has taken the batch that it was in; without `sort` and `limit`, and not printed
@@ -1413,7 +1434,7 @@ local snapshot = {}
 
 ---@class luabpf.snapshot_aggregate_options : luabpf.query_options
 ---@field where? luabpf.where the condition
----@field group? luabpf.columns the columns to group by; without them there is one row
+---@field group? luabpf.computed_groups the columns to group by; without them there is one row
 ---@field select? luabpf.columns what of each group: "sum(value.bytes) as bytes"
 ---@field sort? string a group or a result, largest first; "... asc": smallest first
 ---@field limit? integer at most so many rows, with `group`
@@ -1483,6 +1504,18 @@ function snapshot:entries(options) end
 ---@return luabpf.export_report? # partial
 function snapshot:export(target, options) end
 
+---@class luabpf.snapshot_fold_options : luabpf.query_options
+---@field where? luabpf.where the condition
+
+---Folds the matching entries into accumulators, as `map:fold`.
+---@param acc table the accumulators
+---@param f fun(acc:table,key:luabpf.view,value:luabpf.view) changes them
+---@param options? luabpf.snapshot_fold_options what all queries take
+---@return table? # acc, changed
+---@return (luabpf.report|string)? # what was done
+---@return integer? # errno
+function snapshot:fold(acc, f, options) end
+
 ---The first entries, as a table at the prompt.
 ---@param n? integer how many
 ---@return table[] # a list of `{ key =, value = }`, which prints as a table
@@ -1499,7 +1532,7 @@ function snapshot:help(name) end
 
 ---@class luabpf.snapshot_select_options : luabpf.query_options
 ---@field where? luabpf.where the condition
----@field columns? luabpf.columns what of each entry; without them key and value come
+---@field columns? luabpf.computed_columns what of each entry; without them key and value come
 ---@field sort? string a column, or an integer expression: largest first; "... asc": smallest first
 ---@field limit? integer at most so many
 

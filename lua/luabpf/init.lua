@@ -28,6 +28,7 @@ later.methods("luabpf.map", {
   drain = "luabpf.query.sweep",
   explain = "luabpf.query.explain",
   export = "luabpf.file.export",
+  fold = "luabpf.query.fold",
   hist = "luabpf.query.read",
   import = "luabpf.file.import",
   parallel = "luabpf.parallel.parallel",

@@ -176,13 +176,29 @@ function params.sets(values)
   return sets, table.concat(keys, "\4")
 end
 
-local function check_names(list, values)
+-- The names of the caller's parameters in a list, as a set and as a list.
+local function names_of(list)
   local known, names = {}, {}
   for _, param in ipairs(list) do
     if param.kind ~= "clock" and not param.read then
       known[param.name], names[#names + 1] = true, param.name
     end
   end
+  return known, names
+end
+
+-- The values for one list of parameters, of those that several lists get: what only the other has
+-- is left out.
+function params.own(list, values, other)
+  local own, known, others = {}, names_of(list), names_of(other)
+  for name, value in pairs(values or {}) do
+    if known[name] or not others[name] then own[name] = value end
+  end
+  return own
+end
+
+local function check_names(list, values)
+  local known, names = names_of(list)
   for name in pairs(values) do
     if not known[name] then
       name = tostring(name)

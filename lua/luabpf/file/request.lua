@@ -9,6 +9,7 @@ local defaults = require "luabpf.base.defaults"
 local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local outlet = require "luabpf.file.outlet"
+local params = require "luabpf.expr.params"
 local prepare = require "luabpf.query.prepare"
 local progress = require "luabpf.file.progress"
 
@@ -96,22 +97,10 @@ end
 
 -- ---- what is written of a batch ----------------------------------------------------
 
--- Whether a query has a parameter of that name.
-local function has_param(query, name)
-  for _, param in ipairs(query.shared.params) do
-    if param.name == name and param.kind ~= "clock" and not param.read then return true end
-  end
-  return false
-end
-
 -- The parameters of a query, packed: those given, without what only the other query has.
 local function pack_params(run, query, other)
-  local values = {}
-  for name, value in pairs(run.given.params or {}) do
-    if has_param(query, name) or not (other and has_param(other, name)) then
-      values[name] = value
-    end
-  end
+  local values = params.own(query.shared.params, run.given.params,
+    other and other.shared.params or {})
   return prepare.params(query, values, run.clocks.now, run.clocks.boottime)
 end
 

@@ -12,6 +12,7 @@
 local core = require "luabpf.core"
 local defaults = require "luabpf.base.defaults"
 local errors = require "luabpf.base.errors"
+local fold = require "luabpf.query.fold"
 local headers = require "luabpf.file.header"
 local json = require "luabpf.file.json"
 local judge = require "luabpf.query.judge"
@@ -319,7 +320,7 @@ end
 -- @function snapshot:select
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
--- @tparam[opt] columns options.columns what of each entry; without them key and value come
+-- @tparam[opt] computed_columns options.columns what of each entry; without them key and value come
 -- @tparam[opt] string options.sort a column, or an integer expression: largest first; "... asc":
 --   smallest first
 -- @tparam[opt] integer options.limit at most so many
@@ -337,7 +338,7 @@ class.select = read.select
 -- @function snapshot:aggregate
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
--- @tparam[opt] columns options.group the columns to group by; without them there is one row
+-- @tparam[opt] computed_groups options.group the columns to group by; without them there is one row
 -- @tparam[opt] columns options.select what of each group: "sum(value.bytes) as bytes"
 -- @tparam[opt] string options.sort a group or a result, largest first; "... asc": smallest first
 -- @tparam[opt] integer options.limit at most so many rows, with `group`
@@ -349,6 +350,21 @@ class.select = read.select
 -- local snapshot <close> = assert(map:snapshot())
 -- print(snapshot:aggregate { group = "key.addr", select = "sum(value.bytes) as bytes" })
 class.aggregate = read.aggregate
+
+--- Folds the matching entries into accumulators, as `map:fold`.
+-- @function snapshot:fold
+-- @tparam table acc the accumulators
+-- @tparam fun(acc:table,key:view,value:view) f changes them
+-- @tparam[opt] query_options options what all queries take
+-- @tparam[opt] where options.where the condition
+-- @treturn table acc, changed
+-- @treturn report what was done
+-- @error a block is damaged
+-- @raise what the function raises, with `partial`, the report, and `traceback`
+-- @usage
+-- local snapshot <close> = assert(map:snapshot())
+-- print(snapshot:fold({ n = 0 }, function(acc) acc.n = acc.n + 1 end).n)
+class.fold = fold.fold
 
 -- ---- for the prompt --------------------------------------------------------------
 

@@ -66,6 +66,40 @@ function judge.take(self, run, f, level)
   return made
 end
 
+-- ---- what functions compute ---------------------------------------------------------
+
+-- Takes a function as columns or groups: run.computed. Errors blame the caller of level.
+-- @tparam string what the option that it is
+function judge.take_computed(_, run, what, f, level)
+  local computed = { what = what, fn = judge.function_of(f), compiled = false }
+  computed.why = obstacle(run) or "Lua makes the rows"
+  run.computed = computed
+  if run.given.compile then
+    error(("%s: %s: %s"):format(run.what, what, computed.why), level + 1)
+  elseif run.workers > 1 then
+    error(("%s: workers do not run this function: %s; map:parallel does"):format(run.what,
+      computed.why), level + 1)
+  end
+end
+
+-- Into a report that is about to be filled: what is compiled of all functions of the run.
+function judge.begin_computed(run, report)
+  local computed = run.computed
+  if report.compiled == nil or report.compiled == computed.compiled then
+    report.compiled = computed.compiled
+  else
+    report.compiled = "partly"
+  end
+  report.asked = report.asked or 0
+  if not computed.compiled then report.why = computed.why end
+end
+
+-- Entries that Lua computed something of, into the report. Those that it judged are in there.
+function judge.note_computed(run, report, n)
+  if not run.filter then report.asked = report.asked + n - (run.agreed or 0) end
+  run.agreed = nil
+end
+
 -- The parameters of a query: what the function reads from outside is read now.
 function judge.params(query, run, now, boottime)
   if run.made then run.made:read_outside(run.fn) end
@@ -176,7 +210,9 @@ end
 
 -- The same of a batch that was left to Lua: the indices.
 function judge.asked(batch, run, report)
-  return judge.hits(batch, run.ask, report)
+  local hits = judge.hits(batch, run.ask, report)
+  run.agreed = (run.agreed or 0) + #hits
+  return hits
 end
 
 -- How many of a batch match; and the indices of those that Lua says yes to, for the query's rows

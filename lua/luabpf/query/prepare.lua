@@ -15,6 +15,7 @@ local expr = require "luabpf.expr.parse"
 local order = require "luabpf.query.order"
 local parameters = require "luabpf.expr.params"
 local scan = require "luabpf.base.scan"
+local slots = require "luabpf.query.slots"
 require "luabpf.map.methods"
 
 local prepare = {}
@@ -233,9 +234,7 @@ end
 function build.keyed(parts, given, spec)
   spec.keys, spec.values = true, not given.columns
   if not given.columns then return end
-  for _, column in ipairs(expr.columns(given.columns, parts.env)) do
-    add_column(parts, column.name, column.ast)
-  end
+  slots.add(parts, slots.columns(given.columns, parts.env, {}), add_column)
   if #parts.outputs == 0 then core.misuse("columns: none given") end
 end
 
@@ -251,9 +250,7 @@ end
 
 function build.select(parts, given, spec)
   if given.columns then
-    for _, column in ipairs(expr.columns(given.columns, parts.env)) do
-      add_column(parts, column.name, column.ast)
-    end
+    slots.add(parts, slots.columns(given.columns, parts.env, {}), add_column)
     if #parts.outputs == 0 then core.misuse("select: columns: none given") end
   else
     spec.keys, spec.values = true, true
@@ -271,7 +268,7 @@ local function is_plain(groups, items)
   for _, item in ipairs(items) do
     if item.fn ~= "count" and not SUM_OPS[item.fn] then return false end
   end
-  return #groups == 0
+  return #groups == 0 and not slots.are(groups)
 end
 
 local function add_sums(parts, items, spec)
@@ -322,7 +319,7 @@ end
 -- The columns of the groups, then those of the values.
 -- plain: programs may sum them up.
 local function add_groups(parts, groups, items, spec, plain)
-  for _, group in ipairs(groups) do add_column(parts, group.name, group.ast) end
+  slots.add(parts, groups, add_column)
   parts.group_words, parts.as = #parts.columns, {}
   for _, output in ipairs(parts.outputs) do
     for _ = 1, output.words do parts.as[#parts.as + 1] = order.of_words(output.ast) end
@@ -340,7 +337,7 @@ end
 
 function build.aggregate(parts, given, spec)
   local env, names = parts.env, {}
-  local groups = given.group and expr.columns(given.group, env, names) or {}
+  local groups = given.group and slots.columns(given.group, env, names) or {}
   local items = expr.aggregates(given.select or "count()", env, names)
   parts.item_names = {}
   for i, item in ipairs(items) do parts.item_names[i] = item.name end
@@ -358,6 +355,7 @@ end
 -- A text that stands for a list, a table or text of columns.
 local function canonical(columns)
   if type(columns) ~= "table" then return tostring(columns) end
+  if slots.are(columns) then return columns.key end
   local parts, names = {}, {}
   for i, text in ipairs(columns) do parts[i] = tostring(text) end
   for name in pairs(columns) do
@@ -375,12 +373,15 @@ prepare.canonical = canonical
 
 local function new_query(facts, kind, given, sets)
   local parts = new_parts(facts, sets)
+  local computed = slots.of(given)
   if given.change then edit.reserve(given.change, parts.shared) end
+  if computed then slots.reserve(computed, parts.shared) end
   add_where(parts, given.where)
   local spec = {}
   build[kind](parts, given, spec)
   spec.where, spec.asked = parts.where and parts.where.code, parts.most_asked
   spec.columns, spec.reductions = parts.columns, parts.shared.percpu
+  spec.nwritable = computed and computed.slots or spec.nwritable
   spec.nparams, spec.zeros = parameters.slots(parts.shared.params), facts.zeros
   spec.ntables = parameters.table_slots(parts.shared.params)
   if #parts.outputs > 0 or parts.order then parts.decoder = core.decoder(parts.outputs) end

@@ -47,9 +47,26 @@ local function item_type(item, signed)
   return TYPES[item.fn] or signed and "s64" or "u64"
 end
 
+local KINDS <const> = { number = "number", string = "text", boolean = "bool", table = "table" }
+
+-- The columns that Lua made, as far as a list of rows has them: into lists of names, types and
+-- whether they are signed. Without names they come by name.
+local function add_made(list, known, names, types, signs)
+  local kinds, found = {}, {}
+  for _, row in ipairs(list) do
+    for name, value in next, row do kinds[name] = KINDS[type(value)] end
+  end
+  for name in pairs(kinds) do found[#found + 1] = name end
+  table.sort(found)
+  for i, name in ipairs(known or found) do
+    names[i], types[i], signs[i] = name, kinds[name] or "", true
+  end
+end
+
 -- The columns that a query gives: lists of names, types, whether they are signed.
-local function columns_of(query)
+local function columns_of(query, list)
   local names, types, signs = {}, {}, {}
+  if query.made then add_made(list, query.names, names, types, signs) end
   for i, output in ipairs(query.outputs or {}) do
     local desc = output.ast and output.ast.desc
     names[i], signs[i] = output.name, output.signed
@@ -65,7 +82,7 @@ end
 
 -- Rows of named columns as a table.
 local function rows_grid(query, list, about)
-  local names, types, signs = columns_of(query)
+  local names, types, signs = columns_of(query, list)
   local rows = {}
   for i, row in ipairs(list) do
     rows[i] = { numeric = {} }
@@ -85,6 +102,19 @@ function present.sums(query, list)
     end
   end
   return show.tabular(list, function(self) return rows_grid(query, self, {}) end)
+end
+
+-- What prints rows with columns that Lua made.
+-- @tparam table query
+-- @tparam[opt] table names the columns in order
+function present.shape(query, names)
+  return { decoder = true, made = true, names = names, facts = query.facts }
+end
+
+-- The same of groups: those columns, then the results.
+function present.groups(query, list, names)
+  return present.sums({ made = true, names = names, items = query.items,
+    item_names = query.item_names }, list)
 end
 
 -- ---- selects ------------------------------------------------------------------------

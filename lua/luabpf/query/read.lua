@@ -5,6 +5,8 @@
 --
 -- @module luabpf.query.read
 
+local blocks = require "luabpf.query.blocks"
+local computed = require "luabpf.query.computed"
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
@@ -22,6 +24,11 @@ local map = core.classes["luabpf.map"]
 local function known(self, name)
   local is_snapshot = (getmetatable(self) or {}).__name == "luabpf.snapshot"
   return options.of((is_snapshot and "snapshot:" or "map:") .. name)
+end
+
+-- Whether columns are given as a function, or as one that bpf.compile gave.
+local function is_function(columns)
+  return type(judge.function_of(columns)) == "function"
 end
 
 -- ---- count ----------------------------------------------------------------------
@@ -75,65 +82,6 @@ function map:count(where, given)
   return read.count(self, where, given)
 end
 
--- ---- blocks of rows -------------------------------------------------------------
-
-local function once(block)
-  return function()
-    local only = block
-    block = nil
-    return only
-  end
-end
-
--- What a walk inside the kernel gave: its rows, and those of what it left to Lua.
-local function kernel_blocks(query, run, report, result, found)
-  local given, judged = false, result.asked == 0
-  return function()
-    if not given then
-      given = true
-      return found
-    elseif judged then
-      return nil
-    end
-    judged = true
-    local asked = found:asked()
-    local hits = judge.asked(asked, run, report)
-    report.matched = report.matched + #hits
-    return query.core:rows(asked, run.packed, nil, hits)
-  end
-end
-
--- The rows of a batch that match.
-local function matching_rows(query, batch, run, report, block)
-  local also
-  if run.filter then batch = judge.filtered(batch, run.filter, report) end
-  if run.ask then also = select(2, judge.match(query, batch, run, report)) end
-  block = query.core:rows(batch, run.packed, block, also)
-  report.matched = report.matched + #block
-  return block
-end
-
--- The blocks of rows that match, one at a time, each valid until the next; the second result closes
--- what they are read from.
-local function blocks_of(self, query, plan, run, report)
-  if not run.filter then
-    local result, found = runs.try_kernel(query, plan, run, report)
-    if result then return kernel_blocks(query, run, report, result, found), found end
-  end
-  local step, state, control, closing = runs.blocks(self, query, plan, run, report)
-  local block
-  return function()
-    local batch = step(state, control)
-    if not batch then
-      report.complete = true
-      return nil
-    end
-    report.visited = report.visited + #batch
-    block = matching_rows(query, batch, run, report, block)
-    return block
-  end, closing
-end
-
 -- ---- select ---------------------------------------------------------------------
 
 -- All matches through a sorter, which gives its rows as the only block.
@@ -143,7 +91,7 @@ local function sorted(query, run, limit, next_block, closing)
     order = query.sort, columns = query.ncolumns, values = query.values }
   for block in next_block do top:add(block) end
   local block = top:rows()
-  return once(block), block
+  return blocks.once(block), block
 end
 
 -- The blocks of a select, which is run when the first is asked for.
@@ -151,7 +99,7 @@ local function blocks_when_asked(self, plan, closing)
   local query, run, report, next_block = closing.query, closing.run, closing.report, nil
   return function()
     if not next_block then
-      next_block, closing.resource = blocks_of(self, query, plan, run, report)
+      next_block, closing.resource = blocks.of(self, query, plan, run, report)
       if query.sort then
         next_block, closing.resource = sorted(query, run, run.given.limit, next_block,
           closing.resource)
@@ -172,14 +120,14 @@ end
 local function rows_of(self, query, plan, run, report)
   local closing = rows.closing(query, run, report)
   local limit = run.given.limit
-  local next_block = limit == 0 and once(nil) or blocks_when_asked(self, plan, closing)
+  local next_block = limit == 0 and blocks.once(nil) or blocks_when_asked(self, plan, closing)
   return rows.iterator(query, limit, next_block), closing
 end
 
 --- The matching entries, or columns of them. It runs when the first row is asked for.
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
--- @tparam[opt] columns options.columns what of each entry; without them key and value come
+-- @tparam[opt] computed_columns options.columns what of each entry; without them key and value come
 -- @tparam[opt] string options.sort columns or expressions, separated by commas: numbers from the
 --   largest down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc"
 --   say it; ties go by key
@@ -200,7 +148,11 @@ end
 function map:select(given)
   local run = runs.new("select", given, known(self, "select"))
   options.integer("select", "limit", run.given.limit, 0, math.maxinteger)
-  if run.given.reset then return reset.select(self, run) end
+  if is_function(run.given.columns) then
+    return computed.select(self, run, read.select, read.count)
+  elseif run.given.reset then
+    return reset.select(self, run)
+  end
   local query, plan, report = runs.begin(self, "select", run, select_parts(run))
   if not query then errors.throw(plan, report) end
   local step, closing = rows_of(self, query, plan, run, report)
@@ -211,7 +163,8 @@ end
 --- The rows of `map:select` as a list.
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
--- @tparam[opt] columns options.columns what of each entry; without them `{ key =, value = }`
+-- @tparam[opt] computed_columns options.columns what of each entry; without them
+--   `{ key =, value = }`
 -- @tparam[opt] string options.sort as in `map:select`
 -- @tparam[opt] integer options.limit at most so many
 -- @treturn table[] the list, which prints as a table
@@ -223,6 +176,7 @@ end
 function map:rows(given)
   local run = runs.new("rows", given, options.of "map:rows")
   options.integer("rows", "limit", run.given.limit, 0, math.maxinteger)
+  if is_function(run.given.columns) then return computed.rows(self, run) end
   local query, plan, report = runs.begin(self, "select", run, select_parts(run))
   if not query then return nil, plan, report end
   local step, closing = rows_of(self, query, plan, run, report)
@@ -236,7 +190,7 @@ end
 local function grouped(self, query, plan, run, report)
   local agg <close> = groups.new_agg(query, run)
   if not runs.by_threads(query, run, report, agg) then
-    local next_block, closing = blocks_of(self, query, plan, run, report)
+    local next_block, closing = blocks.of(self, query, plan, run, report)
     local _ <close> = closing
     for block in next_block do agg:add(block) end
   end
@@ -288,7 +242,7 @@ end
 -- float), `distinct` and `hist` (a list of `{ from, to, count }` by powers of two).
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
--- @tparam[opt] columns options.group the columns to group by; without them there is one row
+-- @tparam[opt] computed_groups options.group the columns to group by; without them there is one row
 -- @tparam[opt] columns options.select what of each group: "sum(value.bytes) as bytes"
 -- @tparam[opt] string options.sort groups and results, separated by commas, in the order that
 --   select has; ties and the rest by group
@@ -309,6 +263,7 @@ function map:aggregate(given)
   local run = runs.new("aggregate", given, known(self, "aggregate"))
   given = run.given
   options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
+  if is_function(given.group) then return computed.aggregate(self, run) end
   if given.reset then return reset.aggregate(self, run) end
   local parts = { where = given.where, group = given.group, select = given.select,
     sort = given.sort, plain = true }

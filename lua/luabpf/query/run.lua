@@ -406,9 +406,9 @@ function runs.prepare(self, kind, run, parts, level)
 end
 
 -- The same for a run that is about to begin: query, plan and report. Errors blame the caller of
--- the method that calls this.
-function runs.begin(self, kind, run, parts)
-  local query, plan, errno = runs.prepare(self, kind, run, parts, 4)
+-- the method that calls this, or as level says.
+function runs.begin(self, kind, run, parts, level)
+  local query, plan, errno = runs.prepare(self, kind, run, parts, level or 4)
   if not query then return nil, plan, errno end
   run.packed = judge.params(query, run)
   return query, plan, runs.report(plan, run)

@@ -842,7 +842,7 @@ float), distinct and hist (a list of { from, to, count } by powers of two).
 
 * options (query_options): what all queries take.
 * options.where (where): the condition.
-* options.group (columns): the columns to group by; without them there is one row.
+* options.group (computed_groups): the columns to group by; without them there is one row.
 * options.select (columns): what of each group: "sum(value.bytes) as bytes".
 * options.sort (string): groups and results, separated by commas, in the order that select has;
   ties and the rest by group.
@@ -1087,6 +1087,29 @@ Gives integer: the descriptor.
 Raises: a closed map.
 
     print(map:fd())]=],
+["map:fold"] = [=[
+map:fold(acc, f [, options])
+
+Folds the matching entries into accumulators: calls a function for each entry, in no promised
+order, each once. If it raises, or the system refuses, the accumulators are as they were.
+
+* acc (table): the accumulators.
+* f (fun(acc:table,key:view,value:view)): changes them.
+* options (query_options): what all queries take.
+* options.where (where): the condition.
+* the fields of query_options
+
+Gives table: acc, changed; and report: what was done.
+
+nil, message, errno: the kernel refuses.
+
+Raises: what the function raises, with partial, the report, and traceback.
+
+    local sums = map:fold({ packets = 0, most = 0 }, function(acc, key, value)
+      acc.packets = acc.packets + value.packets
+      if value.bytes > acc.most then acc.most = value.bytes end
+    end)
+    print(sums.packets, sums.most)]=],
 ["map:freeze"] = [=[
 map:freeze()
 
@@ -1382,7 +1405,7 @@ The rows of map:select as a list.
 
 * options (query_options): what all queries take.
 * options.where (where): the condition.
-* options.columns (columns): what of each entry; without them { key =, value = }.
+* options.columns (computed_columns): what of each entry; without them { key =, value = }.
 * options.sort (string): as in map:select.
 * options.limit (integer): at most so many.
 * the fields of query_options
@@ -1401,7 +1424,7 @@ The matching entries, or columns of them. It runs when the first row is asked fo
 
 * options (query_options): what all queries take.
 * options.where (where): the condition.
-* options.columns (columns): what of each entry; without them key and value come.
+* options.columns (computed_columns): what of each entry; without them key and value come.
 * options.sort (string): columns or expressions, separated by commas: numbers from the largest
   down, text and addresses from the smallest up, by their bytes; "... asc" and "... desc" say it;
   ties go by key.
@@ -1968,7 +1991,7 @@ Sums up the matching entries, in groups, as map:aggregate.
 
 * options (query_options): what all queries take.
 * options.where (where): the condition.
-* options.group (columns): the columns to group by; without them there is one row.
+* options.group (computed_groups): the columns to group by; without them there is one row.
 * options.select (columns): what of each group: "sum(value.bytes) as bytes".
 * options.sort (string): a group or a result, largest first; "... asc": smallest first.
 * options.limit (integer): at most so many rows, with group.
@@ -2084,6 +2107,25 @@ result is what was written until then.
 
     local snapshot <close> = assert(map:snapshot())
     print(snapshot:export("flows.csv").entries)]=],
+["snapshot:fold"] = [=[
+snapshot:fold(acc, f [, options])
+
+Folds the matching entries into accumulators, as map:fold.
+
+* acc (table): the accumulators.
+* f (fun(acc:table,key:view,value:view)): changes them.
+* options (query_options): what all queries take.
+* options.where (where): the condition.
+* the fields of query_options
+
+Gives table: acc, changed; and report: what was done.
+
+nil, message, errno: a block is damaged.
+
+Raises: what the function raises, with partial, the report, and traceback.
+
+    local snapshot <close> = assert(map:snapshot())
+    print(snapshot:fold({ n = 0 }, function(acc) acc.n = acc.n + 1 end).n)]=],
 ["snapshot:head"] = [=[
 snapshot:head([n])
 
@@ -2124,7 +2166,7 @@ The matching entries, or columns of them, as map:select.
 
 * options (query_options): what all queries take.
 * options.where (where): the condition.
-* options.columns (columns): what of each entry; without them key and value come.
+* options.columns (computed_columns): what of each entry; without them key and value come.
 * options.sort (string): a column, or an integer expression: largest first; "... asc": smallest
   first.
 * options.limit (integer): at most so many.
@@ -2410,6 +2452,20 @@ Columns: text with commas between them, a list, or a table of name = expression.
 b" names one.
 
 string|string[]|table<string,string>]=],
+["computed_columns"] = [=[
+computed_columns
+
+Columns, or a function of views of key and value that gives a table of them: { size =
+value.bytes, port = key.port }. A column has one type; nil is an empty place.
+
+string|string[]|table<string,string>|fun(key:view,value:view):table]=],
+["computed_groups"] = [=[
+computed_groups
+
+Columns to group by, or a function of views of key and value: what it gives is the column group,
+or a table of columns.
+
+string|string[]|table<string,string>|fun(key:view,value:view):any]=],
 ["connection"] = [=[
 connection
 

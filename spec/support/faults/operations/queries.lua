@@ -46,6 +46,16 @@ by_engines(ENGINES, { name = "map:select", right = twenty, run = function(e, eng
   end
   return n
 end })
+by_engines(ENGINES, { name = "map:select", as = "columns by a function", right = twenty,
+  run = function(e, engine)
+    local n = 0
+    for row in e.map:select { where = "value > 200", engine = engine, sort = "key desc",
+      columns = function(key, value) return { key = key, twice = value * 2 } end } do
+      if row.twice ~= row.key * 20 then return "wrong" end
+      n = n + 1
+    end
+    return n
+  end })
 add { name = "map:select", as = "more rows than memory", right = twenty, run = function(e)
   local n = 0
   for _ in e.map:select { where = "value > 200", memory = "4KiB" } do n = n + 1 end
@@ -62,6 +72,26 @@ by_engines(ENGINES, { name = "map:aggregate", right = four_groups, run = functio
   return e.map:aggregate { group = { "key % 4 as rest" },
     select = { "count() as n", "sum(value) as total" }, engine = engine, sort = "rest asc" }
 end })
+by_engines(ENGINES, { name = "map:aggregate", as = "groups by a function", right = four_groups,
+  run = function(e, engine)
+    return e.map:aggregate { group = function(key) return key % 4 end,
+      select = { "count() as n" }, engine = engine }
+  end })
+by_engines(ENGINES, { name = "map:fold", run = function(e, engine)
+  local acc = { n = 0, total = 0 }
+  local got, message, errno = e.map:fold(acc, function(a, _, value)
+    a.n, a.total = a.n + 1, a.total + value
+  end, { engine = engine })
+  if not got and (acc.n ~= 0 or acc.total ~= 0) then return "half folded" end
+  return got, message, errno
+end, right = function(_, acc) return acc.n == 40 and acc.total == 8200 end })
+by_engines({ "kernel", "batch" }, { name = "map:fold", as = "by Lua", run = function(e, engine)
+  local acc = { by = {} }
+  local got, message, errno = e.map:fold(acc, function(a, key, value) a.by[key] = value end,
+    { engine = engine })
+  if not got and next(acc.by) then return "half folded" end
+  return got, message, errno
+end, right = function(_, acc) return acc.by[40] == 400 end })
 by_engines({ "kernel", "batch" }, { name = "map:aggregate", as = "one row",
   run = function(e, engine)
     return e.map:aggregate { select = { "sum(value) as total", "max(value) as most" },
