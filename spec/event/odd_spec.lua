@@ -107,6 +107,41 @@ describe("loops over one reader", function()
     assert.is_true(interrupted > 50)
   end)
 
+  it("give each record once, also to who reads on in the midst of a step", function()
+    local reader <close> = open()
+    for _, read in ipairs {
+      function(see)
+        for batch in reader:batches { timeout = "0s" } do
+          for i = 1, #batch do see(batch:record(i)) end
+        end
+      end,
+      function(see) for event in reader:records { timeout = "0s" } do see(event) end end,
+      function(see) see(reader:next "0s") end,
+    } do
+      local i, n = 0, nil
+      repeat
+        i, n = i + 1, 0
+        local seen = {}
+        local function see(event) seen[#seen + 1] = event.number end
+        send(4)
+        local step = reader:records { timeout = "0s" }
+        debug.sethook(function()
+          n = n + 1
+          if n ~= i then return end
+          debug.sethook()
+          local event = step()
+          if event then see(event) end
+        end, "", 1)
+        pcall(read, see) -- it may find its batch stale
+        debug.sethook()
+        for event in reader:records { timeout = "0s" } do see(event) end
+        table.sort(seen)
+        for k = 2, #seen do assert(seen[k] ~= seen[k - 1], "twice") end
+      until n < i
+      assert.is_true(i > 50)
+    end
+  end)
+
   it("lose no batch when memory is short", function()
     local reader <close> = open()
     local seen = {}
@@ -183,6 +218,25 @@ describe("a closed reader", function()
     assert(programs.send_perf:run { data = FRAME })
     assert.equal(2, other:next("1s").number)
     raises("map is closed", function() ring:reader() end)
+  end)
+
+  it("waits for records while its map is closed, and does not spin", function()
+    local reader <close> = open()
+    local path = helper.pin()
+    assert(programs.send:pin(path))
+    ring:close()
+    local taken = helper.steps(function()
+      assert.same({ nil, "timeout" }, { reader:next "1s" })
+    end)
+    assert.is_true(taken < 10000, taken)
+    local process = helper.process([[
+      local program = assert(bpf.open_program(...))
+      bpf.sleep "300ms"
+      program:run()
+    ]], path)
+    assert.equal(0, reader:next("20s").number)
+    process:close()
+    os.remove(path)
   end)
 
   it("takes nothing out of the map that took its descriptor's number", function()

@@ -229,22 +229,6 @@ describe("a reader of a ring buffer", function()
     assert.is_true(reader:stats().backlog > 0)
   end)
 
-  it("waits for a record that is committed late without spinning", function()
-    local reader <close> = assert(ring:reader { layout = "struct event" })
-    globals.late = 600000000
-    local process = helper.process([[
-      local program = assert(bpf.open_program(...))
-      print "ready" io.stdout:flush()
-      print(program:run())
-    ]], pinned(programs.send_late))
-    assert.equal("ready", process:read "l")
-    local clock = os.clock()
-    local event, why = reader:next "20s"
-    assert.equal(0, (event or { number = why }).number)
-    assert.is_true(os.clock() - clock < 0.3, "spun for " .. os.clock() - clock)
-    process:close()
-  end)
-
   it("finds records that were sent without a wake-up", function()
     local reader <close> = assert(ring:reader { layout = "struct event" })
     globals.wake = 1 -- BPF_RB_NO_WAKEUP

@@ -152,6 +152,15 @@ function helper.raises(text, call, ...)
   assert(message:find(text, 1, true), ("expected %q in %q"):format(text, message))
 end
 
+--- How many steps of Lua's a call takes, roughly: one that spins takes more the longer it does so.
+function helper.steps(call)
+  local n = 0
+  debug.sethook(function() n = n + 100 end, "", 100)
+  call()
+  debug.sethook()
+  return n
+end
+
 --- Another process that replaces every step-th of the keys 1 to n of a map all the time, and
 -- inserts and deletes others from 1,000,000 on. It is at work when this returns.
 -- @treturn function ends it; key 0 is in the map then
