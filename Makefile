@@ -10,6 +10,7 @@
 #   make bench    the module against a C baseline; ARGS=--quick
 #   make performance   docs/performance.md from a long benchmark; make fit: the cost model
 #   make race     sweeps and scans against a process that refreshes entries: minutes
+#   make storm    changes and resets while programs count, ten minutes each; ARGS=SECONDS
 #   make fuzz     ten minutes each of damaged code in the interpreter, damaged object files,
 #                 damaged expressions, and sound ones and functions in every engine against
 #                 Lua; ARGS=SECONDS
@@ -76,7 +77,7 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race fuzz mutants soak faults asan \
+.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race storm fuzz mutants soak faults asan \
 	tsan test-kernels test-kernels-short build-demo build-test build-bench run-asan run-tsan \
 	clean FORCE
 
@@ -183,6 +184,12 @@ race:
 	@$(SETUP) test
 	$(THEN) build-test
 	$(RUN) LUABPF_RACE=long $(LUA) spec/run.lua spec/query/race_spec.lua
+
+# Each race of changes and resets for so many seconds; the figures are those of docs/updates.md.
+storm:
+	@$(SETUP) test
+	$(THEN) build-test
+	$(RUN) LUABPF_STORM=$(or $(ARGS),600) $(LUA) spec/run.lua spec/query/storm_spec.lua
 
 # Meant to find nothing: a failure says the seed or the text that it is found again with.
 FUZZ_SECONDS = $(or $(ARGS),600)

@@ -157,6 +157,7 @@ build = {
       ["luabpf.query.blocks"] = "lua/luabpf/query/blocks.lua",
       ["luabpf.query.computed"] = "lua/luabpf/query/computed.lua",
       ["luabpf.query.cost"] = "lua/luabpf/query/cost.lua",
+      ["luabpf.query.cpus"] = "lua/luabpf/query/cpus.lua",
       ["luabpf.query.edit"] = "lua/luabpf/query/edit.lua",
       ["luabpf.query.explain"] = "lua/luabpf/query/explain.lua",
       ["luabpf.query.fold"] = "lua/luabpf/query/fold.lua",

@@ -1184,7 +1184,7 @@ function map:update_batch(keys, values, options) end
 ---says what that is worth against other writers. The right sides read the entry before any of them
 ---is stored.
 ---
----Linux 5.14, and 5.17 for maps that are too large for one walk.
+---Linux 5.14, 5.17 for maps that are too large for one walk, 5.19 for per-CPU maps, whose values are changed each on its own CPU: `value.f = ...` on all, `value[2].f = ...` on one.
 ---
 ---Needs CAP_BPF.
 ---@param where? luabpf.where the condition; nil: all entries

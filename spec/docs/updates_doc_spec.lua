@@ -29,6 +29,6 @@ describe("docs/updates.md", function()
       assert.same(wanted, got)
       n = n + 1
     end
-    assert.equal(4, n)
+    assert.equal(5, n)
   end)
 end)

@@ -108,10 +108,10 @@ describe("aggregate with reset", function()
       assert.is_false(ok)
       assert.truthy(tostring(err):find(message, 1, true), tostring(err))
     end
-    local percpu = helper.map { type = "percpu_hash", value = "u64" }
-    local none, why, errno = percpu:aggregate { select = "sum(value)", reset = true }
+    local trie = helper.map { type = "lpm_trie", key = "prefix4", value = "u64" }
+    local none, why, errno = trie:aggregate { select = "sum(value)", reset = true }
     assert.is_nil(none)
-    assert.matches("aggregate with reset: not supported by percpu_hash maps", why)
+    assert.matches("aggregate with reset: not supported by lpm_trie maps", why)
     assert.equal(bpf.errno.ENOTSUPP, errno)
     assert.equal(10, left(map).p)
   end)

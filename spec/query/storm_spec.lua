@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Changes while others write: processes whose programs add atomically to all entries, as often
--- as they can. LUABPF_STORM=s: for so many seconds each.
+-- as they can, or count plainly (bpf/storm.bpf.c). LUABPF_STORM=s (make storm): for so many seconds
+-- each, and the figures of docs/updates.md are printed.
 
 local bpf = require "luabpf"
 local helper = require "spec.support.helper"
 
-local SECONDS <const> = tonumber(os.getenv "LUABPF_STORM") or 1
+local PRINTED <const> = os.getenv "LUABPF_STORM"
+local SECONDS <const> = tonumber(PRINTED) or 1
 -- So many that processes are mostly at work inside the kernel, where they meet.
 local ENTRIES <const> = 4096
 local VALUE <const> = { "u64 n", "u64 m", "u32 state", "u32 seen" }
@@ -31,11 +33,16 @@ end
 io.write(changed, "\n")
 ]]
 
-local function storm(map, pin, n, change, where, work)
-  assert(map:pin(pin))
+local function note(...)
+  if PRINTED then print(string.format(...)) end
+end
+
+-- Lets n processes run that code, which says "ready", works until key 0 is gone, and says how much
+-- it did; does `work` meanwhile. How much they did together.
+local function against(map, n, work, code, ...)
   local others = {}
   for i = 1, n do
-    others[i] = helper.process(CODE, pin, change, where)
+    others[i] = helper.process(code, ...)
     assert.equal("ready", others[i]:read "l")
   end
   local stop = bpf.now() + math.floor(SECONDS * 1e9)
@@ -46,6 +53,12 @@ local function storm(map, pin, n, change, where, work)
     changed = changed + math.tointeger(other:read "n")
     other:close()
   end
+  return changed
+end
+
+local function storm(map, pin, n, change, where, work)
+  assert(map:pin(pin))
+  local changed = against(map, n, work, CODE, pin, change, where)
   map:unpin()
   return changed
 end
@@ -67,19 +80,21 @@ end
 describe("while programs add atomically", function()
   after_each(helper.close_all)
 
-  local function taken_by(take)
+  local function taken_by(how, take)
     local map, taken = filled(), 0
     local rounds = 0
     local added = storm(map, helper.pin(), 2, "value.n = value.n + 1", "key ~= 0", function()
       taken, rounds = taken + take(map), rounds + 1
     end)
     assert.is_true(rounds > 2 and added > ENTRIES * 5)
-    return added, taken + sum(map)
+    local all = taken + sum(map)
+    note("atomic adds, %s: %d added, difference %d, %d rounds", how, added, all - added, rounds)
+    return added, all
   end
 
   it("reset loses and repeats nothing, in every engine", function()
     for _, engine in ipairs { "kernel", "batch" } do
-      local added, all = taken_by(function(map)
+      local added, all = taken_by("reset, " .. engine, function(map)
         return sum(map, { reset = true, engine = engine, batch_size = 512 })
       end)
       assert.equal(added, all)
@@ -87,7 +102,7 @@ describe("while programs add atomically", function()
   end)
 
   it("select with reset neither", function()
-    local added, all = taken_by(function(map)
+    local added, all = taken_by("select with reset", function(map)
       local n = 0
       for row in map:select { columns = "value.n", reset = "value.n" } do n = n + row.n end
       return n
@@ -96,7 +111,7 @@ describe("while programs add atomically", function()
   end)
 
   it("reading and zeroing in two steps does: the storm is strong enough", function()
-    local added, all = taken_by(function(map)
+    local added, all = taken_by("read and written", function(map)
       local n = 0
       for key, value in map:entries() do
         n = n + value.n
@@ -116,6 +131,8 @@ describe("while programs add atomically", function()
           { engine = engine })).updated
       end
     end)
+    note("atomic adds, f = f + 1: %d added, %d by update_where, difference %d", added, own,
+      sum(map) - added - own)
     assert.equal(added + own, sum(map))
   end)
 
@@ -126,6 +143,8 @@ describe("while programs add atomically", function()
         { engine = "kernel" }))
       own = own + report.updated
     end)
+    note("atomic adds, computed: %d added, %d by update_where, difference %d", added, own,
+      sum(map) - added - own)
     assert.equal(added + own, sum(map))
   end)
 end)
@@ -149,9 +168,93 @@ describe("while programs change states", function()
     -- One more of theirs for each entry that is left in an odd state.
     local odd = map:count "key ~= 0 and value.state % 2 == 1"
     local two = map:count "key ~= 0 and value.state == 2"
+    note("transitions: %d of theirs, %d of ours, overwritten %d", theirs, steps,
+      theirs - steps - odd)
     assert.equal(steps, map:aggregate { select = "sum(value.m) as m" }[1].m)
     assert.equal(theirs, sum(map))
     assert.equal(theirs, steps + odd)
     assert.is_true(two <= ENTRIES)
   end)
+end)
+
+-- ---- programs that count plainly -------------------------------------------------------
+
+-- A process that runs a program of storm.bpf.o on the map `name` at a pin.
+local PLAIN <const> = [[
+local name, pin = ...
+local object = assert(bpf.load("bpf/storm.bpf.o", { maps = { [name] = { pin = pin } } }))
+local map, program = object.maps[name], object.programs["plain_" .. name]
+io.write("ready\n")
+io.flush()
+local packet, added = ("\0"):rep(64), 0
+while map:lookup(0) do added = added + program:run { data = packet }.retval end
+io.write(added, "\n")
+]]
+
+describe("while programs count plainly", function()
+  -- Fills the map `name`, lets two processes count in it, takes again and again: how much they
+  -- added, and how much was taken and left.
+  local function counted(name, zero, take)
+    local pin = helper.pin()
+    local object <close> = assert(bpf.load("bpf/storm.bpf.o",
+      { maps = { [name] = { pin = pin } } }))
+    local map, taken, rounds = object.maps[name], 0, 0
+    local keys, values = {}, {}
+    for i = 1, ENTRIES do keys[i], values[i] = i - 1, zero end
+    map:update_batch(keys, values)
+    local added = against(map, 2, function()
+      taken, rounds = taken + take(map), rounds + 1
+    end, PLAIN, name, pin)
+    map:unpin()
+    assert.is_true(rounds > 0 and added > ENTRIES * 5)
+    return added, taken + sum(map), rounds
+  end
+
+  local function reset(map) return sum(map, { reset = true }) end
+
+  local function by_hand(map)
+    local n = 0
+    for key, value in map:entries() do
+      for cpu, one in ipairs(value) do
+        n = n + one.n
+        value[cpu].n = 0
+      end
+      if key ~= 0 then map:update(key, value, "exist") end
+    end
+    return n
+  end
+
+  local zeros = {}
+  for cpu = 1, bpf.cpus() do zeros[cpu] = {} end
+
+  it("reset of values that CPUs have loses and repeats nothing", function()
+    local added, all, rounds = counted("own", zeros, reset)
+    note("plain adds, per CPU, reset: %d added, difference %d, %d resets", added, all - added,
+      rounds)
+    assert.equal(added, all)
+  end)
+
+  it("reading and zeroing them in two steps does", function()
+    local added, all, rounds = counted("own", zeros, by_hand)
+    note("plain adds, per CPU, read and written: %d added, difference %d, %d rounds", added,
+      all - added, rounds)
+    assert.is_true(added ~= all)
+  end)
+
+  -- Nothing is promised of these; the page has the figures.
+  if PRINTED then
+    it("in a map that all CPUs share", function()
+      local added, all, rounds = counted("shared", {}, reset)
+      note("plain adds, shared, reset: %d added, difference %d, %d resets", added, all - added,
+        rounds)
+    end)
+
+    it("in a map that all CPUs share, without reset", function()
+      local added, all = counted("shared", {}, function()
+        bpf.sleep "1ms"
+        return 0
+      end)
+      note("plain adds, shared, no reset: %d added, difference %d", added, all - added)
+    end)
+  end
 end)

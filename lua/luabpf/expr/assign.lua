@@ -41,7 +41,7 @@ local function assignment(self)
     self:fail(token, token.value == "key" and "the key of an entry cannot be changed"
       or "a field of the value expected, such as value.packets")
   end
-  local target = self:field(token)
+  local target = self:field(token, "all")
   check_target(self, target)
   self:expect("=", "'='")
   local value = check_value(self, target, self:expression())

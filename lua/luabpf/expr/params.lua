@@ -197,7 +197,8 @@ function params.own(list, values, other)
   return own
 end
 
-local function check_names(list, values)
+-- Raises where there is a value for a parameter that is not in the list.
+function params.check_names(list, values)
   local known, names = names_of(list)
   for name in pairs(values) do
     if not known[name] then
@@ -205,6 +206,13 @@ local function check_names(list, values)
       error(("params.%s: no such parameter%s"):format(name, literal.suggest(name, names)), 0)
     end
   end
+end
+
+-- Those of the values that the list has parameters for.
+function params.named(list, values)
+  local found = {}
+  for name in pairs(names_of(list)) do found[name] = values and values[name] end
+  return found
 end
 
 -- The slots of the parameters, for one run.
@@ -217,7 +225,7 @@ end
 function params.pack(list, values, now, boottime)
   local packed, tables, clock = {}, {}, { now = now, boottime = boottime }
   values = values or {}
-  check_names(list, values)
+  params.check_names(list, values)
   for _, param in ipairs(list) do
     local to = param.is_table and tables or packed
     to[#to + 1] = param.read and param.read()

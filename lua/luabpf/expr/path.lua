@@ -66,13 +66,13 @@ end
 -- How a field of a per-CPU value is read: one CPU's, or over all CPUs.
 function parser:check_reduction(node)
   local kind = node.desc.kind
-  if node.reduce == "cpu" or kind == "int" then return end
+  if node.reduce == "cpu" or node.reduce == "all" or kind == "int" then return end
   if node.reduce ~= "sum" and (kind == "enum" or kind == "bool") then return end
   self:fail(node, "'%s' is %s, which has no %s over CPUs; name a CPU, value[1]", text_of(node),
     fields.what(node.desc), node.reduce == "sum" and "sum" or node.reduce .. "imum")
 end
 
--- key.a.b, value.c[2]; reduce: what stands over CPUs in place of the sum.
+-- key.a.b, value.c[2]; reduce: what stands over CPUs in place of the sum; "all": it is assigned to.
 function parser:field(token, reduce)
   local cpu = self:cpu(token)
   local place = self:follow(self:root(token), token.first)

@@ -107,6 +107,57 @@ function edit.of_text(text, env)
   return in_cells(plan)
 end
 
+-- ---- values of CPUs -----------------------------------------------------------------
+
+-- A tree for the program of one CPU: the fields of its value are those of a value that is alone.
+-- Raises where it reads another's, or where cpu is nil and it reads any.
+local function of_one(ast, cpu, target)
+  if ast.op == "field" and ast.of == "value" then
+    if not cpu then
+      error(("'%s' stands for all CPUs, which get what reads no value: value[1]... is one CPU's")
+        :format(target), 0)
+    elseif ast.cpu ~= cpu then
+      error(("'%s' is changed on its own CPU, and reads value[%d] alone, not '%s'"):format(target,
+        cpu, ast.path), 0)
+    end
+    return setmetatable({ reduce = false, cpu = false }, { __index = ast })
+  end
+  if not ast.args or #ast.args == 0 then return ast end
+  local args = {}
+  for i, arg in ipairs(ast.args) do args[i] = of_one(arg, cpu, target) end
+  return setmetatable({ args = args }, { __index = ast })
+end
+
+-- The plan of what a CPU's value gets: assignments to all, and to that one.
+local function plan_of_cpu(list, cpu, text, env)
+  local plan = { key = ("\1cpu %s %s"):format(cpu, text), stores = {} }
+  for _, one in ipairs(list) do
+    if not one.target.cpu or one.target.cpu == cpu then
+      plan.stores[#plan.stores + 1] = of_assignment({ target = one.target, name = one.name,
+        text = one.text, value = of_one(one.value, one.target.cpu, one.name) }, env.value_size)
+    end
+  end
+  return #plan.stores > 0 and in_cells(plan) or nil
+end
+
+-- The plans of assignments to values of CPUs, each for the CPUs first to last.
+-- @treturn table list of { first, last, plan }
+function edit.of_cpus(text, env)
+  local list, named, plans = assign.parse(text, env), {}, {}
+  for _, one in ipairs(list) do
+    if one.target.cpu then named[one.target.cpu] = true end
+  end
+  local cpu = 1
+  while cpu <= env.ncpu do
+    local last = cpu
+    while not named[cpu] and last < env.ncpu and not named[last + 1] do last = last + 1 end
+    local plan = plan_of_cpu(list, named[cpu] and cpu, text, env)
+    if plan then plans[#plans + 1] = { first = cpu, last = last, plan = plan } end
+    cpu = last + 1
+  end
+  return plans
+end
+
 -- The plan of a Lua function, which stores by itself, in copies.
 function edit.of_function()
   return { key = "\1function", stores = {}, cells = {} }
@@ -119,6 +170,8 @@ local function take(place)
   local size = desc and desc.size
   if place.op ~= "field" or place.of ~= "value" then
     error("fields of the value are reset, such as value.packets", 0)
+  elseif place.reduce and place.reduce ~= "sum" then
+    error(("'%s' is not reset: each CPU's value is, and their sum is value.f"):format(name), 0)
   elseif desc.kind ~= "int" or place.bits or size ~= 4 and size ~= 8
     or place.bit % (8 * size) ~= 0 then
     error(("'%s' cannot be exchanged with zero: integers of 32 and 64 bits can, where the offset "
@@ -198,7 +251,7 @@ function edit.add(plan, parts, spec, note)
       signed = store.signed or false, positive = store.positive or false, big = store.big,
       code = fragment and fragment.code }
   end
-  spec.lock = edit.lock(parts.facts.env.value)
+  spec.lock, spec.one_cpu = edit.lock(parts.facts.env.value), parts.env.ncpu == false
 end
 
 -- ---- what does not fit --------------------------------------------------------------

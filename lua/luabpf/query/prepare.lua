@@ -248,6 +248,9 @@ function build.update(parts, given, spec)
   edit.add(given.change, parts, spec, note)
 end
 
+-- Changes of the values that CPUs have, as a program sees them: one at a time.
+build.one_cpu = build.update
+
 function build.select(parts, given, spec)
   if given.columns then
     slots.add(parts, slots.columns(given.columns, parts.env, {}), add_column)
@@ -374,6 +377,7 @@ prepare.canonical = canonical
 local function new_query(facts, kind, given, sets)
   local parts = new_parts(facts, sets)
   local computed = slots.of(given)
+  if kind == "one_cpu" then parts.env = setmetatable({ ncpu = false }, { __index = parts.env }) end
   if given.change then edit.reserve(given.change, parts.shared) end
   if computed then slots.reserve(computed, parts.shared) end
   add_where(parts, given.where)
@@ -394,7 +398,7 @@ local function new_query(facts, kind, given, sets)
 end
 
 -- A query ready to run, kept with the handle.
--- @tparam string kind "entries", "keyed", "delete", "update", "select", "aggregate"
+-- @tparam string kind "entries", "keyed", "delete", "update", "one_cpu", "select", "aggregate"
 -- @tparam table given where (text, of function/compile.lua, or nil), columns, group, select, sort;
 --   change: a plan of edit.lua; rows: whole entries are handed over; plain: programs may sum up
 --   what has no groups

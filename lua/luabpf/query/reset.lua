@@ -3,12 +3,13 @@
 --- Reading and zeroing in one step: aggregate and select with `reset`. Fields are exchanged with
 -- zero where they lie, and what was there is what rows and sums are made of. Sums, and groups
 -- by index, are made by one walk inside the kernel; else the batch cursor finds what matches, and
--- a program takes a batch of it at a time. No entry is taken twice, and nothing is taken that there
--- is no room for.
+-- a program takes a batch of it at a time; the values that CPUs have each on its own CPU
+-- (cpus.lua). No entry is taken twice, and nothing is taken that there is no room for.
 --
 -- @module luabpf.query.reset
 
 local core = require "luabpf.core"
+local cpus = require "luabpf.query.cpus"
 local edit = require "luabpf.query.edit"
 local errors = require "luabpf.base.errors"
 local expr = require "luabpf.expr.parse"
@@ -68,30 +69,52 @@ local function check(self, run)
   end
   if run.workers > 1 then refuse(run, "option 'workers' does not go with reset") end
   local kind = scan.kind_of(self)
-  if kind.keyed and kind.can_update and not kind.percpu and not kind.fd_values then return true end
+  if kind.keyed and kind.can_update and not kind.fd_values then return true end
   return errors.unsupported(scan.info(self), run.what .. " with reset")
 end
 
 -- Query, plan and report of a run; nil, message, errno.
 local function begin(self, run, kind, parts)
-  parts.change = prepare.located(run.what .. ": reset: ", pcall(plan_of, self, run))
+  local change = prepare.located(run.what .. ": reset: ", pcall(plan_of, self, run))
+  local percpu = scan.kind_of(self).percpu
+  if percpu then
+    parts.plain = nil
+  else
+    parts.change = change
+  end
   local query, plan, report = runs.begin(self, kind, run, parts)
   if not query then return nil, plan, report end
   if run.ask or run.filter then
     refuse(run, "where: with reset all of it has to be compiled: %s",
       run.lua_why or run.made.reasons[1])
   end
+  if percpu then
+    local ok, message, errno = cpus.by_cursor(query, run, report)
+    if not ok then return nil, message, errno end
+    run.tour = cpus.tour(self, { { plan = change } })
+    cpus.pack(query, run, run.tour)
+  end
   return query, plan, report
 end
 
 -- ---- a batch at a time --------------------------------------------------------------
 
+-- What matches of a batch, and what takes it.
+local function found_in(query, run, batch)
+  if not run.tour then
+    local found = query.core:propose(batch, run.packed)
+    return found, function() return query.core:take(found, run.packed) end
+  end
+  local found, taker = query.core:pick(batch, run.packed), run.tour[1]
+  return found, function() return taker.query.core:take_cpus(found, taker.packed) end
+end
+
 -- Takes what matches of a batch: a batch of what was there.
 local function take(query, run, report, batch)
   report.visited = report.visited + #batch
-  local found = query.core:propose(batch, run.packed)
+  local found, taker = found_in(query, run, batch)
   if #found == 0 then return found end
-  local results = table.pack(query.core:take(found, run.packed))
+  local results = table.pack(taker())
   local taken = results[results.n]
   report.matched = report.matched + #taken
   if results[1] then return taken end

@@ -371,7 +371,8 @@ end
 
 -- A function as where: nil where Lua judges all entries.
 local function take_function(self, run, parts, level)
-  if run.params and not (parts.columns or parts.group or parts.select or parts.sort) then
+  if run.params and not (parts.columns or parts.group or parts.select or parts.sort
+    or run.has_text) then
     error(("%s: params go with text"):format(run.what), level)
   end
   local made = judge.take(self, run, parts.where, level)

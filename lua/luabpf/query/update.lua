@@ -11,6 +11,7 @@
 -- @module luabpf.query.update
 
 local core = require "luabpf.core"
+local cpus = require "luabpf.query.cpus"
 local edit = require "luabpf.query.edit"
 local errors = require "luabpf.base.errors"
 local judge = require "luabpf.query.judge"
@@ -32,6 +33,9 @@ end
 
 -- No program can be loaded: single calls, where they were asked for.
 local function no_program(query, run, why, errno)
+  if run.cpus then
+    errors.throw(("%s: update_where: %s"):format(errors.label(query.facts.info), why), errno)
+  end
   if run.engine == "batch" or run.engine == "walk" then
     run.how, run.inexact = "calls", true
     return
@@ -58,6 +62,8 @@ local function change(query, run, report, old, new, by_lua)
   pieces.each(run, report, old, #old, function(from, to)
     local was, is = pieces.part(old, from, to), by_lua and pieces.part(new, from, to)
     stored(query, run, report, function(how)
+      if run.cpus and by_lua then return query.core:exchange_cpus(was, is) end
+      if run.cpus then return cpus.change(run.tour, was) end
       if by_lua then return query.core:exchange(was, is, how) end
       return query.core:change(was, run.packed, how)
     end)
@@ -172,7 +178,32 @@ local function sweep_by_function(self, query, plan, run, report)
   report.complete = true
 end
 
+-- Changes values of CPUs of what was found, up to one that does not fit.
+local function change_cpus(query, run, report, found)
+  local bad, plan, number, value = cpus.misfit(run.tour, found)
+  change(query, run, report, bad and pieces.part(found, 1, bad - 1) or found)
+  if not bad or pieces.room(run, report) <= 0 then return end
+  errors.throw(("%s: %s"):format(run.what, edit.misfit(plan, number, value)), nil,
+    { partial = report, key = found:key(bad) })
+end
+
+-- Values of CPUs.
+local function sweep_cpus(self, query, run, report)
+  for batch in runs.batches(self, run, report) do
+    report.visited = report.visited + #batch
+    local found = matching(query, run, report, batch)
+    if run.change then
+      by_function(query, run, report, found)
+    else
+      change_cpus(query, run, report, found)
+    end
+    if pieces.room(run, report) <= 0 then return end
+  end
+  report.complete = true
+end
+
 local function update(self, query, plan, run, report)
+  if run.cpus then return sweep_cpus(self, query, run, report) end
   if run.change then return sweep_by_function(self, query, plan, run, report) end
   if run.filter or not in_kernel(query, plan, run, report) then
     sweep(self, query, plan, run, report)
@@ -184,7 +215,7 @@ end
 -- The plan of a function. Errors blame the caller of the method.
 local function plan_of_function(self, run, f)
   local value = prepare.facts(self).env.value
-  if not value or not value.fields then
+  if not run.cpus and (not value or not value.fields) then
     error("update_where: change: the value has no fields that a function could assign to; " ..
       "text can: 'value = value + 1'", 4)
   elseif run.given.compile then
@@ -201,7 +232,29 @@ local function plan_of(self, run, what)
   if type(what) ~= "string" then
     error(("update_where: change: text or function expected, got %s"):format(type(what)), 3)
   end
-  return prepare.located("", pcall(edit.of_text, what, prepare.env(self, run.params)))
+  run.has_text = true
+  local of = run.cpus and edit.of_cpus or edit.of_text
+  return prepare.located("", pcall(of, what, prepare.env(self, run.params)))
+end
+
+-- Query, plan and report of a run; nil, message, errno.
+local function begin(self, run, where, what)
+  local change_plan = plan_of(self, run, what)
+  if not run.cpus then
+    local query, plan, report = runs.begin(self, "update", run, { where = where,
+      change = change_plan })
+    if query then run.inexact = query.plan.inexact end
+    return query, plan, report
+  end
+  local query, plan, errno = runs.prepare(self, "entries", run, { where = where }, 4)
+  if not query then return nil, plan, errno end
+  run.tour = run.change and {} or cpus.tour(self, change_plan, run.params)
+  for _, one in ipairs(run.tour) do run.inexact = run.inexact or one.query.plan.inexact end
+  cpus.pack(query, run, run.tour)
+  local report = runs.report(plan, run)
+  local ok, message, code = cpus.by_cursor(query, run, report)
+  if not ok then return nil, message, code end
+  return query, plan, report
 end
 
 --- What a change did; `matched` is `updated`, `missing` and `kept`.
@@ -230,7 +283,8 @@ end
 -- @partial update_report what was done until then
 -- @raise a text that does not compile, naming line and column; a value that does not fit its
 --   field, and what the function raises: nothing of that entry is stored
--- @kernel 5.14, and 5.17 for maps that are too large for one walk
+-- @kernel 5.14, 5.17 for maps that are too large for one walk, 5.19 for per-CPU maps, whose values
+--   are changed each on its own CPU: `value.f = ...` on all, `value[2].f = ...` on one
 -- @privileges CAP_BPF
 -- @usage
 -- print(map:update_where("value.packets > 10", "value.packets = value.packets - 10").updated)
@@ -238,15 +292,13 @@ function map:update_where(where, what, given)
   local run = runs.new("update_where", given, options.of "map:update_where")
   core.check_map(self)
   local kind = scan.kind_of(self)
-  if not kind.can_update or kind.fd_values or kind.percpu or not kind.batch_lookup then
+  if not kind.can_update or kind.fd_values or not kind.batch_lookup then
     return errors.unsupported(scan.info(self), "update_where")
   end
   run.limit = options.integer("update_where", "limit", run.given.limit, 0, math.maxinteger)
-  run.dry_run, run.how = run.given.dry_run, "program"
-  local query, plan, report = runs.begin(self, "update", run,
-    { where = where, change = plan_of(self, run, what) })
+  run.dry_run, run.how, run.cpus = run.given.dry_run, "program", kind.percpu
+  local query, plan, report = begin(self, run, where, what)
   if not query then return nil, plan, report end
-  run.inexact = query.plan.inexact
   report.updated, report.missing, report.kept = 0, 0, 0
   if run.change then report.compiled, report.asked = false, report.asked or 0 end
   local message, errno

@@ -1593,7 +1593,8 @@ then.
 Raises: a text that does not compile, naming line and column; a value that does not fit its field,
 and what the function raises: nothing of that entry is stored.
 
-Linux 5.14, and 5.17 for maps that are too large for one walk.
+Linux 5.14, 5.17 for maps that are too large for one walk, 5.19 for per-CPU maps, whose values are
+changed each on its own CPU: value.f = ... on all, value[2].f = ... on one.
 
 Needs CAP_BPF.
 

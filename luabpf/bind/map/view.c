@@ -289,6 +289,21 @@ static int view_index(lua_State *L)
 	return 1;
 }
 
+/* Stores the value at index 3 as that of the CPU at index 2. */
+static int set_cpu(lua_State *L, const struct lb_view *v)
+{
+	const struct lb_path up = { NULL, v->root->what, 0 };
+	lua_Integer i = lb_check_int(L, 2, 1, v->ncpu);
+	struct lb_member m = { .type = v->type };
+
+	if (is_struct(v->type))
+		return luaL_error(L, "the values of CPUs are structs: value[%d].field = ...", (int)i);
+	m.offset = (uint32_t)(i - 1) * lb_cpu_stride(v->type->size);
+	lb_encode_member(L, 3, &m, (uint8_t *)(uintptr_t)address(L, v),
+			 &(struct lb_path){ &up, NULL, (uint32_t)i });
+	return 0;
+}
+
 /* Stores the value at index 3 in the field that index 2 names. */
 static int view_newindex(lua_State *L)
 {
@@ -298,9 +313,11 @@ static int view_newindex(lua_State *L)
 
 	if (!v->root->edited)
 		return luaL_error(L, "views are for reading; map:update writes an entry");
-	if (!v->root->writable || v->ncpu)
+	if (!v->root->writable)
 		return luaL_error(L, "the key of an entry cannot be changed");
 	lua_settop(L, 3);
+	if (v->ncpu)
+		return set_cpu(L, v);
 	m = find_member(L, v);
 	if (is_struct(m->type) || m->type->kind == LB_ARRAY || m->type->kind == LB_SPECIAL)
 		return luaL_error(L, "'%s' is no single field, and is not changed where it is", m->name);

@@ -7,12 +7,19 @@
  *	updated, missing, kept, taken = q:take(batch, params)
  *	updated, missing, kept = q:exchange(old, new, how)
  *
+ * and of the values that CPUs have, each changed on its own CPU, from the first to the last:
+ *
+ *	updated, missing, kept, states = q:change_cpus(batch, params, first, last, states)
+ *	updated, missing, kept, taken = q:take_cpus(batch, params)
+ *	updated, missing, kept = q:exchange_cpus(old, new)
+ *
  * how is "program" or "calls". What a program does is nil, reason, errno where it cannot be
  * loaded, with nothing done; nil, message, errno and a list of the three where the system
  * refused in between.
  */
 #include "bind/map/batch.h"
 #include "bind/query/querystate.h"
+#include "lib/kernel/cpus.h"
 #include "lib/keys/live.h"
 
 #include <errno.h>
@@ -117,14 +124,20 @@ static int query_propose(lua_State *L)
 	return 3;
 }
 
-/* q:misfit(batch, i, params): the number of the value of entry i that does not fit, and it; or nil. */
+/*
+ * q:misfit(batch, i, params [, cpu]): the number of the value of entry i that does not fit, and
+ * it; or nil. cpu: in which CPU's value, from 1.
+ */
 static int query_misfit(lua_State *L)
 {
 	struct lb_query *q = check_changing(L, false);
 	struct lb_block block = lb_query_block(L, q, 2);
 	lua_Integer i = luaL_checkinteger(L, 3);
 	struct lb_edit_interp x = interp_of(q, true);
-	size_t vs = q->map->value.stride;
+	uint32_t ncpu = q->map->value.ncpu ? q->map->value.ncpu : 1;
+	uint32_t cpu = lua_isnoneornil(L, 5) ? 0 : (uint32_t)lb_check_int(L, 5, 1, ncpu) - 1;
+	size_t at = (size_t)(i - 1) * q->map->value.stride + cpu * lb_cpu_stride(q->map->value.size);
+	size_t vs = q->spec.env.ncpu ? q->map->value.stride : q->map->value.size;
 	uint32_t store = UINT32_MAX;
 	uint64_t *params;
 	uint8_t *value;
@@ -135,7 +148,7 @@ static int query_misfit(lua_State *L)
 	value = lua_newuserdatauv(L, vs + 1, 0);
 	lb_check_query(L, false);
 	block = lb_query_block(L, q, 2);
-	memcpy(value, block.values + (size_t)(i - 1) * vs, vs);
+	memcpy(value, block.values + at, vs);
 	lb_edit_apply(&x, block.keys + (size_t)(i - 1) * q->map->key.size, value, params, &store);
 	if (store == UINT32_MAX)
 		return 0;
@@ -156,7 +169,14 @@ struct job {
 	uint8_t *values;		/* what was taken */
 	struct lb_tally t;
 	struct lb_log log;
+	int (*go)(struct job *j, struct lb_region *region);	/* NULL: here and now */
 };
+
+static int go_here(struct job *j, struct lb_region *region)
+{
+	return lb_keyed_run(&j->program->keyed, &j->in, j->params, j->values, region, &j->t,
+			    &j->log);
+}
 
 /* 0, or -errno: *loaded says whether the program was. */
 static int run_program(struct job *j, bool *loaded)
@@ -177,7 +197,7 @@ static int run_program(struct job *j, bool *loaded)
 	err = lb_keyed_load(&p->keyed, region, &j->log);
 	*loaded = !err;
 	if (!err)
-		err = lb_keyed_run(&p->keyed, &j->in, j->params, j->values, region, &j->t, &j->log);
+		err = (j->go ? j->go : go_here)(j, region);
 	lb_region_put(&m->pool, region);
 	return err;
 }
@@ -304,12 +324,19 @@ static int query_take(lua_State *L)
 	j.in.n = block.n;
 	j.spec = change_of(q, true);
 	taken->n = 0;
-	if (!may_write(L, q))
-		return 3;
-	n = run(L, &j);
+	n = may_write(L, q) ? run(L, &j) : 3;
 	gather(&j, taken, keys);
 	lua_pushvalue(L, 5);
 	return n + 1;
+}
+
+static struct lb_keyed_spec exchange_of(const struct lb_query *q)
+{
+	struct lb_env env = { .key_size = q->spec.env.key_size, .value_size = q->spec.env.value_size };
+
+	return (struct lb_keyed_spec){ .op = LB_KEYED_EXCHANGE, .env = env,
+				       .change.lock = q->spec.change.lock,
+				       .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
 }
 
 /* q:exchange(old, new, how): stores what is new of the entries that are still as old says. */
@@ -334,15 +361,256 @@ static int query_exchange(lua_State *L)
 		memcpy(values + (2 * i + 1) * vs, new.values + i * vs, vs);
 	}
 	j.in = (struct lb_keys){ .keys = old.keys, .values = values, .n = old.n };
-	j.spec = (struct lb_keyed_spec){ .op = LB_KEYED_EXCHANGE, .env = q->spec.env,
-					 .change.lock = q->spec.change.lock,
-					 .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
-	j.spec.env.nparams = j.spec.env.nwritable = j.spec.env.ntables = 0;
+	j.spec = exchange_of(q);
 	if (!may_write(L, q))
 		return 3;
 	if (!calls)
 		return run(L, &j);
 	return tell(L, &j, lb_live_exchange(&q->map->k, &j.in, value, &j.t));
+}
+
+/* ---- values of CPUs ------------------------------------------------------ */
+
+/* A change of values that CPUs have. */
+struct tour {
+	struct job j;			/* first: of one CPU at a time */
+	struct lb_block old, new;	/* whole entries; new of those that are exchanged */
+	uint32_t first, last;		/* CPUs, from 0 */
+	uint8_t *states;		/* what became of each entry so far, an enum lb_status */
+	uint8_t *status;		/* the same of one CPU's run */
+	uint32_t *entries;		/* which entries that run has */
+	uint8_t *keys, *values;		/* exchange: those that differ on the CPU; take: what was there */
+	uint8_t *taken;			/* whole values, or NULL */
+	uint8_t *got;			/* whether there is any of an entry's */
+};
+
+static size_t cpu_offset(const struct tour *t, uint32_t i, uint32_t cpu)
+{
+	const struct lb_map *m = t->j.q->map;
+
+	return (size_t)i * m->value.stride + (size_t)cpu * lb_cpu_stride(m->value.size);
+}
+
+/* The entries whose value on that CPU shall be another one, with both values. */
+static void fill(struct tour *t, uint32_t cpu)
+{
+	size_t ks = t->j.q->map->key.size, vs = t->j.q->map->value.size;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->old.n; i++) {
+		const uint8_t *old = t->old.values + cpu_offset(t, i, cpu);
+		const uint8_t *new = t->new.n ? t->new.values + cpu_offset(t, i, cpu) : NULL;
+
+		if (new && memcmp(old, new, vs) == 0)
+			continue;
+		t->entries[n] = i;
+		memcpy(t->keys + n * ks, t->old.keys + i * ks, ks);
+		if (new) {
+			memcpy(t->values + 2 * n * vs, old, vs);
+			memcpy(t->values + (2 * n + 1) * vs, new, vs);
+		}
+		n++;
+	}
+	t->j.in = (struct lb_keys){ .keys = t->keys, .n = n, .status = t->status,
+				    .values = t->new.n ? t->values : NULL };
+}
+
+/* An entry is updated if it is on each CPU. */
+static uint8_t joined(uint8_t before, uint8_t now)
+{
+	if (before == LB_ST_MISSING || before == LB_ST_CHANGED)
+		return now == LB_ST_MISSING ? now : before;
+	return now;
+}
+
+/* What became of the entries of one CPU's run. */
+static void settle(struct tour *t, uint32_t cpu)
+{
+	size_t vs = t->j.q->map->value.size;
+
+	for (uint32_t i = 0; i < t->j.t.done; i++) {
+		uint32_t at = t->entries[i];
+
+		t->states[at] = joined(t->states[at], t->status[i]);
+		if (!t->taken || t->status[i] != LB_ST_UPDATED)
+			continue;
+		memcpy(t->taken + cpu_offset(t, at, cpu), t->values + i * vs, vs);
+		t->got[at] = 1;
+	}
+}
+
+static int visit(struct tour *t, struct lb_region *region, uint32_t cpu)
+{
+	struct lb_stay stay;
+	int err = lb_cpu_enter(&stay, cpu);
+
+	if (err)
+		return err;
+	fill(t, cpu);
+	memset(&t->j.t, 0, sizeof(t->j.t));
+	t->j.program->keyed.cpu = cpu;
+	err = go_here(&t->j, region);
+	lb_cpu_leave(&stay);
+	settle(t, cpu);
+	return err;
+}
+
+static int go_round(struct job *j, struct lb_region *region)
+{
+	struct tour *t = (struct tour *)j;
+	int err = 0;
+
+	for (uint32_t cpu = t->first; cpu <= t->last && !err; cpu++)
+		err = visit(t, region, cpu);
+	memset(&j->t, 0, sizeof(j->t));
+	for (uint32_t i = 0; i < t->old.n; i++) {
+		j->t.updated += t->states[i] == LB_ST_UPDATED;
+		j->t.missing += t->states[i] == LB_ST_MISSING;
+		j->t.changed += t->states[i] == LB_ST_CHANGED;
+	}
+	return err;
+}
+
+/* Whether this thread may run on all CPUs, tried once; pushes what is returned where not. */
+static bool may_go(lua_State *L, const struct tour *t)
+{
+	for (uint32_t cpu = 0; cpu < t->j.q->map->value.ncpu && !t->j.q->reaches_cpus; cpu++) {
+		struct lb_stay stay;
+		int err = lb_cpu_enter(&stay, cpu);
+
+		if (!err)
+			lb_cpu_leave(&stay);
+		if (!err)
+			continue;
+		luaL_pushfail(L);
+		lua_pushfstring(L, "the value of CPU %d is changed on that CPU, and this process "
+				   "may not run there", (int)cpu + 1);
+		lua_pushinteger(L, -err);
+		return false;
+	}
+	t->j.q->reaches_cpus = true;
+	return true;
+}
+
+/* Memory for a tour of so many entries, kept by the stack of Lua. */
+static void equip(lua_State *L, struct tour *t, uint32_t n)
+{
+	const struct lb_map *m = t->j.q->map;
+	size_t each = m->key.size + 2 * (size_t)m->value.size + 3 + sizeof(uint32_t);
+	uint8_t *p = lua_newuserdatauv(L, n * each + 1, 0);
+
+	memset(p, 0, n * each);
+	t->entries = (uint32_t *)(void *)p;
+	t->values = p + n * sizeof(uint32_t);
+	t->keys = t->values + 2 * (size_t)n * m->value.size;
+	t->states = t->keys + (size_t)n * m->key.size;
+	t->status = t->states + n;
+	t->got = t->status + n;
+	t->j.values = t->values;
+	t->j.go = go_round;
+}
+
+/* Reads the query's parameters and its batch at index 2 for a change of values of CPUs. */
+static void begin_tour(lua_State *L, struct tour *t, bool copy)
+{
+	struct lb_block block = lb_query_block(L, t->j.q, 2);
+
+	luaL_argcheck(L, t->j.q->map->value.ncpu, 1, "the map has no values of CPUs");
+	t->j.params = lb_query_params(L, t->j.q, 3);
+	equip(L, t, block.n);
+	lb_check_query(L, true);
+	t->old = lb_query_block(L, t->j.q, 2);
+	t->j.in.n = t->old.n;
+	t->j.spec = change_of(t->j.q, copy);
+}
+
+/*
+ * q:change_cpus(batch, params, first, last [, states]): changes the values that CPUs, from 1, have.
+ * states: what became of the entries on other CPUs, as an earlier call gave it.
+ */
+static int query_change_cpus(lua_State *L)
+{
+	struct lb_query *q = check_changing(L, true);
+	struct tour t = { .j = { .q = q, .program = &q->programs[LB_QUERY_CHANGER] } };
+	lua_Integer ncpu = q->map->value.ncpu;
+	size_t len;
+	const char *states;
+	int n;
+
+	t.first = (uint32_t)lb_check_int(L, 4, 1, ncpu) - 1;
+	t.last = (uint32_t)lb_check_int(L, 5, t.first + 1, ncpu) - 1;
+	lua_settop(L, 6);
+	states = luaL_optlstring(L, 6, "", &len);
+	begin_tour(L, &t, false);
+	if (len == t.old.n)
+		memcpy(t.states, states, len);
+	if (!may_write(L, q) || !may_go(L, &t))
+		return 3;
+	n = run(L, &t.j);
+	if (n > 3 || lua_isnil(L, -3))
+		return n;
+	lua_pushlstring(L, (const char *)t.states, t.old.n);
+	return 4;
+}
+
+/* Leaves those of the batch of which there is anything. */
+static void gather_got(const struct tour *t, struct lb_batch *taken, uint8_t *keys)
+{
+	size_t ks = t->j.q->map->key.size, vs = t->j.q->map->value.stride;
+	uint32_t to = 0;
+
+	for (uint32_t i = 0; i < t->old.n; i++) {
+		if (!t->got[i])
+			continue;
+		memcpy(keys + to * ks, t->old.keys + i * ks, ks);
+		memmove(t->taken + to * vs, t->taken + i * vs, vs);
+		to++;
+	}
+	taken->n = to;
+}
+
+/* q:take_cpus(batch, params): the same on all CPUs; also a batch of what was there. */
+static int query_take_cpus(lua_State *L)
+{
+	struct lb_query *q = check_changing(L, true);
+	struct tour t = { .j = { .q = q, .program = &q->programs[LB_QUERY_TAKER] } };
+	struct lb_batch *taken;
+	uint8_t *keys, *present;
+	int n;
+
+	luaL_argcheck(L, q->map->value.ncpu, 1, "the map has no values of CPUs");
+	t.last = q->map->value.ncpu - 1;
+	lua_settop(L, 3);
+	lua_getiuservalue(L, 1, LB_QUERY_MAP);
+	taken = lb_batch_new(L, 4, lb_query_block(L, q, 2).n, false, &keys, &t.taken, &present);
+	begin_tour(L, &t, true);
+	taken->n = 0;
+	n = may_write(L, q) && may_go(L, &t) ? run(L, &t.j) : 3;
+	gather_got(&t, taken, keys);
+	lua_pushvalue(L, 5);
+	return n + 1;
+}
+
+/* q:exchange_cpus(old, new): stores what is new, of each CPU's value that is still as old says. */
+static int query_exchange_cpus(lua_State *L)
+{
+	struct lb_query *q = lb_check_query(L, true);
+	struct tour t = { .j = { .q = q, .program = &q->programs[LB_EXCHANGER] } };
+	struct lb_block new = lb_query_block(L, q, 3);
+
+	luaL_argcheck(L, q->map->value.ncpu, 1, "the map has no values of CPUs");
+	luaL_argcheck(L, lb_query_block(L, q, 2).n == new.n, 3, "two batches of one length expected");
+	t.last = q->map->value.ncpu - 1;
+	lua_settop(L, 3);
+	equip(L, &t, new.n);
+	lb_check_query(L, true);
+	t.old = lb_query_block(L, q, 2);
+	t.new = lb_query_block(L, q, 3);
+	t.j.in.n = t.old.n;
+	t.j.spec = exchange_of(q);
+	if (!may_write(L, q) || !may_go(L, &t))
+		return 3;
+	return run(L, &t.j);
 }
 
 static const luaL_Reg methods[] = {
@@ -351,6 +619,9 @@ static const luaL_Reg methods[] = {
 	{ "change", query_change },
 	{ "take", query_take },
 	{ "exchange", query_exchange },
+	{ "change_cpus", query_change_cpus },
+	{ "take_cpus", query_take_cpus },
+	{ "exchange_cpus", query_exchange_cpus },
 	{ NULL, NULL },
 };
 

@@ -234,6 +234,9 @@ void lb_query_read(lua_State *L, int kept, const struct lb_map *m, struct lb_sca
 				     .nparams = lb_opt_upto(L, 2, "nparams", LB_MAX_PARAMS),
 				     .ntables = lb_opt_upto(L, 2, "ntables", LB_MAX_TABLES),
 				     .nwritable = lb_opt_upto(L, 2, "nwritable", LB_MAX_PARAMS) };
+	/* What changes values of CPUs sees one at a time. */
+	if (lb_opt_flag(L, 2, "one_cpu"))
+		spec->env.ncpu = 0;
 	read_reductions(L, spec, kept);
 	lua_getfield(L, 2, "where");
 	spec->where = read_code(L, kept, "where");

@@ -35,6 +35,7 @@ struct lb_query {
 	struct lb_scan scan;
 	bool scan_open;
 	struct lb_query_program programs[LB_NPROGRAMS];
+	bool reaches_cpus;		/* this process may run on all CPUs, as was tried */
 };
 
 /* The query at index 1, of a map that is open; live: in the kernel. */

@@ -3,12 +3,12 @@
  * Reading perf buffers. See perf.h.
  */
 #include "lib/event/perf.h"
+#include "lib/kernel/cpus.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -127,38 +127,6 @@ void lb_perf_close(struct lb_perf *p, bool keep)
 
 /* ---- CPUs that come and go ---------------------------------------------- */
 
-/* The list of CPUs online, "0-3,8": 0 or -errno. */
-static int read_online(char *text, size_t size)
-{
-	int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, size - 1);
-	err = n < 0 ? -errno : 0;
-	close(fd);
-	text[n > 0 ? n : 0] = 0;
-	return err;
-}
-
-static bool is_online(const char *list, uint32_t cpu)
-{
-	unsigned int first, last;
-	int used;
-
-	for (; sscanf(list, "%u%n", &first, &used) == 1; list += *list == ',') {
-		list += used;
-		last = first;
-		if (sscanf(list, "-%u%n", &last, &used) == 1)
-			list += used;
-		if (cpu >= first && cpu <= last)
-			return true;
-	}
-	return false;
-}
-
 static uint64_t head_of(const struct lb_perf_ring *r)
 {
 	const struct perf_event_mmap_page *page = r->memory;
@@ -169,11 +137,11 @@ static uint64_t head_of(const struct lb_perf_ring *r)
 int lb_perf_follow(struct lb_perf *p)
 {
 	char list[4096];
-	int err = read_online(list, sizeof(list));
+	int err = lb_cpus_online(list, sizeof(list));
 
 	for (uint32_t cpu = 0; !err && cpu < p->n; cpu++) {
 		struct lb_perf_ring *r = &p->rings[cpu];
-		bool online = is_online(list, cpu);
+		bool online = lb_cpu_is_in(list, cpu);
 
 		if (online && r->fd < 0)
 			err = open_ring(p, cpu);

@@ -116,12 +116,18 @@ static void emit_status(struct writer *w, enum lb_status status)
 	lb_jump(w->c, LB_JUMP(), &w->next);
 }
 
-/* r0 = r7 = the live value. */
+/* r0 = r7 = the live value; in per-CPU maps that of the CPU in the head. */
 static void emit_lookup(struct writer *w)
 {
+	bool one = w->k->map->ncpu > 0;
+
+	if (one) {
+		lb_emit_map_value(w->c, R(3), w->region_fd, offsetof(struct lb_keyed_head, cpu));
+		lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(3), 0));
+	}
 	lb_emit_map(w->c, R(1), w->k->map->fd);
 	lb_emit(w->c, LB_MOV(R(2), R(6)));
-	lb_emit(w->c, LB_CALL(BPF_FUNC_map_lookup_elem));
+	lb_emit(w->c, LB_CALL(one ? BPF_FUNC_map_lookup_percpu_elem : BPF_FUNC_map_lookup_elem));
 	lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(0), 0), &w->missing);
 	lb_emit(w->c, LB_MOV(R(7), R(0)));
 }

@@ -13,6 +13,7 @@ struct lb_keyed_head {
 	uint64_t n;		/* keys, set before the run */
 	uint64_t went;		/* what bpf_loop returned: keys gone through */
 	uint64_t error;		/* what a map operation returned that ended the run, else 0 */
+	uint64_t cpu;		/* whose value is changed, in per-CPU maps */
 };
 
 #define LB_KEYED_HEAD 64

@@ -37,15 +37,17 @@ static bool takes_values(enum lb_keyed_op op)
 	return stores(op) || op == LB_KEYED_COMPARE || op == LB_KEYED_EXCHANGE;
 }
 
+/* Of per-CPU maps these see the value of one CPU. */
+static bool takes_one_cpu(enum lb_keyed_op op)
+{
+	return op == LB_KEYED_CHANGE || op == LB_KEYED_EXCHANGE;
+}
+
 static bool sizes_are_right(const struct lb_kmap *m, const struct lb_keyed_spec *spec)
 {
 	return spec->env.key_size == m->info.key_size &&
-	       spec->env.value_size == m->info.value_size && spec->env.ncpu == m->ncpu;
-}
-
-static bool writes_values(enum lb_keyed_op op)
-{
-	return stores(op) || op == LB_KEYED_CHANGE || op == LB_KEYED_EXCHANGE;
+	       spec->env.value_size == m->info.value_size &&
+	       spec->env.ncpu == (takes_one_cpu(spec->op) ? 0 : m->ncpu);
 }
 
 static const char *check_spec(const struct lb_kmap *m, const struct lb_keyed_spec *spec)
@@ -102,7 +104,7 @@ static const char *check_map(const struct lb_kmap *m, const struct lb_keyed_spec
 		return "programs cannot do that with this type of map";
 	if (deletes(spec->op) && !lb_can(m, LB_CAN_DELETE))
 		return "entries of this type of map cannot be deleted";
-	if (writes_values(spec->op) && m->ncpu)
+	if (stores(spec->op) && m->ncpu)
 		return "a program stores the value of one CPU only";
 	if (spec->op == LB_KEYED_EXCHANGE && spec->env.value_size > LB_MAX_EXCHANGE)
 		return "the values are too large to be compared and stored by a program";
@@ -256,7 +258,7 @@ static void copy_in(const struct job *j, uint32_t n)
 	struct lb_keyed_head *head = (struct lb_keyed_head *)(void *)j->region->mem;
 	uint32_t from = j->t->done;
 
-	*head = (struct lb_keyed_head){ .n = n };
+	*head = (struct lb_keyed_head){ .n = n, .cpu = j->k->cpu };
 	memcpy(j->region->mem + j->parts.keys, j->in->keys + from * ks, n * ks);
 	if (takes_values(j->k->spec.op))
 		memcpy(j->region->mem + j->parts.values, j->in->values + from * vs, n * vs);

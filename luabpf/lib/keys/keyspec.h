@@ -31,7 +31,8 @@ enum lb_keyed_op {
 
 struct lb_keyed_spec {
 	enum lb_keyed_op op;
-	/* key_size, value_size and ncpu are those of the map. */
+	/* key_size, value_size and ncpu are those of the map; CHANGE and EXCHANGE see one value of
+	 * per-CPU maps, that of the CPU they are run for: ncpu 0. */
 	struct lb_env env;
 	struct lb_fragment where;	/* DECIDE, CHANGE: goes where it says yes; n 0: every entry */
 	struct lb_edit change;	/* CHANGE */
@@ -47,6 +48,7 @@ struct lb_keyed {
 	void *memory;
 	struct lb_program program;
 	bool straight;			/* dynptrs were refused: straight code copies */
+	uint32_t cpu;			/* whose value CHANGE and EXCHANGE take; the caller runs there */
 	uint32_t ninsns;		/* of the program as loaded last, for reports */
 	const char *refused;		/* why open or run failed: static text, or NULL */
 };
