@@ -513,7 +513,9 @@ function bpf.open_program(path) end
 ---@return integer? # errno
 function bpf.pins(folder) end
 
----Waits until one of several is ready: readers, signals, timers, and what else has `pollfd`.
+---Waits until one of several is ready: readers, signals, timers, and what else has `pollfd`, as the
+---objects of cqueues do. Its `events` says for what, "r", "w" or "rw"; at a `timeout` of 0 it is
+---ready at once.
 ---@param list table what is waited for
 ---@param timeout? integer|string ns or text; none: waits for ever
 ---@return table? # those that are ready, in the order of the list; empty at the timeout

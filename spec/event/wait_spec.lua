@@ -93,6 +93,43 @@ describe("poll", function()
     process:close()
   end)
 
+  it("waits for what others want: to read, to write, a time", function()
+    local path = os.tmpname()
+    os.remove(path)
+    assert(os.execute("mkfifo " .. path))
+    local file <close> = assert(io.open(path, "r+")) -- can be written, and has nothing to read
+    os.remove(path)
+    local fd
+    local list <close> = assert(io.popen
+      "cd /proc/$PPID/fd; for f in *; do readlink $f; echo $f; done")
+    for line in list:lines() do
+      if fd == true then fd = math.tointeger(line) end
+      if line:find(path, 1, true) then fd = true end
+    end
+    local function wait(events, timeout)
+      local each = { pollfd = function() return fd end, events = events, timeout = timeout }
+      return bpf.poll({ each }, "20ms")[1] == each
+    end
+    assert.is_false(wait(nil))
+    assert.is_false(wait "r")
+    assert.is_true(wait "w")
+    assert.is_true(wait(function() return "rw" end))
+    assert.is_true(wait("r", 0))
+    assert.is_true(wait("r", function() return 0.0 end))
+    assert.is_false(wait("r", 0.001))
+    assert(file:write("x"))
+    assert(file:flush())
+    assert.is_true(wait "r")
+    assert.is_true(#bpf.poll({ { pollfd = fd } }, "5s") == 1)
+  end)
+
+  it("says that a descriptor is closed", function()
+    local tick <close> = assert(bpf.timer "10h")
+    local _, message, errno = bpf.poll({ tick, { pollfd = 3999 } }, "5s")
+    assert.equal("poll: Bad file descriptor", message)
+    assert.equal(9, errno)
+  end)
+
   it("names what cannot be waited for", function()
     raises("poll: list[1]: has no pollfd", bpf.poll, { {} })
     raises("poll: list of what can be waited for expected", bpf.poll, 5)

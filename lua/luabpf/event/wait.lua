@@ -168,17 +168,16 @@ local function check_list(list)
   for i, each in ipairs(list) do
     local kind = type(each)
     local known = kind == "table" or kind == "userdata" and (getmetatable(each) or {}).__index
-    if not known or type(each.pollfd) ~= "function" then
+    if not known or type(each.pollfd) ~= "function" and math.type(each.pollfd) ~= "integer" then
       error(("poll: list[%d]: has no pollfd: %s"):format(i, kind), 3)
     end
   end
 end
 
--- What the method of one of a list gives, which is of that type; nil where it has none.
+-- What the method of one of a list gives, or its field is, of that type; nil where it has none.
 local function ask(each, name, wanted)
-  local method = each[name]
-  if method == nil then return nil end
-  local value = method(each)
+  local value = each[name]
+  if type(value) == "function" then value = value(each) end
   if value ~= nil and (math.type(value) or type(value)) ~= wanted and type(value) ~= wanted then
     core.misuse(("poll: %s of what is waited for: %s expected, got %s"):format(name, wanted,
       type(value)))
@@ -205,11 +204,12 @@ end
 local function poll_once(list, deadline)
   local ready, due = look(list, deadline)
   if #ready > 0 then return ready end
-  local fds = {}
+  local fds, events = {}, {}
   for i, each in ipairs(list) do
     fds[i] = ask(each, "pollfd", "integer") or core.misuse "poll: pollfd gave no descriptor"
+    events[i] = ask(each, "events", "string") or "r"
   end
-  local places, message, errno = core.poll(fds, wait.slice(due))
+  local places, message, errno = core.poll(fds, wait.slice(due), events)
   if not places then return nil, message, errno end
   for _, place in ipairs(places) do
     if core.reader_woken(list[place]) then ready[#ready + 1] = list[place] end
@@ -217,13 +217,15 @@ local function poll_once(list, deadline)
   return ready
 end
 
---- Waits until one of several is ready: readers, signals, timers, and what else has `pollfd`.
+--- Waits until one of several is ready: readers, signals, timers, and what else has `pollfd`, as
+-- the objects of cqueues do. Its `events` says for what, "r", "w" or "rw"; at a `timeout` of 0 it
+-- is ready at once.
 -- @function bpf.poll
 -- @tparam table list what is waited for
 -- @tparam[opt] integer|string timeout ns or text; none: waits for ever
 -- @treturn table those that are ready, in the order of the list; empty at the timeout
 -- @treturn ?string "signal" when a handler took a signal
--- @error the system refuses to wait
+-- @error the system refuses to wait, as for a descriptor that is closed (EBADF)
 -- @usage
 -- local tick <close> = bpf.timer "10ms"
 -- local stop <close> = bpf.signals "TERM"

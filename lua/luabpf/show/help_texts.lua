@@ -459,7 +459,9 @@ Needs CAP_BPF.
 ["bpf.poll"] = [=[
 bpf.poll(list [, timeout])
 
-Waits until one of several is ready: readers, signals, timers, and what else has pollfd.
+Waits until one of several is ready: readers, signals, timers, and what else has pollfd, as the
+objects of cqueues do. Its events says for what, "r", "w" or "rw"; at a timeout of 0 it is
+ready at once.
 
 * list (table): what is waited for.
 * timeout (integer or string): ns or text; none: waits for ever.
@@ -467,7 +469,7 @@ Waits until one of several is ready: readers, signals, timers, and what else has
 Gives table: those that are ready, in the order of the list; empty at the timeout; and ?string:
 "signal" when a handler took a signal.
 
-nil, message, errno: the system refuses to wait.
+nil, message, errno: the system refuses to wait, as for a descriptor that is closed (EBADF).
 
     local tick <close> = bpf.timer "10ms"
     local stop <close> = bpf.signals "TERM"

@@ -290,22 +290,59 @@ static int push_ready(lua_State *L, const struct pollfd *fds, int n)
 	return 1;
 }
 
-/* core.poll(fds, ms): the list of places in fds that are readable; nil, message, errno. */
+/* What the text at the top says, which it pops: of "r", "w" and "p"; readable where there is none. */
+static short pop_events(lua_State *L)
+{
+	const char *s = lua_tostring(L, -1);
+	short events = s ? 0 : POLLIN;
+
+	for (; s && *s; s++)
+		events |= *s == 'r' ? POLLIN : *s == 'w' ? POLLOUT : *s == 'p' ? POLLPRI : 0;
+	lua_pop(L, 1);
+	return events;
+}
+
+static struct pollfd to_pollfd(lua_State *L, int i)
+{
+	struct pollfd fd = { .events = POLLIN };
+
+	lua_rawgeti(L, 1, i);
+	fd.fd = (int)lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	if (lua_istable(L, 3)) {
+		lua_rawgeti(L, 3, i);
+		fd.events = pop_events(L);
+	}
+	return fd;
+}
+
+static bool has_invalid(const struct pollfd *fds, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (fds[i].revents & POLLNVAL)
+			return true;
+	return false;
+}
+
+/*
+ * core.poll(fds, ms, events): the list of places in fds that are ready for what their text in
+ * the list of events says; without that list, to be read. nil, message, errno.
+ */
 static int system_poll(lua_State *L)
 {
 	struct pollfd local[LOCAL_FDS], *fds;
 	int ms = (int)lb_check_int(L, 2, 0, INT32_MAX), n, rc;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 3);
 	n = (int)lua_rawlen(L, 1);
 	fds = lb_scratch(L, (size_t)n * sizeof(*fds), local, sizeof(local));
-	for (int i = 0; i < n; i++) {
-		lua_rawgeti(L, 1, i + 1);
-		fds[i] = (struct pollfd){ .fd = (int)lua_tointeger(L, -1), .events = POLLIN };
-		lua_pop(L, 1);
-	}
+	for (int i = 0; i < n; i++)
+		fds[i] = to_pollfd(L, i + 1);
 	rc = poll(fds, (nfds_t)n, ms);
-	return rc < 0 ? lb_fail(L, errno, "poll") : push_ready(L, fds, n);
+	if (rc >= 0 && !has_invalid(fds, n))
+		return push_ready(L, fds, n);
+	return lb_fail(L, rc < 0 ? errno : EBADF, "poll");
 }
 
 static const luaL_Reg signals_methods[] = {
