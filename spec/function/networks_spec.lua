@@ -48,6 +48,21 @@ describe("bpf.prefix in a function", function()
     end
   end)
 
+  -- A network's bytes are cut into other integers than those of a field that is a prefix.
+  it("is looked for in the same set as fields that are prefixes", function()
+    local set = { ["10.1.0.0/16"] = true, ["10.2.0.0/16"] = true, ["2001:db8:1::/48"] = true }
+    local function some(n) return n > 0 and n < 250 end
+    assert(some(agree.on(map, function(k, v)
+      return set[v.net] and set[bpf.prefix(k.v4, 16)]
+    end, true)))
+    assert(some(agree.on(map, function(k, v)
+      return set[bpf.prefix(k.v6, 48)] and not set[v.net] or set[v.wide] and set[v.net]
+    end, true)))
+    assert(some(agree.on(map, function(k, v)
+      return set[v.wide] and set[bpf.prefix(k.v6, 48)] and set[bpf.prefix(v.gate, 16)]
+    end, true)))
+  end)
+
   it("is another length without another program", function()
     local n = 8
     local function f(k) return bpf.prefix(k.v4, n) == "10.1.1.0/24" end

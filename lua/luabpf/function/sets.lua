@@ -54,11 +54,11 @@ end
 local function search_of(self, key)
   if key.t == "int" then return { words = { key.tree }, name = "int", record_of = integer_key } end
   if key.t ~= "raw" or key.first or key.cut then return nil end
-  local pieces, words = self:pieces(key), {}
+  local pieces, words, name = self:pieces(key), {}, key.desc.kind
   if #pieces > MOST_WORDS then return nil end
-  for i, piece in ipairs(pieces) do words[i] = piece[1] end
-  return { words = words, name = key.desc.kind .. key.desc.size,
-    record_of = bytes_key(key.desc, pieces) }
+  -- The pieces are of the name: those of a network and of a field that is a prefix differ.
+  for i, piece in ipairs(pieces) do words[i], name = piece[1], ("%s %d"):format(name, piece[2]) end
+  return { words = words, name = name, record_of = bytes_key(key.desc, pieces) }
 end
 
 local function before(a, b)
