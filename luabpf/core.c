@@ -48,5 +48,6 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_crew(L);
 	lb_open_interrupt(L);
 	lb_open_editor(L);
+	lb_open_noted(L);
 	return 1;
 }

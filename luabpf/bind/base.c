@@ -124,6 +124,16 @@ static int base_misuse(lua_State *L)
 	return lb_misuse(L, "%s", luaL_checkstring(L, 1));
 }
 
+/* core.placed(message): the message as core.misuse would raise it, with the caller's place. */
+static int base_placed(lua_State *L)
+{
+	luaL_checkstring(L, 1);
+	push_where(L);
+	lua_pushvalue(L, 1);
+	lua_concat(L, 2);
+	return 1;
+}
+
 /* core.home(folder): sources that begin so are luabpf's. */
 static int base_home(lua_State *L)
 {
@@ -403,6 +413,8 @@ void lb_open_base(lua_State *L)
 	lua_setfield(L, -2, "error");
 	lua_pushcfunction(L, base_misuse);
 	lua_setfield(L, -2, "misuse");
+	lua_pushcfunction(L, base_placed);
+	lua_setfield(L, -2, "placed");
 	lua_pushcfunction(L, base_home);
 	lua_setfield(L, -2, "home");
 }

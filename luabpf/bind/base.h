@@ -147,5 +147,6 @@ void lb_open_workers(lua_State *L);
 void lb_open_crew(lua_State *L);
 void lb_open_interrupt(lua_State *L);
 void lb_open_editor(lua_State *L);
+void lb_open_noted(lua_State *L);
 
 #endif

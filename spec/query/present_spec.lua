@@ -103,6 +103,11 @@ describe("map:hist", function()
     assert.equal(3, report.matched)
     assert.is_nil(getmetatable((map:hist("value.n", { bars = false }))))
     helper.raises("hist: text of an expression expected, got nil", map.hist, map)
+    helper.raises("expression:1:1: unknown name 'n' (did you mean 'value.n'?)\n  n\n  ^", map.hist,
+      map, "n")
+    helper.raises("expression:1:8: an operator expected, found ')'", map.hist, map,
+      "value.n) as x, sum(value.n")
+    helper.raises("expression:1:1: 'value.n > 1' is a condition", map.hist, map, "value.n > 1")
     helper.raises("hist: unknown option 'select'", map.hist, map, "value.n", { select = "x" })
   end)
 

@@ -63,8 +63,8 @@ describe("update_where", function()
       local ok, err = pcall(map.update_where, map, "value.n == 20",
         "value.n = 0, value.a = value.a + 250", { engine = engine })
       assert.is_false(ok)
-      assert.matches("update_where: value.a = value.a %+ 250: 270 does not fit an unsigned " ..
-        "field of 8 bits", tostring(err))
+      assert.matches("^[^\n:]*update_spec.lua:%d+: update_where: value.a = value.a %+ 250: " ..
+        "270 does not fit an unsigned field of 8 bits", tostring(err))
       assert.equal(0, err.partial.updated)
       assert.equal(20, map:lookup(20).n)
       assert.has_error(function()

@@ -63,6 +63,15 @@ function expr.condition(text, env)
   return self:root_node(node)
 end
 
+-- As expr.parse, for what must be an integer.
+function expr.integer(text, env)
+  local self = new(text, env)
+  local node = self:root_node(self:expression())
+  self:finish()
+  self:need_integer(node)
+  return node
+end
+
 local aggregate_functions = {
   count = true, sum = true, min = true, max = true, avg = true, distinct = true, hist = true,
 }

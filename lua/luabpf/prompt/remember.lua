@@ -20,16 +20,13 @@ local function describe(map, side)
   return layout and layout:describe(), percpu and core.cpus() or nil
 end
 
-local function note(map, side, ...)
-  local result = ...
-  if type(result) ~= "table" then return ... end
+local function note(map, side, result)
   local desc, ncpu = describe(map, side)
   if side == "values" then
     for _, each in pairs(result) do display.remember(each, desc, ncpu) end
   else
     display.remember(result, desc, ncpu)
   end
-  return ...
 end
 
 -- Wraps the methods of maps, once.
@@ -38,8 +35,7 @@ function remember.begin()
   if remember.begun then return end
   remember.begun = true
   for name, side in pairs(METHODS) do
-    local method = map[name]
-    map[name] = function(self, ...) return note(self, side, method(self, ...)) end
+    map[name] = core.noted(map[name], function(self, result) note(self, side, result) end)
   end
 end
 

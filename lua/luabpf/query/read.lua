@@ -13,6 +13,7 @@ local errors = require "luabpf.base.errors"
 local groups = require "luabpf.query.groups"
 local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
+local prepare = require "luabpf.query.prepare"
 local present = require "luabpf.query.present"
 local reset = require "luabpf.query.reset"
 local rows = require "luabpf.query.rows"
@@ -293,6 +294,8 @@ function map:hist(expression, given)
   for name, value in pairs(given) do
     if name ~= "bars" then asked[name] = value end
   end
+  core.check_map(self)
+  prepare.integer(self, expression, given.params)
   local list, report, errno = map.aggregate(self, asked)
   if not list then return nil, report, errno end
   local hist = list[1].hist

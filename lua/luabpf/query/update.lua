@@ -75,8 +75,8 @@ end
 -- Raises for an entry with a value that does not fit its field.
 local function misfit(query, run, report, batch, i)
   local number, value = query.core:misfit(batch, i, run.packed)
-  errors.throw(("%s: %s"):format(run.what, edit.misfit(query.plan, number, value)), nil,
-    { partial = report, key = batch:key(i) })
+  local message = ("%s: %s"):format(run.what, edit.misfit(query.plan, number, value))
+  errors.throw(core.placed(message), nil, { partial = report, key = batch:key(i) })
 end
 
 -- Entries that were left to Lua: whether they match is asked, what they get is computed here.
