@@ -178,6 +178,7 @@ build = {
       ["luabpf.show.bars"] = "lua/luabpf/show/bars.lua",
       ["luabpf.show.display"] = "lua/luabpf/show/display.lua",
       ["luabpf.show.features"] = "lua/luabpf/show/features.lua",
+      ["luabpf.show.functions"] = "lua/luabpf/show/functions.lua",
       ["luabpf.show.grid"] = "lua/luabpf/show/grid.lua",
       ["luabpf.show.help"] = "lua/luabpf/show/help.lua",
       ["luabpf.show.help_texts"] = "lua/luabpf/show/help_texts.lua",

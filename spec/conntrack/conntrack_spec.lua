@@ -444,6 +444,9 @@ describe("a table of connections", function()
     end)
 
     it("print as tables", function()
+      local list = tracker:list { limit = 1 }
+      assert.matches("protocol +%l+\nfrom +%S+\nto +", tostring(bpf.vertical(list)))
+      assert.matches("field +value\nprotocol +%l+\nsrc_addr", tostring(bpf.vertical(list[1])))
       local text = tostring(tracker:list { limit = 2 })
       local lines = {}
       for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line:gsub("%s+", " ") end

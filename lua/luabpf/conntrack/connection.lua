@@ -27,6 +27,16 @@ function meta:__tostring()
     self.state, self.packets, self.reply_packets, self.bytes, self.reply_bytes)
 end
 
+-- A field a line, for bpf.vertical.
+function meta:__grid()
+  local rows = {}
+  for i, name in ipairs(connection.FIELDS) do
+    local value = self[name]
+    rows[i] = { name, math.type(value) and ("%u"):format(value) or tostring(value) }
+  end
+  return { "field", "value" }, rows
+end
+
 -- From an entry, as tables or views.
 function connection.of(key, value)
   local src, dst = key.a, key.b
@@ -113,7 +123,7 @@ local function seconds(ns)
   return ("%.1f s"):format(math.max(ns, 0) / 1e9)
 end
 
-local function list_text(list)
+local function list_grid(list)
   local now, rows = bpf.now(), {}
   for i, c in ipairs(list) do
     rows[i] = { c.protocol, endpoint.text(c.src_addr, c.src_port),
@@ -121,13 +131,13 @@ local function list_text(list)
       unsigned(c.reply_packets), unsigned(c.reply_bytes), seconds(now - c.first_seen),
       seconds(now - c.last_seen), numeric = NUMERIC }
   end
-  return show.table({ "protocol", "from", "to", "state", "packets", "bytes", "replies",
-    "reply bytes", "age", "idle" }, rows)
+  return { "protocol", "from", "to", "state", "packets", "bytes", "replies", "reply bytes", "age",
+    "idle" }, rows
 end
 
 -- Makes a list of connections one that prints as a table.
 function connection.list(list)
-  return show.printable(list or {}, list_text)
+  return show.tabular(list or {}, list_grid)
 end
 
 -- The connections that map:select gives, with its options, in its order.

@@ -385,8 +385,8 @@ function class:head(n)
   end
   local header = self:header()
   local ncpu = header.ncpu > 0 and header.ncpu or nil
-  return show.printable(rows, function()
-    return show.entries(rows, header.key, header.value, ncpu)
+  return show.tabular(rows, function()
+    return show.entries_grid(rows, header.key, header.value, ncpu)
   end)
 end
 

@@ -34,6 +34,9 @@ local FLAG_NAMES = {}
 for name in pairs(FLAGS) do FLAG_NAMES[#FLAG_NAMES + 1] = name end
 table.sort(FLAG_NAMES, function(a, b) return FLAGS[a] < FLAGS[b] end)
 
+maps.ALL_FLAGS = 0
+for _, bit in pairs(FLAGS) do maps.ALL_FLAGS = maps.ALL_FLAGS | bit end
+
 -- The names of the bits in flags, lowest first; what has no name as a hexadecimal number.
 function maps.flag_names(flags)
   local names = {}
@@ -369,14 +372,18 @@ function list_meta.__call(self)
   return info
 end
 
-function list_meta.__tostring(self)
-  check_list(self)
+function list_meta.__grid(self)
   local rows = {}
   for i, info in ipairs(self) do
     rows[i] = { info.id, info.type, info.name, info.key_size, info.value_size, info.max_entries,
       table.concat(maps.flag_names(info.map_flags), " ") }
   end
-  return show.table({ "id", "type", "name", "key", "value", "max entries", "flags" }, rows)
+  return { "id", "type", "name", "key", "value", "max entries", "flags" }, rows
+end
+
+function list_meta.__tostring(self)
+  check_list(self)
+  return show.table(list_meta.__grid(self))
 end
 
 local function fits(info, wanted)

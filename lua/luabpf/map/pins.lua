@@ -17,12 +17,16 @@ local map = core.classes["luabpf.map"]
 
 local list_meta = { __name = "luabpf.pins" }
 
-function list_meta:__tostring()
+function list_meta:__grid()
   local rows = {}
   for i, pin in ipairs(self) do
     rows[i] = { pin.path, pin.kind, pin.id or "", pin.type or "", pin.name or "" }
   end
-  return show.table({ "path", "kind", "id", "type", "name" }, rows)
+  return { "path", "kind", "id", "type", "name" }, rows
+end
+
+function list_meta:__tostring()
+  return show.table(list_meta.__grid(self))
 end
 
 -- Adds what is in a folder to the list: false, reason and errno where it cannot be read.
@@ -81,7 +85,7 @@ end
 
 local users_meta = { __name = "luabpf.users" }
 
-function users_meta:__tostring()
+function users_meta:__grid()
   local rows = {}
   for _, program in ipairs(self.programs) do
     rows[#rows + 1] = { "program", program.id, program.name, program.type }
@@ -89,7 +93,11 @@ function users_meta:__tostring()
   for _, process in ipairs(self.processes) do
     rows[#rows + 1] = { "process", process.pid, process.name, "" }
   end
-  return show.table({ "kind", "id", "name", "type" }, rows)
+  return { "kind", "id", "name", "type" }, rows
+end
+
+function users_meta:__tostring()
+  return show.table(users_meta.__grid(self))
 end
 
 --- Who holds a map.

@@ -7,10 +7,10 @@
 -- @module luabpf.show.display
 
 local core = require "luabpf.core"
+local functions = require "luabpf.show.functions"
 local grid = require "luabpf.show.grid"
 local room = require "luabpf.show.room"
 local show = require "luabpf.show.show"
-local suggest = require "luabpf.base.suggest"
 
 local display = {}
 
@@ -29,42 +29,7 @@ function display.remember(value, desc, ncpu)
   return value
 end
 
--- ---- functions and other things -----------------------------------------------------------
-
-local function function_in(name, module, fn)
-  for key, value in next, module do
-    if rawequal(value, fn) and type(key) == "string" and not key:find "^_" then
-      return name == "_G" and key or name .. "." .. key
-    end
-  end
-end
-
-local function loaded_name(fn)
-  local names = {}
-  for name, module in next, package.loaded do
-    if type(name) == "string" and type(module) == "table" and not name:find "^luabpf%." then
-      names[#names + 1] = name
-    end
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local found = function_in(name, package.loaded[name], fn)
-    if found then return (found:gsub("^luabpf%.", "bpf.")) end
-  end
-  -- In order: what snapshots share with maps is called as of maps.
-  for _, class in ipairs(suggest.names(core.classes)) do
-    local found = function_in(class:gsub("^luabpf%.", ""), core.classes[class], fn)
-    if found then return (found:gsub("%.", ":")) end
-  end
-end
-
-local function function_text(fn)
-  local name = loaded_name(fn)
-  if name then return "function " .. name end
-  local info = debug.getinfo(fn, "S")
-  if info.what == "C" then return "function in C" end
-  return ("function at %s:%d"):format(info.short_src, info.linedefined)
-end
+-- ---- what has no fields -----------------------------------------------------------
 
 -- Without an address, which says nothing.
 local function without_address(text)
@@ -74,7 +39,7 @@ end
 -- Values without fields; nil for others.
 local function plain_text(x)
   local kind = type(x)
-  if kind == "function" then return function_text(x) end
+  if kind == "function" then return functions.text(x) end
   if kind == "thread" then return ("coroutine (%s)"):format(coroutine.status(x)) end
   if kind == "nil" or kind == "boolean" or kind == "number" then return tostring(x) end
 end
@@ -281,6 +246,16 @@ local function batch_grid(x)
   return headers, rows, about
 end
 
+-- What the tables of a list were decoded by, if that is one layout.
+local function layout_of_all(list)
+  local first = known[rawget(list, 1)]
+  for i = 2, first and rawlen(list) or 0 do
+    local each = known[rawget(list, i)]
+    if not each or each.desc ~= first.desc then return nil end
+  end
+  return first
+end
+
 -- The headers, rows and about of what is a table for people; nil for others.
 local function grid_of(x)
   if type(x) ~= "table" then return batch_grid(x) end
@@ -289,7 +264,10 @@ local function grid_of(x)
   if of then return of(x) end
   if not is_plain_table(x) then return nil end
   if known[x] then return show.fields_grid(x, known[x].desc, known[x].ncpu) end
-  if is_list(x) and is_rows(x) then return rows_grid(x) end
+  if not is_list(x) then return nil end
+  local about = layout_of_all(x)
+  if about then return show.values_grid(x, about.desc, about.ncpu) end
+  if is_rows(x) then return rows_grid(x) end
 end
 
 local function table_text(t)

@@ -228,6 +228,20 @@ function show.entries(...)
   return show.table(show.entries_grid(...))
 end
 
+-- Keys or values of one layout as a table, as show.entries_grid has entries.
+-- @tparam table list of them
+-- @tparam table desc as layout:describe() gives it
+-- @tparam integer|nil ncpu for lists of what each CPU has
+function show.values_grid(list, desc, ncpu)
+  local entries = {}
+  for i, value in ipairs(list) do entries[i] = { value = value } end
+  local none = { kind = "struct", fields = {} }
+  local headers, rows, about = show.entries_grid(entries, none, desc, ncpu)
+  for i, header in ipairs(headers) do headers[i] = header:gsub("^value%.", "") end
+  about.what = "rows"
+  return headers, rows, about
+end
+
 -- A key or value, a field a line: name, value, type.
 -- @tparam table desc as layout:describe() gives it
 -- @tparam integer|nil ncpu for a list of what each CPU has
