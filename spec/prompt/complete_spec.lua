@@ -6,6 +6,7 @@
 local bpf = require "luabpf"
 local complete = require "luabpf.prompt.complete"
 local core = require "luabpf.core"
+local folder = require "spec.support.folder"
 local helper = require "spec.support.helper"
 
 local scope
@@ -19,6 +20,7 @@ local function has(text, ...)
   local list = at(text) or {}
   local found = {}
   for _, each in ipairs(list) do found[each] = true end
+  if #list == 1 then found[list[1]:gsub("[\"']$", "")] = true end
   for _, each in ipairs { ... } do
     assert(found[each], ("%s: %s is not among %s"):format(text, each, table.concat(list, " ")))
   end
@@ -73,7 +75,42 @@ describe("completion", function()
     has("flows:delete_where('key.port == 1', { dry", "dry_run = ")
     has("bpf.create { ty", "type = ")
     has("flows:select { engine = ", '"kernel"', '"batch"')
-    assert.same({ "kernel" }, at 'flows:select { engine = "ke')
+    assert.same({ 'kernel"' }, at 'flows:select { engine = "ke')
+    assert.same({ "where = " }, at "flows:select { w")
+    assert.same({ "false", "true" }, at "flows:delete_where('true', { dry_run = ")
+  end)
+
+  it("of what options and arguments may be", function()
+    assert.same({ 'lpm_trie"' }, at 'bpf.create { type = "lpm')
+    assert.same({ 'mmapable"' }, at 'bpf.create { type = "array", flags = { "mma')
+    has("bpf.maps { type = ", '"hash"', '"ringbuf"')
+    assert.same({ "any", "exist", "noexist" }, at 'flows:update({ port = 1 }, {}, "')
+    assert.same({ "exist" }, { (at 'flows:update({ port = 1 }, {}, { mode = "e')[1]:sub(1, -2) })
+    assert.same({ '"egress"', '"ingress"' }, at 'bpf.open_program(5):attach { direction = ')
+    has("bpf.open { id = ", tostring(map:info().id))
+  end)
+
+  it("of the fields of keys and values, where a table of them is written", function()
+    assert.same({ "addr = ", "pad = ", "port = " }, at "flows:lookup { ")
+    assert.same({ "pad = " }, at "flows:delete { addr = '10.0.0.1', port = 1, p")
+    assert.same({ "bytes = " }, at "flows:update({ port = 1 }, { by")
+    assert.same({ "deep = " }, at "flows:update({ port = 1 }, { inner = { ")
+    assert.same({ "addr = ", "port = " }, at "flows:lookup_batch { { port = 1 }, { pad = 1, ")
+    assert.same({ '"open"', '"shut"' }, at "flows:update({ port = 1 }, { state = ")
+    assert.same({ 'shut"' }, at 'flows:update({ port = 1 }, { state = "s')
+    assert.same({ "raw = " }, at "flows:lookup({ port = 1 }, { ")
+    assert.same({ "report = " }, at "flows:select { params = { a = 1 }, rep")
+    assert.same({}, at "bpf.open('flows'):lookup { ad")
+  end)
+
+  it("closes what is whole, unless it is closed", function()
+    local function rest(text, after) return (complete.at(text, scope, after)) end
+    assert.same({ "kernel" }, rest('flows:select { engine = "ke', '" }'))
+    assert.same({ "kernel'" }, rest("flows:select { engine = 'ke", " }"))
+    assert.same({ "kernel" }, rest("flows:select { engine = [[ke", ""))
+    assert.same({ "value." }, rest('flows:count "val', ""))
+    assert.same({ "bytes" }, rest('flows:count "value.by', ""))
+    assert.same({ "/sys/fs/bpf/" }, rest('flows:pin "', ""))
   end)
 
   it("of maps by name, id and pin", function()
@@ -110,6 +147,7 @@ describe("completion", function()
     has('flows:count "', "key.", "value.", "now", "if(", "prefix(")
     has('flows:aggregate { select = "', "sum(", "count()")
     assert.same({ "shut'" }, at [[flows:count "value.state == 'sh]])
+    assert.same({ "open", "shut" }, at [[flows:count "value.state == ']])
     assert.same({}, at 'flows:count "value.nothing.')
     assert.same({}, at 'bpf.open("flows"):count "value.')
   end)
@@ -117,7 +155,7 @@ describe("completion", function()
   it("of the condition of a change as of what is changed", function()
     assert.same({ "bytes" }, at 'flows:update_where("value.by')
     assert.same({ "bytes" }, at 'flows:update_where("value.packets == 1", "value.by')
-    assert.is_nil(at 'flows:count("value.packets == 1", "value.by')
+    assert.same({}, at 'flows:count("value.packets == 1", "value.by')
   end)
 
   it("of options goes by what the method is called on, where classes share one", function()
@@ -126,17 +164,36 @@ describe("completion", function()
   end)
 
   it("of names for help, of files elsewhere", function()
-    assert.same({ "map:select" }, at 'help "map:sel')
-    assert.same({ "expressions" }, at 'help "expressions')
-    assert.is_nil(at 'bpf.load "')
-    assert.is_nil(at 'io.open("/tm')
+    assert.same({ 'map:select"' }, at 'help "map:sel')
+    assert.same({ 'select"' }, at 'help "sel')
+    assert.same({ 'expressions"' }, at 'help "expressions')
+    assert.is_nil(has('help "ma', "map")["map:select"])
+    has('help "map', "map", "map:select")
+    assert.same({ 'delete_where"' }, at 'flows:help "delete_w')
     assert.same({}, at "-- flows:")
   end)
 
+  it("of paths of files, from the root and from here", function()
+    folder.make()
+    finally(folder.remove)
+    for _, name in ipairs { "alpha.o", "alpine.o", ".hidden.o" } do
+      assert(io.open(folder.path(name), "w")):close()
+    end
+    os.execute("mkdir " .. folder.path "beta")
+    local path = folder.path ""
+    assert.same({ path .. "alpha.o", path .. "alpine.o" }, at(('bpf.load "%salp'):format(path)))
+    assert.same({ path .. 'alpha.o"' }, at(('flows:export("%salpha'):format(path)))
+    assert.same({ path .. "beta/" }, at(('io.open("%sb'):format(path)))
+    assert.same({ path .. '.hidden.o"' }, at(('x = "%s.h'):format(path)))
+    assert.same({ 'README.md"' }, at 'io.open("READ')
+    assert.same({ 'docs/guide.md"' }, at 'io.open("docs/gui')
+    assert.same({ 'guide.md"' }, complete.for_editor("", 'io.open("docs/gui', 14, "", scope))
+  end)
+
   it("works over the lines of a chunk", function()
-    assert.same({ "where = " }, complete.for_editor("flows:select {\n", "  wher", 2, scope))
-    assert.same({ "bytes" }, complete.for_editor("", 'flows:count "value.by', 19, scope))
-    assert.same({ "value.bytes" }, complete.for_editor("", 'flows:count "value.by', 13, scope))
+    assert.same({ "where = " }, complete.for_editor("flows:select {\n", "  wher", 2, "", scope))
+    assert.same({ "bytes" }, complete.for_editor("", 'flows:count "value.by', 19, "", scope))
+    assert.same({ "value.bytes" }, complete.for_editor("", 'flows:count "value.by', 13, "", scope))
   end)
 
   -- Objects that fail, count, or never end where anything of theirs is called.

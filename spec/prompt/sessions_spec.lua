@@ -117,7 +117,18 @@ describe("the prompt #slow", function()
     term:press "Tab"
     core.sleep(300000000)
     assert.matches("> bpf.boottime$", term:settle(nil, true))
+    term:type '(), "äöü" == "x", bpf.nearly or bpf.featu'
+    term:press "Tab"
+    core.sleep(300000000)
+    assert.matches("or bpf.features$", term:settle(nil, true))
   end)
+
+  for _, editor in ipairs { "readline", "edit" } do
+    it("takes what is not ASCII; lines by " .. editor, function()
+      local term <close> = open { LUABPF_EDITOR = editor }
+      assert.matches("\näöü 漢字  13\n>$", enter(term, 'x = "äöü 漢字" return x, #x'))
+    end)
+  end
 
   it("keeps what was typed in a file for its owner alone", function()
     local path = os.tmpname()

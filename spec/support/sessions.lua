@@ -68,6 +68,11 @@ local RESULTS <const> = {
   '("long text "):rep(12)',
   "1 / 3, 2^53, -1, 0x7fffffffffffffff",
   "flows:entries()",
+  "flows:lookup { src_adr = 1 }",
+  "flows:snapshot()",
+  'bpf.load "bpf/events.bpf.o"',
+  'bpf.vertical(bpf.maps { name = "CONNS" })',
+  "bpf.iter",
 }
 
 local COMPLETION <const> = {
@@ -78,13 +83,24 @@ local COMPLETION <const> = {
   { tab = 'flows:select { wh' },
   { tab = 'flows:select { where = "value.packets > 5", co' },
   { tab = 'flows:select { engine = "' },
+  { tab = 'flows:select { engine = "k' },
+  { tab = "flows:lookup { src" },
+  { tab = 'flows:update({ dst_port = 80 }, { state = "' },
+  { tab = 'bpf.create { type = "lpm' },
+  { tab = 'flows:delete_where("true", { dry_run = ' },
+  { tab = 'flows:count "val' },
+  { tab = 'flows:count "pre' },
   { tab = 'flows:count "value.' },
   { tab = 'flows:count "value.state == ' .. "'" },
   { tab = 'flows:aggregate { select = "su' },
   { tab = 'flows:select { columns = { "key.d' },
+  { tab = 'flows:select { columns = "key.src_addr", sort = "value.pa' },
   { tab = 'bpf.open_program(5):attach { xdp = "l' },
+  { tab = 'bpf.open_program(5):attach { cgroup = "' },
   { tab = 'bpf.open "/sys/fs/bp' },
+  { tab = 'bpf.load "bpf/eve' },
   { tab = 'help "map:sel' },
+  { tab = 'help "selec' },
   { tab = "flo" },
 }
 

@@ -26,7 +26,7 @@ local function names_in_scope(scope)
   return appended(names, things.names { value = scope.globals })
 end
 
--- The options that a table has already: names before "=".
+-- The fields that a table has already: names before "=".
 local function given_in(list, braces)
   local given = {}
   for i = braces + 1, #list - 1 do
@@ -35,30 +35,30 @@ local function given_in(list, braces)
   return given
 end
 
--- Options that may be written where a table's field begins; nil elsewhere.
-local function option_names(list, scope)
+local function is_one_of(text, first, second, third)
+  return text == first or text == second or text == third
+end
+
+-- Options, or fields of a key or value, that may be written where a table's field begins; nil
+-- elsewhere.
+local function field_names(list, scope)
   local last = list[#list]
-  if not last or not (last.text == "{" or last.text == "," or last.text == ";") then return nil end
+  if not last or not is_one_of(last.text, "{", ",", ";") then return nil end
   local at = things.call_at(list, scope)
-  local known = at and at.braces and not at.option and words.options(at)
-  if not known then return nil end
-  local given, names = given_in(list, at.braces), {}
-  for name in next, known do
+  if not (at and at.braces) or at.option and not at.within then return nil end
+  local given, names = given_in(list, at.innermost), {}
+  for _, name in ipairs(words.fields(at) or {}) do
     if not given[name] then names[#names + 1] = name .. " = " end
   end
   return names
 end
 
-local function is_one_of(text, first, second, third)
-  return text == first or text == second or text == third
-end
-
--- What may stand where a value is expected, beside the names there are.
+-- What may stand where a value is expected, if that is one of a few things.
 local function values(list, scope)
   local last = list[#list]
   if not last or not is_one_of(last.text, "=", "(", ",") then return nil end
   local at = things.call_at(list, scope)
-  return at and (at.option and words.choices(at) or words.openable(at))
+  return at and words.values(at)
 end
 
 local function of_code(list, text, scope)
@@ -71,23 +71,22 @@ local function of_code(list, text, scope)
     local owner = things.resolve(list, #list - 1, scope)
     return owner and things.names(owner, last.text == ":") or {}, word, "name"
   end
-  local found = option_names(list, scope) or {}
-  if word == "" and #found > 0 then return found, word end
-  if word == "" or not word:find "^[%a_]" then
-    appended(found, values(list, scope) or {})
-  end
-  if word:find "^%d" then return found, word end
+  local fields = field_names(list, scope)
+  if fields and #fields > 0 then return fields, word end
+  local found = values(list, scope) or {}
+  if #found > 0 and word == "" or word:find "^%d" then return found, word end
   return appended(found, names_in_scope(scope)), word
 end
 
 -- ---- strings ---------------------------------------------------------------------------
 
 local function of_string(list, text, scope)
-  local inside = text:sub(list[#list].from)
+  local open = list[#list]
+  local inside = text:sub(open.from)
   list[#list] = nil
   local at = things.call_at(list, scope)
-  if not at then return nil, inside end
-  return words.inside(at, inside)
+  if not at then return words.files(inside), inside, open.quote end
+  return words.inside(at, inside, open.quote)
 end
 
 -- ---- what begins so ---------------------------------------------------------------------
@@ -107,8 +106,16 @@ local function beginning_with(word, candidates, names_only)
   return list
 end
 
+-- Closes the only candidate, unless it is a folder, or is closed.
+local function closed(list, closing, after)
+  if closing and #list == 1 and list[1]:sub(-1) ~= "/" and after:sub(1, #closing) ~= closing then
+    list[1] = list[1] .. closing
+  end
+  return list
+end
+
 -- As complete.at, but may raise: for its spec.
-function complete.found(text, scope)
+function complete.found(text, scope, after)
   text = text:sub(-LONGEST)
   local list = tokens.of(text)
   local last = list[#list]
@@ -118,17 +125,18 @@ function complete.found(text, scope)
     local candidates, word, only = of_code(list, text, scope)
     return beginning_with(word, candidates, only), word
   end
-  local candidates, word = of_string(list, text, scope)
-  return candidates and beginning_with(word, candidates), word
+  local candidates, word, closing = of_string(list, text, scope)
+  return closed(beginning_with(word, candidates), closing, after or ""), word
 end
 
 -- What may stand at the end of a text.
 -- @tparam string text
 -- @tparam table scope locals (name to { value = }) and globals
--- @treturn table|nil list of what the word may be, sorted; nil where it may be the name of a file
+-- @tparam[opt] string after what stands after it in the line
+-- @treturn table list of what the word may be, sorted
 -- @treturn string that word, as far as it is written
-function complete.at(text, scope)
-  local ok, list, word = pcall(complete.found, text, scope)
+function complete.at(text, scope, after)
+  local ok, list, word = pcall(complete.found, text, scope, after)
   if not ok then return {}, "" end
   return list, word
 end
@@ -137,9 +145,9 @@ end
 -- found, which begins after `start` bytes of the line.
 -- @tparam string before lines of the chunk before this one
 -- @tparam string line up to the cursor
-function complete.for_editor(before, line, start, scope)
-  local list, word = complete.at(before .. line, scope)
-  if not list then return nil end
+-- @tparam string after the line after it
+function complete.for_editor(before, line, start, after, scope)
+  local list, word = complete.at(before .. line, scope, after)
   local from, result = #line - #word, {}
   for i, each in ipairs(list) do
     result[i] = start >= from and each:sub(start - from + 1) or line:sub(start + 1, from) .. each

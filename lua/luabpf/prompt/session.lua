@@ -65,8 +65,8 @@ end
 
 local function edited_line(self, prompt)
   io.stdout:flush()
-  local line = core.read_line(prompt, function(text, start)
-    return complete.for_editor(self.before, text, start,
+  local line = core.read_line(prompt, function(text, start, after)
+    return complete.for_editor(self.before, text, start, after,
       { locals = self.locals, globals = self.globals })
   end)
   if not line then io.stdout:write "\n" end

@@ -192,10 +192,19 @@ local function option_at(list, i)
   return equals and equals.text == "=" and name and name.kind == "name" and name.text or nil
 end
 
+-- The bracket of the call that a table is an argument of: the table's own, where it is called with
+-- it, or the one around it.
+local function call_bracket(list, open, k)
+  if is_callable(list[open[k] - 1]) then return open[k] end
+  local around = open[k - 1]
+  return around and list[around].text == "(" and around or nil
+end
+
 -- The call that the end of a list stands in.
 -- @tparam table list of tokens, without the one that is being written
 -- @treturn table|nil callee (a thing, or nil), index of its last token, argument (from 1), option
---   (whose value is being written), braces (the index of its table of options)
+--   (whose value is being written), braces (the index of its table), within (the field whose table
+--   is being written), innermost (the index of the bracket that is open last)
 function things.call_at(list, scope)
   local open, at, last = open_brackets(list), {}, list[#list]
   local k = #open
@@ -203,19 +212,19 @@ function things.call_at(list, scope)
     return { callee = resolve(list, #list, scope), index = #list, argument = 1 }
   end
   if not open[k] then return nil end
+  at.innermost = open[k]
   at.option = option_at(list, #list + 1)
   if list[open[k]].text == "{" and option_at(list, open[k]) then -- columns = { "
-    at.option, k = at.option or option_at(list, open[k]), k - 1
+    at.within = option_at(list, open[k])
+    at.option, k = at.option or at.within, k - 1
   end
   if not open[k] then return nil end
   local bracket = open[k]
   if list[bracket].text == "{" then
     at.braces = bracket
-    if not is_callable(list[bracket - 1]) then
-      k = k - 1
-      bracket = open[k]
-      if not bracket or list[bracket].text ~= "(" then return nil end
-    end
+    bracket = call_bracket(list, open, k) or k > 1 and list[open[k - 1]].text == "{"
+      and call_bracket(list, open, k - 1) -- { { a = 1 }, { a
+    if not bracket then return nil end
   end
   if not is_callable(list[bracket - 1]) then return nil end
   at.index = bracket - 1

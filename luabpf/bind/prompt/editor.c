@@ -7,12 +7,17 @@
  * A line is read by the library's callbacks, a key at a time as this waits for it, so that Ctrl-C
  * can end a line: it is blocked but for the wait. While a line is read nothing may raise across the
  * library's frames: its completion calls Lua protected.
+ *
+ * The library is called in the locale of the environment, by which it knows what bytes make a
+ * character; without one libedit drops all that is not ASCII. It is this thread's for that time
+ * alone: what scripts see, as string.upper and the classes of patterns, stays what it was.
  */
 #include "bind/base.h"
 #include "bind/prompt/interrupt.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +27,9 @@
 #include <unistd.h>
 
 typedef char **completion_fn(const char *text, int start, int end);
+
+/* Of a prompt: readline does not bound what it copies. */
+#define LONGEST_PROMPT 200
 
 /* Words of Lua that are completed end at these. */
 #define BREAKS " \t\n\"'`()[]{}<>=~+-*/%^#&|;:,.@$!?\\"
@@ -43,6 +51,8 @@ static struct {
 	int (*check_signals)(void);
 	void (*bind)(const char *variable, const char *value);
 	int *catch_signals;
+	const char **quotes, **version;
+	locale_t locale; /* of the environment; NULL where that names none */
 } rl;
 
 /* The line that is read: L is NULL between lines. */
@@ -86,6 +96,8 @@ static bool found(void *library)
 	find("rl_check_signals", &rl.check_signals);
 	find("rl_variable_bind", &rl.bind);
 	find("rl_catch_signals", &rl.catch_signals);
+	find("rl_basic_quote_characters", &rl.quotes);
+	find("rl_library_version", &rl.version);
 	return rl.install && rl.remove && rl.read_char && rl.add_history && rl.buffer && rl.point &&
 	       rl.attempted && rl.attempted_over && rl.append && rl.breaks;
 }
@@ -115,9 +127,7 @@ static bool find_library(const char *wanted)
 /* ---- completion ------------------------------------------------------------- */
 
 struct request {
-	const char *text;
 	int start;
-	bool files; /* the library is to complete the name of a file */
 	char **matches;
 	size_t n;
 };
@@ -158,6 +168,21 @@ static void set_common(struct request *r)
 	r->matches[0] = common;
 }
 
+/* The bytes before a place in the line: libedit counts characters, readline bytes. */
+static size_t bytes_before(int place)
+{
+	const char *at = *rl.buffer;
+
+	if (!rl.version || !strstr(*rl.version, "EditLine"))
+		return (size_t)place;
+	for (; place > 0 && *at; place--) {
+		int n = mblen(at, MB_CUR_MAX);
+
+		at += n > 0 ? n : 1;
+	}
+	return (size_t)(at - *rl.buffer);
+}
+
 /* With the request as light userdata: asks Lua; may raise. */
 static int ask(lua_State *L)
 {
@@ -165,10 +190,10 @@ static int ask(lua_State *L)
 	lua_Integer n;
 
 	lua_pushvalue(L, 2);
-	lua_pushlstring(L, *rl.buffer, (size_t)*rl.point);
-	lua_pushinteger(L, r->start);
-	lua_call(L, 2, 1);
-	r->files = lua_isnil(L, -1);
+	lua_pushlstring(L, *rl.buffer, bytes_before(*rl.point));
+	lua_pushinteger(L, (lua_Integer)bytes_before(r->start));
+	lua_pushstring(L, *rl.buffer + bytes_before(*rl.point));
+	lua_call(L, 3, 1);
 	if (!lua_istable(L, -1) || lua_rawlen(L, -1) == 0)
 		return 0;
 	n = (lua_Integer)lua_rawlen(L, -1);
@@ -187,9 +212,10 @@ static int ask(lua_State *L)
 
 static char **complete(const char *text, int start, int end)
 {
-	struct request r = { .text = text, .start = start };
+	struct request r = { .start = start };
 	lua_State *L = reading.L;
 
+	(void)text;
 	(void)end;
 	*rl.attempted_over = 1;
 	*rl.append = '\0';
@@ -202,7 +228,6 @@ static char **complete(const char *text, int start, int end)
 		lua_pop(L, 1);
 		forget(&r);
 	}
-	*rl.attempted_over = !r.files;
 	if (r.n < 2) {
 		forget(&r);
 		return NULL;
@@ -213,6 +238,26 @@ static char **complete(const char *text, int start, int end)
 		r.matches[1] = NULL;
 	}
 	return r.matches;
+}
+
+/* ---- the locale ---------------------------------------------------------------- */
+
+struct locales {
+	locale_t thread;
+	char process[64]; /* readline sets that of the process when it begins */
+};
+
+static void enter_locale(struct locales *before)
+{
+	snprintf(before->process, sizeof(before->process), "%s", setlocale(LC_CTYPE, NULL));
+	before->thread = uselocale(rl.locale ? rl.locale : (locale_t)0);
+}
+
+static void leave_locale(const struct locales *before)
+{
+	uselocale(before->thread);
+	if (strcmp(setlocale(LC_CTYPE, NULL), before->process) != 0)
+		setlocale(LC_CTYPE, before->process);
 }
 
 /* ---- reading a line ------------------------------------------------------------ */
@@ -269,8 +314,10 @@ static void give_up(void)
 static bool read_keys(const char *prompt)
 {
 	sigset_t blocked, mask;
+	struct locales before;
 	bool came = true;
 
+	enter_locale(&before);
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &blocked, &mask);
@@ -285,19 +332,22 @@ static bool read_keys(const char *prompt)
 	if (!came)
 		give_up();
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	leave_locale(&before);
 	return came;
 }
 
 /*
  * core.read_line(prompt, complete): a line; nil at the end of input, false for Ctrl-C. complete is
- * called with what stands before the cursor and where the word begins that is to be completed, from
- * 0; it gives a list of what may stand there, or nil for names of files.
+ * called with what stands before the cursor, where the word begins that is to be completed, from
+ * 0, and what stands after the cursor; it gives a list of what may stand in that word's place.
  */
 static int read_line(lua_State *L)
 {
-	const char *prompt = luaL_checkstring(L, 1);
+	size_t length;
+	const char *prompt = luaL_checklstring(L, 1, &length);
 	bool came;
 
+	luaL_argcheck(L, length <= LONGEST_PROMPT, 1, "the prompt is too long");
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	if (!rl.there || reading.L)
 		return luaL_error(L, "read_line: no library, or a line is being read");
@@ -322,18 +372,25 @@ static int read_line(lua_State *L)
 static int add_history(lua_State *L)
 {
 	const char *line = luaL_checkstring(L, 1);
+	struct locales before;
 
-	if (rl.there)
-		rl.add_history(line);
+	if (!rl.there)
+		return 0;
+	enter_locale(&before);
+	rl.add_history(line);
+	leave_locale(&before);
 	return 0;
 }
 
 static void set_up(void)
 {
+	rl.locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
 	*rl.attempted = complete;
 	*rl.breaks = BREAKS;
 	if (rl.catch_signals)
 		*rl.catch_signals = 0;
+	if (rl.quotes) /* a word after one would be closed, whatever it is the begin of */
+		*rl.quotes = "";
 	if (rl.bind) {
 		rl.bind("show-all-if-ambiguous", "on");
 		rl.bind("enable-bracketed-paste", "on");
