@@ -160,12 +160,6 @@ function prepare.env(subject, values)
   return env_of(prepare.facts(subject), (parameters.sets(values)))
 end
 
--- Raises where a text is none of an integer, naming the line and column in that text: for texts
--- that are put into others.
-function prepare.integer(subject, text, values)
-  expr.integer(text, prepare.env(subject, values))
-end
-
 local function new_parts(facts, sets)
   return { facts = facts, env = env_of(facts, sets), shared = { params = {}, percpu = {} },
     comparisons = 0, columns = {}, bits = {}, outputs = {}, listings = {} }
@@ -448,7 +442,7 @@ function prepare.located(before, ok, err, ...)
   error(err, 0)
 end
 
-for _, name in ipairs { "compile", "query", "params", "integer" } do
+for _, name in ipairs { "compile", "query", "params" } do
   local fn = prepare[name]
   prepare[name] = function(...) return prepare.located("", pcall(fn, ...)) end
 end

@@ -10,6 +10,7 @@ local computed = require "luabpf.query.computed"
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
+local expr = require "luabpf.expr.parse"
 local groups = require "luabpf.query.groups"
 local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
@@ -295,7 +296,8 @@ function map:hist(expression, given)
     if name ~= "bars" then asked[name] = value end
   end
   core.check_map(self)
-  prepare.integer(self, expression, given.params)
+  local ok, reason = pcall(expr.integer, expression, prepare.env(self, given.params))
+  if not ok then core.misuse(reason) end
   local list, report, errno = map.aggregate(self, asked)
   if not list then return nil, report, errno end
   local hist = list[1].hist
