@@ -252,7 +252,7 @@ run-asan: build-test
 # alone, by the dynamic linker: a shell (dash) crashes with it.
 LD_SO = $(firstword $(wildcard /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1))
 LUA_TSAN = $(LD_SO) --preload $$($(CC) -print-file-name=libtsan.so) $$(command -v $(LUA))
-THREAD_SPECS = spec/parallel
+THREAD_SPECS = spec/parallel spec/function/differential_spec.lua
 
 tsan:
 	@$(SETUP) asan
@@ -260,7 +260,7 @@ tsan:
 		CFLAGS='$(SANITIZE_THREADS)'
 
 run-tsan: build-test
-	$(RUN) LUABPF_LUA="$(LUA_TSAN)" TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
+	$(RUN) LUABPF_LUA="$(LUA_TSAN)" LUABPF_FUNCTIONS=$${LUABPF_FUNCTIONS:-400} TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
 		setarch -R $(LUA_TSAN) spec/run.lua --cpath='$(CURDIR)/.build/tsan/?.so' \
 		--exclude-tags=resident,preload $(or $(ARGS),$(THREAD_SPECS))
 

@@ -82,8 +82,9 @@ function fill.int(self, field)
 end
 
 function fill.text(self, field)
-  local word = self:pick(WORDS):sub(1, field.type.size)
-  return word .. ("\0"):rep(field.type.size - #word)
+  local size = field.type.size
+  local word = self:pick(WORDS):sub(1, self:int(1, 4) == 1 and size - 1 or size)
+  return word .. ("\0"):rep(size - #word)
 end
 
 function fill.bool(self) return self:pick { "\0", "\1", "\1", "\0", "\2", "\255" } end
@@ -289,7 +290,8 @@ function functions:text()
   if case <= 2 then return ("%s %s NAME"):format(field, self:pick { "==", "~=" }) end
   if case == 3 then return ("NAMES[%s]"):format(field) end
   if case == 4 or case == 9 and self:int(1, 3) == 1 then
-    return ("HOSTS[%s]"):format(self:int(1, 4) == 1 and "bpf.prefix(key.addr, 8)" or field)
+    return self:pick { "HOSTS[%s]", "HOSTS[%s]", "HOSTS[%s] and HOSTS[bpf.prefix(key.addr, 8)]",
+      "HOSTS[bpf.prefix(key.addr, 8)]" }:format(field)
   end
   if case == 5 and self:int(1, 4) == 1 then
     return ("%s == %s"):format(field, (a_string(self)))
@@ -578,6 +580,10 @@ local function integers(self)
   if self:int(1, 8) == 1 then set = {} end
   if self:int(1, 12) == 1 then
     for i = -300, 300 do set[i * self:int(2, 5)] = true end
+  end
+  if self:int(1, 10) == 1 then
+    local value = self:pick { false, false, 3, "x" }
+    for n in next, set do set[n] = value end
   end
   return set
 end
