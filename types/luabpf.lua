@@ -174,8 +174,8 @@
 ---@field budget_why string where that comes from: whether the kernel is preemptible, and who says so
 ---@field size table what the estimates are made of
 ---@field fragments table[] the compiled parts: `name` and `listing` of each
----@field compiled? boolean|"partly" of a function as where, what of it runs without Lua
----@field reasons? string[] of a function as where, what is left to Lua: "file:line: why"
+---@field compiled? boolean|"partly" of functions, what of them runs without Lua
+---@field reasons? string[] of functions, what is left to Lua: "file:line: why"
 
 ---How work reports while it goes on: true prints a line on standard error if that is a terminal, a
 ---function is called a few times a second with entries done, about how many there are (or nil) and
@@ -191,7 +191,7 @@
 ---@field budget? luabpf.time how long one run inside the kernel may take; it holds its CPU for so long (default "250ms")
 ---@field batch_size? integer a hint, of the batch engine: a batch is whole buckets (default 4096)
 ---@field report? luabpf.report a table that is filled with the report
----@field compile? boolean of a function as where: true raises unless all of it is compiled, false has Lua judge all entries; without it what can be is compiled
+---@field compile? boolean of functions: true raises unless all of each is compiled, false has Lua run them for all entries; without it what can be is compiled
 
 ---What a reader has seen.
 ---@class luabpf.reader_stats
@@ -211,8 +211,8 @@
 ---@field why string why it was
 ---@field visited integer how many entries were looked at
 ---@field matched integer how many the condition held for
----@field compiled? boolean|"partly" of a function as where, what of it runs without Lua
----@field asked? integer of a function as where, how many entries Lua judged
+---@field compiled? boolean|"partly" of functions, what of them runs without Lua
+---@field asked? integer of functions, how many entries Lua ran them for
 ---@field complete boolean whether the whole map was looked at
 ---@field exact boolean whether entries that were there throughout were seen exactly once
 ---@field seconds number how long it took
@@ -842,11 +842,13 @@ function map:entries(options) end
 
 ---@class luabpf.map_explain_options : luabpf.query_options
 ---@field where? luabpf.where the condition
----@field columns? luabpf.columns as of `map:select`
----@field group? luabpf.columns as of `map:aggregate`
+---@field columns? luabpf.computed_columns as of `map:select`
+---@field group? luabpf.computed_groups as of `map:aggregate`
 ---@field select? luabpf.columns as of `map:aggregate`
 ---@field sort? string as of `map:select` and `map:aggregate`
 ---@field limit? integer as of `map:select` and `map:aggregate`
+---@field fold? fun(acc:table,key:luabpf.view,value:luabpf.view) as of `map:fold`
+---@field initial? table the accumulators of that
 ---@field delete? boolean the plan of `map:delete_where` (default false)
 
 ---What a query would do: its engine and why, the cost, the instructions. Runs nothing.
@@ -887,7 +889,9 @@ function map:fd() end
 ---@field where? luabpf.where the condition
 
 ---Folds the matching entries into accumulators: calls a function for each entry, in no promised
----order, each once. If it raises, or the system refuses, the accumulators are as they were.
+---order, each once. If it raises, or the system refuses, the accumulators are as they were. Where
+---the accumulators are integers and the function compiles (docs/functions.md), the kernel runs it;
+---one entry that needs Lua makes the whole fold Lua's, from the start.
 ---@param acc table the accumulators
 ---@param f fun(acc:table,key:luabpf.view,value:luabpf.view) changes them
 ---@param options? luabpf.map_fold_options what all queries take

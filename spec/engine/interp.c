@@ -337,6 +337,39 @@ static void answers(void)
 	   "columns are of what it says yes to");
 }
 
+#define STORE_PARAM(s, o) INSN(BPF_STX | BPF_MEM | BPF_DW, 8, s, o, 0)
+
+/* Fragments that store in parameters: those of the caller stay, from entry to entry they go on. */
+static void storing(void)
+{
+	static const struct lb_env env = { .key_size = 1, .value_size = 1, .nparams = 2,
+					   .nwritable = 1 };
+	static const uint8_t keys[] = { 3, 4, 9, 5 }, values[4];
+	const struct lb_block three = { keys, values, 2 }, all = { keys, values, 4 };
+	const uint64_t own[] = { 100, 1000 };
+	uint64_t written = 7, out[4] = { 0 };
+	uint8_t match[4];
+	struct lb_interp sum, slot;
+	bool asked;
+	/* p[0] += key; 9 is left to others. */
+	struct lb_fragment f = FRAGMENT(LOAD(B, 1, 6, 0), ALU_K(MOV, 0, 2), JMP_K(JEQ, 1, 9, 4),
+					LOAD(DW, 2, 8, 0), ALU_X(ADD, 2, 1), STORE_PARAM(2, 0),
+					ALU_K(MOV, 0, 1));
+	struct lb_fragment read = FRAGMENT(LOAD(DW, 0, 8, 0));
+
+	ok(!lb_interp_init(&sum, &f, &env, NULL) && !lb_interp_init(&slot, &read, &env, NULL),
+	   "fragments that store are accepted");
+	ok(lb_interp_fold(&sum, &three, own, &written, &asked) == 2 && !asked && written == 14,
+	   "a fold goes on with what it stored");
+	ok(lb_interp_fold(&sum, &all, own, &written, &asked) == 2 && asked,
+	   "a fold ends where it asks");
+	ok(lb_interp_match(&sum, &all, own, match) == 3 && match[2] == LB_ASK && own[0] == 100,
+	   "a condition that stores leaves the parameters of its caller");
+	lb_interp_rows(&sum, &slot, 1, &all, own, match, out, 1, 1);
+	ok(out[0] == 103 && out[1] == 107 && out[2] == 112 && own[0] == 100,
+	   "columns find what the condition of their entry stored");
+}
+
 /* What the generator makes keeps the contract: otherwise the tests that use it show nothing. */
 static void generator(void)
 {
@@ -369,6 +402,7 @@ int main(void)
 	reductions();
 	blocks();
 	answers();
+	storing();
 	generator();
 	return tap_end();
 }

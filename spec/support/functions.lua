@@ -360,6 +360,11 @@ function functions:condition(d)
   return roll(self, d <= 0 and SIMPLE or CONDITIONS, d)
 end
 
+-- What a function returns: the text given, unless who inherits from this has another.
+function functions.answer(_, text)
+  return text
+end
+
 -- ---- statements -----------------------------------------------------------------
 
 local statements = {}
@@ -403,7 +408,7 @@ function statements.join(self, _, indent)
       self:int(0, 3))
   else
     add(self, indent, "if %s.n[%s] == %d then return %s end", self:value(), name, self:int(0, 3),
-      self:pick { "true", "false" })
+      self:answer(self:pick { "true", "false" }))
   end
 end
 
@@ -478,7 +483,7 @@ function statements.shuffle(self, _, indent)
   end
   add(self, indent, "end")
   add(self, indent, "if %s %s %s then return %s end", a, self:pick(RELATIONS), b,
-    self:pick { "true", "false", a .. " > 3" })
+    self:answer(self:pick { "true", "false", a .. " > 3" }))
 end
 
 -- A variable that nothing reads but the choice after it.
@@ -490,12 +495,12 @@ function statements.decide(self, _, indent)
   add(self, indent, "local %s = %s %s %s", chosen, name, self:pick { "or", "and" },
     self:integer(0))
   add(self, indent, "if %s %s %s then return %s end", chosen, self:pick { "==", "~=" },
-    self:pick { "3", "7", "nil", self:integer(0) }, self:pick { "true", "false" })
+    self:pick { "3", "7", "nil", self:integer(0) }, self:answer(self:pick { "true", "false" }))
 end
 
 function statements.leave(self, _, indent)
   add(self, indent, "if %s then return %s end", self:condition(1),
-    self:int(1, 4) == 1 and self:integer(1) or self:condition(1))
+    self:answer(self:int(1, 4) == 1 and self:integer(1) or self:condition(1)))
 end
 
 local KINDS <const> = { { 40, "declare" }, { 44, "swap" }, { 48, "join" }, { 60, "assign" },
@@ -516,7 +521,9 @@ end
 function functions:block(d, indent)
   local vars, set = #self.scope.vars, #self.scope.set
   for _ = 1, self:int(1, 3) do self:statement(d, indent) end
-  if self:int(1, 6) == 1 then add(self, indent, "do return %s end", self:condition(1)) end
+  if self:int(1, 6) == 1 then
+    add(self, indent, "do return %s end", self:answer(self:condition(1)))
+  end
   shorten(self.scope.vars, vars)
   shorten(self.scope.set, set)
 end
@@ -534,6 +541,8 @@ end
 local function test(a, b) return a < b and a ~= U2 end
 return function(key, value)
 ]]
+
+functions.HEAD = HEAD:gsub("return function.*$", "")
 
 --- The text of a function: a chunk that is called with what upvalues gives.
 -- @tparam[opt] integer percpu of how many CPUs the value is

@@ -66,6 +66,14 @@ function params.entry(context, name, param)
   return made
 end
 
+-- Takes so many slots, the first of all: writable ones, which are zeros unless others put numbers
+-- there. To be called before anything else is compiled.
+function params.reserve(list, n)
+  local zeros = ("\0"):rep(8 * n)
+  params.entry({ params = list }, "\1writable", { kind = "outside", slots = n,
+    read = function() return zeros end })
+end
+
 -- ---- values ------------------------------------------------------------------
 
 local function bad_param(param, reason)

@@ -65,7 +65,7 @@ local function enter(self, frame, callee, args, a, count)
   if why then return self:lua(frame, why) end
   frame.pc = frame.pc + 1
   local inner = { p = p, f = callee, pc = 1, r = {}, depth = depth, up = frame,
-    to = { a = a, count = count } }
+    to = { a = a, count = count }, state = frame.state }
   for i = 1, p.params do inner.r[i - 1] = args[i] or self:const(nil) end
   return self:explore(inner)
 end
@@ -116,9 +116,11 @@ function run:finish(frame, a, b)
   for i = a, b == 0 and frame.top - 1 or a + b - 2 do values[#values + 1] = frame.r[i] end
   if frame.up then
     local up = run.copied(frame.up)
+    up.state = frame.state
     deliver(self, up, frame.to.a, frame.to.count, values)
     return self:meet(up)
   end
+  if self.purpose then return self:leaf(frame, values) end
   local v = values[1]
   if not v or v.t == "const" and not v.v then return run.NO end
   if v.t == "found" then return self:lua(frame, "what find gives is returned") end

@@ -11,6 +11,7 @@ local emit = require "luabpf.function.emit"
 local liveness = require "luabpf.function.liveness"
 local outside = require "luabpf.function.outside"
 local params = require "luabpf.expr.params"
+local rows = require "luabpf.function.rows"
 local run = require "luabpf.function.run"
 require "luabpf.function.trees"
 require "luabpf.function.places"
@@ -21,6 +22,7 @@ require "luabpf.function.known"
 require "luabpf.function.networks"
 require "luabpf.function.loops"
 require "luabpf.function.steps"
+require "luabpf.function.effects"
 require "luabpf.function.joins"
 
 local compile = {}
@@ -50,7 +52,7 @@ local function uses_of(self, graph)
   local function visit(node)
     if seen[node] or node.result then return end
     seen[node] = true
-    for _, move in ipairs(node.moves or {}) do count(move.tree) end
+    for _, move in ipairs(node.moves or node.stores or {}) do count(move.tree) end
     if not node.test then return visit(node.next) end
     count(node.test)
     visit(node.yes)
@@ -94,27 +96,38 @@ local function begin(self, f)
   if not p then run.give_up(why) end
   local frame = { p = p, f = { v = f, src = self.root_src }, pc = 1, r = {} }
   for r = 0, p.params - 1 do frame.r[r] = self:const(nil) end
-  if p.params == 0 then return self:explore(frame) end
-  return self:argument(frame, 0, "key", function(with_key)
-    if p.params == 1 then return self:explore(with_key) end
-    return self:argument(with_key, 1, "value", function(with_both)
+  local at = 0
+  if self.purpose then self:begin_effects(frame) end
+  if self.purpose and self.purpose.acc then frame.r[0], at = self:acc(), 1 end
+  if p.params <= at then return self:explore(frame) end
+  return self:argument(frame, at, "key", function(with_key)
+    if p.params == at + 1 then return self:explore(with_key) end
+    return self:argument(with_key, at + 1, "value", function(with_both)
       return self:explore(with_both)
     end)
   end)
 end
 
-local function attempt(f, env, fixed, spent)
-  local self = run.new(f, env, fixed, spent)
-  self.graph = read_once(self, begin(self, f))
+-- What the graph stores in writable slots, as what the run computes (query/slots.lua).
+local function computed_of(self, graph)
+  if self.purpose.acc then return { words = #self.purpose.acc, outputs = {} } end
+  return graph ~= run.LUA and rows.finish(self, graph) or nil
+end
+
+local function attempt(f, env, fixed, spent, purpose)
+  local self = run.new(f, env, fixed, spent, purpose)
+  local graph = begin(self, f)
+  if purpose then self.computed = computed_of(self, graph) end
+  self.graph = read_once(self, graph)
   self:check_percpu()
   return self
 end
 
 -- Compiles, with parameters as constants where they have to be. nil and why not.
-local function compiled(f, env)
+local function compiled(f, env, purpose)
   local fixed, spent = {}, { n = 0 }
   while true do
-    local ok, result = pcall(attempt, f, env, fixed, spent)
+    local ok, result = pcall(attempt, f, env, fixed, spent, purpose)
     if ok then return result end
     if type(result) ~= "table" or not result.gave_up then error(result, 0) end
     if not result.src or fixed[result.src] then return nil, result.why end
@@ -219,9 +232,11 @@ end
 
 -- Limits of fragments are met when one is made: tried once.
 local function check_size(made)
-  local ok, err = pcall(made.build, made, { params = {}, percpu = {} })
+  local shared = { params = {}, percpu = {} }
+  if made.words then params.reserve(shared.params, made.words) end
+  local ok, err = pcall(made.build, made, shared)
   if ok then
-    made.n, made.first = err.n, err
+    made.n, made.first = err.n, not made.words and err or nil
     return true
   end
   if type(err) ~= "table" or not err.gave_up then error(err, 0) end
@@ -229,10 +244,12 @@ local function check_size(made)
   return false
 end
 
-local function make(f, env)
+local function make(f, env, purpose)
   local made = new_made(f)
-  local self, why = compiled(f, env)
+  local self, why = compiled(f, env, purpose)
   if not self then return failed(f, why) end
+  for name, value in pairs(self.computed or {}) do made[name] = value end
+  made.computed = self.computed ~= nil
   made.guards, made.params, made.snapshots, made.sets = self.guards, self.params, self.snapshots,
     self.sets
   keep(made, self)
@@ -261,22 +278,26 @@ local function versions_of(facts, chunk)
   return known.by_chunk[chunk]
 end
 
--- A function as where.
+-- A function as where, or for another purpose: a table of key (a text for it) and either acc (the
+-- names of accumulators, integers and strings: the function takes them first and changes them), or
+-- single (the column of a result that is no table made in the function, or false): it gives rows.
 -- @tparam function f
 -- @tparam table facts of prepare.facts: what was compiled is kept there
+-- @tparam[opt] table purpose
 -- @treturn table compiled (true, "partly" where some path needs Lua, false), why (of false),
---   reasons (texts "file:line: why"), asks, key and build for prepare.query, n (instructions)
-function compile.where(f, facts)
+--   reasons (texts "file:line: why"), asks, key and build for prepare.query, n (instructions); of a
+--   purpose what slots.lua in query says is computed
+function compile.where(f, facts, purpose)
   local ok, chunk = pcall(string.dump, f)
   if not ok then return failed(f, "it is no Lua function") end
-  local list = versions_of(facts, chunk)
+  local list = versions_of(facts, chunk .. (purpose and purpose.key or ""))
   for _, made in ipairs(list) do
     if outside.holds(made, f) then
       made.ref.f = f
       return made
     end
   end
-  local done, made = pcall(make, f, facts.env)
+  local done, made = pcall(make, f, facts.env, purpose)
   if not done then
     made = failed(f, "it cannot be compiled: " .. tostring(made))
   end

@@ -58,6 +58,12 @@ function integers.held(self, node, depth)
   self.asm:load(8, register(depth), FRAME, -8 * node.slot)
 end
 
+-- What an accumulator holds before the entry.
+function integers.acc(self, node, depth)
+  self:note(node)
+  self.asm:load(8, register(depth), PARAMS, 8 * node.index)
+end
+
 -- BPF divides unsigned, so the four cases of signs differ: a // b is ~(~a / b) where only a is
 -- negative, -a / -b where both are, ~((a - 1) / -b) where only b is and a is not 0. What is left
 -- over accordingly. Each case: function(asm, op, a, b).
@@ -202,6 +208,41 @@ local function assign(self, moves)
   self.waiting = first
 end
 
+-- Whether a tree reads an accumulator.
+local function reads(tree, index)
+  if tree.op == "acc" and tree.index == index then return true end
+  for _, arg in ipairs(tree.args or {}) do
+    if reads(arg, index) then return true end
+  end
+  return false
+end
+
+-- Whether what a store writes is read by one of those after it.
+local function is_read_later(stores, i)
+  for j = i + 1, #stores do
+    if reads(stores[j].tree, stores[i].index) then return true end
+  end
+  return false
+end
+
+-- Stores numbers in writable slots; all are computed from what those held before.
+local function store_all(self, stores)
+  local first, waiting = self.waiting, {}
+  for i, store in ipairs(stores) do
+    self:integer(store.tree, 0)
+    if is_read_later(stores, i) then
+      waiting[#waiting + 1] = { index = store.index, at = self:wait(store.tree, 0) }
+    else
+      self.asm:store(PARAMS, 8 * store.index, register(0))
+    end
+  end
+  for _, one in ipairs(waiting) do
+    self.asm:load(8, register(0), FRAME, -8 * one.at)
+    self.asm:store(PARAMS, 8 * one.index, register(0))
+  end
+  self.waiting = first
+end
+
 local answers <const> = { [0] = "no", "yes", "ask Lua" }
 
 -- Writes a node; returns where it goes on, which may be what follows.
@@ -214,6 +255,9 @@ local function write(self, node, following, labels)
     return node.no
   elseif node.moves then
     assign(self, node.moves)
+    return node.next
+  elseif node.stores then
+    store_all(self, node.stores)
     return node.next
   end
   self.asm:note(answers[node.result])

@@ -47,6 +47,7 @@ local function place_of(self, frame)
     describe(self, frame, at, waits, open, text)
     at, waits = at.up, at.to
   end
+  self:describe_effects(frame, open, text)
   return table.concat(text, " "), open
 end
 
@@ -73,7 +74,7 @@ function run:held(slot)
 end
 
 local function slot_of(self, one)
-  local key = ("%d %d"):format(one.depth, one.register)
+  local key = one.field or ("%d %d"):format(one.depth, one.register)
   if not self.slots[key] then
     self.slots[key] = self:new_slot() or run.give_up "too many variables change at once"
   end
@@ -120,7 +121,11 @@ local function into_variables(self, frame, open, chosen)
       if not (one.value.t == "int" and one.value.tree == held) then
         moves[#moves + 1] = { slot = slot, tree = self:integer(one.value) }
       end
-      frames[one.depth].r[one.register] = self:int(held)
+      if one.field then
+        top.state = run.with_field(top.state, one.field, self:int(held))
+      else
+        frames[one.depth].r[one.register] = self:int(held)
+      end
     end
   end
   return top, moves

@@ -34,7 +34,21 @@ local function extreme(is_better)
 end
 
 known[math.min] = extreme(function(self, a, b) return self:compare("<", a, b) end)
-known[math.max] = extreme(function(self, a, b) return self:compare("<", b, a) end)
+
+local greatest = extreme(function(self, a, b) return self:compare("<", b, a) end)
+
+-- The greatest is no less than each, which a division by it wants to know.
+known[math.max] = function(self, args)
+  local values, why = greatest(self, args)
+  local tree = values and values[1].tree
+  for _, arg in ipairs(tree and tree.op == "if" and args or {}) do
+    if arg.t == "const" then
+      tree.least = math.max(arg.v, tree.least or arg.v)
+      tree.nonneg = tree.nonneg or arg.v >= 0
+    end
+  end
+  return values, why
+end
 
 known[math.abs] = function(self, args)
   if not all_integers({ args[1] }, 1) then return nil, "of what is no integer" end

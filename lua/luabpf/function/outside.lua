@@ -155,4 +155,30 @@ function outside.holds(made, f)
   return true
 end
 
+-- Whether one of the tables that a source leads through is t.
+local function leads_through(src, root, t)
+  while src.kind ~= "root" do
+    local v = resolve(src, root)
+    for _ = 1, MOST_TABLES do
+      if rawequal(v, t) then return true end
+      local meta = type(v) == "table" and debug.getmetatable(v)
+      v = meta and rawget(meta, "__index")
+      if type(v) ~= "table" then break end
+    end
+    src = src.of
+    if not src then return false end
+  end
+  return false
+end
+
+-- Whether f reads from outside what is in a table.
+function outside.reads(made, f, t)
+  for _, list in ipairs { made.guards, made.params, made.snapshots, made.sets } do
+    for _, one in pairs(list) do
+      if leads_through(one.src, f, t) then return true end
+    end
+  end
+  return false
+end
+
 return outside

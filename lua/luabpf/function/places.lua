@@ -77,9 +77,11 @@ end
 -- A bool's byte or an enum's number.
 local function number_in(self, of, place, path)
   local desc = place.desc
-  return self:load(of, { desc = { kind = "int", size = desc.size, big = desc.big,
+  local made = self:load(of, { desc = { kind = "int", size = desc.size, big = desc.big,
     signed = desc.kind == "enum" and desc.signed }, bit = place.bit, bits = place.bits,
     cpu = place.cpu }, path)
+  made.of_bool = made.of_bool or desc.kind == "bool"
+  return made
 end
 
 -- What kind of value a type is, other than integers and bools.

@@ -53,11 +53,11 @@ function run:spend(n)
 end
 
 -- A run of f on entries of env; fixed: by path, what is no parameter; spent: { n = work } of this
--- and earlier ones.
-function run.new(f, env, fixed, spent)
+-- and earlier ones; purpose: nil for a condition, else what it gives (compile.lua).
+function run.new(f, env, fixed, spent, purpose)
   local self = setmetatable({ made = {}, ids = 0, objects = {}, nobjects = 0, root = f, env = env,
     fixed = fixed, params = {}, guards = {}, snapshots = {}, sets = {}, reasons = {}, nodes = 0,
-    spent = spent, places = {}, slots = {}, nslots = 0, percpu = {} }, run)
+    spent = spent, places = {}, slots = {}, nslots = 0, percpu = {}, purpose = purpose }, run)
   self.slots_of_frame = env.ncpu and core.limits.frame_percpu or core.limits.frame
   self.root_src = self:source("root", nil, 0, "")
   return self
@@ -124,7 +124,8 @@ function run.need_constant(value)
 end
 
 local whats = { int = "an integer", view = "a struct", array = "a list", raw = "a string",
-  enum = "an enum", text = "a string", found = "what find gives" }
+  enum = "an enum", text = "a string", found = "what find gives", made = "a table made in it",
+  acc = "the accumulators" }
 
 -- What a value is, in a reason.
 function run.what(v)
@@ -137,7 +138,7 @@ end
 
 -- ---- frames, leaves, splits -----------------------------------------------------
 
--- A copy of a frame: { p, f, pc, r (registers), up, to, depth, top }.
+-- A copy of a frame: { p, f, pc, r (registers), up, to, depth, top, state (effects.lua) }.
 function run.copied(frame)
   local made, r = {}, {}
   for k, v in pairs(frame) do made[k] = v end

@@ -63,6 +63,8 @@ local function index(self, frame, a, object, key)
     return self:read_member(frame, a, object, key)
   elseif object.t == "array" then
     return self:read_list(frame, a, object, key)
+  elseif run.has_fields(object) then
+    return self:read_field(frame, a, object, key)
   elseif object.t ~= "const" or type(object.v) ~= "table" then
     run.need_constant(object)
     return self:lua(frame, "%s is indexed", what(object))

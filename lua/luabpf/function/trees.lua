@@ -68,11 +68,25 @@ local holds <const> = {
   ["=="] = function(a, b) return a == b end,
 }
 
+-- By op, whether a number that is not less than least is so related to a constant for sure: what
+-- the condition is then.
+local by_least <const> = {
+  ["=="] = function(v, least) return v < least, false end,
+  ["<"] = function(v, least) return v <= least, false end,
+  ["<="] = function(v, least) return v < least, false end,
+  [">"] = function(v, least) return v < least, true end,
+  [">="] = function(v, least) return v <= least, true end,
+}
+
 -- a < b, a <= b or a == b.
 function run:compare(op, a, b)
   if a.op == "const" and b.op == "const" then return holds[op](a.value, b.value) end
   if a.op == "const" then a, b, op = b, a, mirrored[op] end
   if a == b then return op ~= "<" end
+  if a.least and b.op == "const" then
+    local sure, holds_so = by_least[op](b.value, a.least)
+    if sure then return holds_so end
+  end
   if a.nonneg and b.op == "const" then
     if b.value < 0 then return op == ">" or op == ">=" end
     if b.value == 0 and (op == "<" or op == ">=") then return op == ">=" end

@@ -8,16 +8,14 @@
 
 local blocks = require "luabpf.query.blocks"
 local arrange = require "luabpf.query.arrange"
-local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
-local groups = require "luabpf.query.groups"
+local handover = require "luabpf.query.handover"
 local judge = require "luabpf.query.judge"
 local maker = require "luabpf.query.maker"
-local params = require "luabpf.expr.params"
-local prepare = require "luabpf.query.prepare"
 local present = require "luabpf.query.present"
 local rows = require "luabpf.query.rows"
 local runs = require "luabpf.query.run"
+local selected = require "luabpf.query.selected"
 local slots = require "luabpf.query.slots"
 
 local computed = {}
@@ -31,30 +29,6 @@ local computed = {}
 -- `group`, or a table of columns.
 -- @table computed_groups
 -- @is string|string[]|table<string,string>|fun(key:view,value:view):any
-
--- ---- entries that match -----------------------------------------------------------
-
--- What a row takes in Lua, about, and each of its columns.
-local ROW_BYTES <const>, COLUMN_BYTES <const> = 120, 40
-
--- Raises where rows take more than the memory allowed.
-local function check_memory(query, run, n, columns)
-  local bytes = n * (ROW_BYTES + columns * COLUMN_BYTES)
-  if bytes <= run.memory then return end
-  errors.throw(("%s: %s: more rows than the memory allowed has room for (memory = %d)"):format(
-    errors.label(query.facts.info), run.what, run.memory), core.errno.EDQUOT)
-end
-
--- The batches of whole entries that match, as an iterator, and what closes it.
-local function batches_of(self, query, plan, run, report)
-  local next_block, closing = blocks.of(self, query, plan, run, report)
-  return function()
-    local block = next_block()
-    if not block then return nil end
-    judge.note_computed(run, report, #block)
-    return block:batch()
-  end, closing
-end
 
 -- ---- columns ----------------------------------------------------------------------
 
@@ -73,15 +47,15 @@ local function sorted(of, next_batch, closing)
     local list = of.maker:rows(batch, of.report)
     note_keys(keys, list, batch)
     table.move(list, 1, #list, #all + 1, all)
-    check_memory(of.query, run, #all, #of.maker.names + 1)
+    handover.check_memory(of.query, run, #all, #of.maker.names + 1)
   end
   arrange.check(run.what, of.order, of.maker.types, of.maker.names)
   return blocks.once(arrange.rows(all, of.order, nil, keys))
 end
 
--- Lists of rows, one at a time.
-local function lists_of(self, of, plan)
-  local next_batch, closing = batches_of(self, of.query, plan, of.run, of.report)
+-- Lists of rows that Lua makes, one at a time.
+local function lists_by_lua(self, of, plan)
+  local next_batch, closing = handover.batches(self, of.query, plan, of.run, of.report)
   if of.order then return sorted(of, next_batch, closing), nil end
   return function()
     local batch = next_batch()
@@ -89,11 +63,75 @@ local function lists_of(self, of, plan)
   end, closing
 end
 
--- The iterator over the rows, which runs the query when it is asked for the first.
-local function iterator(self, of, plan)
+-- ---- columns by what is compiled ----------------------------------------------------
+
+-- The rows of entries that were left to Lua, by where or for their columns.
+local function rows_asked(of, batch)
+  local run, report = of.run, of.report
+  if run.fn and not run.filter then
+    batch = batch:pick(judge.hits(batch, run.fn, report))
+  elseif not run.filter then
+    report.asked = report.asked + #batch
+  end
+  report.matched = report.matched + #batch
+  return of.maker:rows(batch, report)
+end
+
+-- The rows of a block as a list; their types are noted, for what Lua makes.
+local function rows_in(of, block)
+  local list, made = {}, of.run.computed.made
+  for row in block:each(of.query.decoder) do
+    list[#list + 1] = slots.completed(made, row)
+    of.maker:note(row)
+  end
+  return list
+end
+
+local function kernel_lists(of, result, found)
+  local steps = { function() return rows_in(of, found) end }
+  if result.asked > 0 then
+    steps[2] = function() return rows_asked(of, found:asked()) end
+  end
+  return function()
+    local step = table.remove(steps, 1)
+    return step and step()
+  end
+end
+
+-- Lists of rows of a function that may leave entries to Lua.
+local function lists_compiled(self, of, plan)
+  local query, run, report = of.query, of.run, of.report
+  if not run.filter then
+    local result, found = runs.try_kernel(query, plan, run, report)
+    if result then return kernel_lists(of, result, found), found end
+  end
+  local step, state, control, closing = runs.blocks(self, query, plan, run, report)
+  local block
+  return function()
+    local batch = step(state, control)
+    if not batch then
+      report.complete = true
+      return nil
+    end
+    report.visited = report.visited + #batch
+    if run.filter then batch = judge.filtered(batch, run.filter, report) end
+    local _, asked = query.core:match(batch, run.packed)
+    block = query.core:rows(batch, run.packed, block)
+    report.matched = report.matched + #block
+    local list = rows_in(of, block)
+    if asked then
+      local more = rows_asked(of, batch:pick(asked))
+      table.move(more, 1, #more, #list + 1, list)
+    end
+    return list
+  end, closing
+end
+
+-- The iterator over the rows of lists, which runs the query when it is asked for the first.
+local function iterator(self, of, plan, lists)
   local left, next_list, list, i = of.run.given.limit or math.huge, nil, {}, 0
   return function()
-    if not next_list then next_list, of.closing.resource = lists_of(self, of, plan) end
+    if not next_list and left > 0 then next_list, of.closing.resource = lists(self, of, plan) end
     while left > 0 do
       i = i + 1
       if list[i] then
@@ -101,10 +139,77 @@ local function iterator(self, of, plan)
         return list[i]
       end
       list, i = next_list(), 0
-      if not list then return nil end
+      if not list then
+        left = 0
+        return nil
+      end
     end
     return nil
   end
+end
+
+-- Rows that no entry needs Lua for: as those of columns in text.
+local function compiled_step(self, of, plan)
+  local made = of.run.computed.made
+  local step, closing = selected.rows(self, of.query, plan, of.run, of.report)
+  of.closing = closing
+  if #made.empty == 0 and not next(made.texts) then return step end
+  return function()
+    local row = step()
+    return row and slots.completed(made, row)
+  end
+end
+
+-- ---- beginning ------------------------------------------------------------------------
+
+-- Types whose bytes are ordered as what Lua makes of them.
+local ORDERED <const> = { text = true, bytes = true, mac = true }
+
+-- Whether the sorter in C has rows in the order that Lua has them in.
+local function is_sorted_alike(made, order)
+  local alike = {}
+  for _, output in ipairs(made.outputs) do
+    alike[output.name] = output.ast.kind ~= "raw" or ORDERED[output.desc.kind] or false
+  end
+  for _, column in ipairs(made.empty) do alike[column.name] = false end
+  for name in pairs(made.texts) do alike[name] = false end
+  for _, item in ipairs(order) do
+    if not alike[item.name] then return false end
+  end
+  return not made.asks
+end
+
+-- Has Lua run a function that is compiled.
+local function leave_to_lua(run, why)
+  run.computed.made, run.computed.why = nil, why
+end
+
+-- What is compiled of a select's function, if this run can begin with it.
+local function usable(run, order)
+  local made = run.computed.made
+  if not made then return nil end
+  if order then
+    arrange.check(run.what, order, made.types, made.names)
+    if not is_sorted_alike(made, order) then
+      leave_to_lua(run, "it is sorted by what Lua makes of entries")
+      return nil
+    end
+  end
+  return made
+end
+
+-- Query, plan and report of a select, by what is compiled or for Lua.
+local function begin_query(self, run, order)
+  local given = run.given
+  if not order then run.limit = given.limit end
+  local made = usable(run, order)
+  if made then
+    local query, plan, report = runs.begin(self, "select", run,
+      { where = given.where, columns = made, sort = given.sort }, 6)
+    if not query or not (run.ask and order) then return query, plan, report end
+    leave_to_lua(run, "it is sorted, and some entries are left to Lua")
+  end
+  return runs.begin(self, "entries", run, { where = given.where, rows = true }, 5)
 end
 
 -- Begins a select or rows with a function as columns. Errors blame the caller of the caller.
@@ -115,17 +220,20 @@ local function begin_select(self, run)
   if given.reset then
     error(("%s: option 'reset' goes with columns in text"):format(run.what), 3)
   end
-  judge.take_computed(self, run, "columns", given.columns, 3)
+  judge.take_computed(self, run, "columns", given.columns, 3, judge.purposes.columns)
   local order = given.sort and arrange.parse(run.what, given.sort)
-  if not order then run.limit = given.limit end
-  local query, plan, report = runs.begin(self, "entries", run,
-    { where = given.where, rows = true }, 5)
+  local query, plan, report = begin_query(self, run, order)
   if not query then return nil, plan, report end
   judge.begin_computed(run, report)
-  local of = { run = run, query = query, report = report, order = order,
-    maker = maker.new("columns", run.computed.fn) }
+  local of, made = { run = run, query = query, report = report, order = order }, run.computed.made
+  of.maker = maker.new("columns", run.computed.fn)
   of.closing = rows.closing(query, run, report)
-  of.step, of.shape = iterator(self, of, plan), present.shape(query)
+  if made and not made.asks and not run.ask then
+    of.step = compiled_step(self, of, plan)
+  else
+    of.step = iterator(self, of, plan, made and lists_compiled or lists_by_lua)
+  end
+  of.shape = present.shape(query, made and made.names)
   return of
 end
 
@@ -147,135 +255,6 @@ function computed.rows(self, run)
   list, message, errno = present.rows(of.shape, of.step, nil, nil, of.closing)
   if not list then return nil, message, errno end
   return list, of.report
-end
-
--- ---- groups -----------------------------------------------------------------------
-
--- A text that stands for the values of a group.
-local function group_text(row, names)
-  local parts = {}
-  for _, name in ipairs(names) do
-    local value = row[name]
-    if value ~= nil then
-      value = math.type(value) == "float" and math.tointeger(value) or value
-      local text = math.type(value) == "float" and ("%a"):format(value) or tostring(value)
-      parts[#parts + 1] = ("%s %s %d:%s"):format(name, type(value), #text, text)
-    end
-  end
-  return table.concat(parts, " ")
-end
-
--- The groups of all that was found, and the sums in agg, where a number stands for each group.
-local function new_groups(run, sums)
-  local taken = {}
-  for _, name in ipairs(sums.item_names) do taken[name] = true end
-  return { run = run, query = sums, agg = groups.new_agg(sums, run), list = {}, by_text = {},
-    maker = maker.new("group", run.computed.fn, "group", taken) }
-end
-
--- The indices of a batch's entries by the number of their group, and the numbers in order.
-local function by_group(all, list)
-  local indices, order = {}, {}
-  for i, row in ipairs(list) do
-    local text = group_text(row, all.maker.names)
-    local n = all.by_text[text]
-    if not n then
-      n = #all.list + 1
-      all.by_text[text], all.list[n] = n, row
-    end
-    if not indices[n] then indices[n], order[#order + 1] = {}, n end
-    table.insert(indices[n], i)
-  end
-  return indices, order
-end
-
--- Adds a batch to the groups.
-local function add(all, batch, report)
-  local indices, order = by_group(all, all.maker:rows(batch, report))
-  check_memory(all.query, all.run, #all.list, #all.maker.names)
-  for _, n in ipairs(order) do
-    local packed = ("<i8"):pack(n) .. all.run.packed_sums:sub(9)
-    all.block = all.query.core:rows(batch:pick(indices[n]), packed, all.block)
-    all.agg:add(all.block)
-  end
-end
-
--- The rows: columns of the groups beside the sums.
-local function rows_of(all)
-  local query = all.query
-  local list = all.agg:result { decoder = query.decoder, names = query.item_names, order = {} }
-  for _, row in ipairs(list) do
-    local group = all.list[row[slots.NUMBER]]
-    row[slots.NUMBER] = nil
-    for name, value in next, group do row[name] = value end
-  end
-  return list
-end
-
--- The columns that are sorted by, and of which integers are unsigned; then those of the groups.
-local function order_of(run, query, types, names)
-  local list = run.given.sort and arrange.parse(run.what, run.given.sort) or {}
-  local kinds, unsigned, all = {}, {}, {}
-  for name, kind in pairs(types) do kinds[name] = kind end
-  for i, item in ipairs(query.items) do
-    local name = query.item_names[i]
-    kinds[name], unsigned[name] = item.fn == "hist" and "table" or "number", not item.signed
-  end
-  table.move(names, 1, #names, 1, all)
-  table.move(query.item_names, 1, #query.item_names, #all + 1, all)
-  arrange.check(run.what, list, kinds, all)
-  for _, name in ipairs(names) do list[#list + 1] = { name = name, direction = "asc" } end
-  return list, unsigned
-end
-
--- What a caller gets of the rows of groups.
-local function arranged(run, query, list, types, names)
-  arrange.rows(list, order_of(run, query, types, names))
-  local limit = run.given.limit or math.huge
-  for i = #list, 1, -1 do
-    if i <= limit then break end
-    list[i] = nil
-  end
-  return list
-end
-
-local function grouped(self, query, plan, run, report, sums)
-  local all = new_groups(run, sums)
-  local _ <close> = all.agg
-  local next_batch, closing = batches_of(self, query, plan, run, report)
-  local _ <close> = closing
-  for batch in next_batch do add(all, batch, report) end
-  local list = arranged(run, sums, rows_of(all), all.maker.types, all.maker.names)
-  runs.finish(query, run, report)
-  return present.groups(sums, list, all.maker.names), report
-end
-
--- The parameters of each query: that of what matches, and that of the sums.
-local function pack_params(run, query, sums)
-  local values, own, others = run.params, query.shared.params, sums.shared.params
-  run.packed_sums = prepare.params(sums, params.own(others, values, own))
-  run.params = params.own(own, values, others)
-  run.packed = judge.params(query, run)
-end
-
--- map:aggregate with a function as group, as its tail call.
-function computed.aggregate(self, run)
-  local given = run.given
-  if given.reset then
-    error(("%s: option 'reset' goes with groups in text"):format(run.what), 2)
-  end
-  judge.take_computed(self, run, "group", given.group, 2)
-  local parts = { where = given.where, select = given.select, rows = true }
-  local query, plan, errno = runs.prepare(self, "entries", run, parts, 3)
-  if not query then return nil, plan, errno end
-  local sums, message
-  sums, message, errno = errors.caught(nil, pcall(prepare.query, self, "aggregate",
-    { group = slots.numbered, select = given.select, params = given.params }))
-  if not sums then return nil, message, errno end
-  pack_params(run, query, sums)
-  local report = runs.report(plan, run)
-  judge.begin_computed(run, report)
-  return errors.caught(nil, pcall(grouped, self, query, plan, run, report, sums))
 end
 
 return computed

@@ -106,4 +106,14 @@ function cost.rows(size)
   return math.floor(size.rows * size.row_bytes)
 end
 
+-- Room for what a function leaves to Lua, in a walk inside the kernel: a sixteenth of the map, in
+-- some megabytes. One that asks more is cheaper judged by Lua.
+local FEWEST_ASKED <const>, ASKED_BYTES <const> = 4096, 8 << 20
+
+function cost.most_asked(facts)
+  local most = math.max(FEWEST_ASKED, facts.info.max_entries // 16)
+  most = math.min(most, facts.info.max_entries, ASKED_BYTES // facts.entry_bytes)
+  return math.max(most, 1)
+end
+
 return cost

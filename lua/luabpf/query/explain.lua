@@ -7,6 +7,8 @@
 local compile = require "luabpf.expr.compile"
 local by_line = require "luabpf.function.listing"
 local core = require "luabpf.core"
+local folds = require "luabpf.query.fold"
+local judge = require "luabpf.query.judge"
 local runs = require "luabpf.query.run"
 local options = require "luabpf.base.options"
 local preemption = require "luabpf.base.preemption"
@@ -48,8 +50,32 @@ end
 
 -- Why entries are left to Lua, or all of them are.
 local function reasons_of(run)
-  if not run.fn then return nil end
-  return run.filter and { run.lua_why } or run.made.reasons
+  local computed = run.computed
+  if not run.fn and not computed then return nil end
+  local list = {}
+  local function add(reasons) table.move(reasons, 1, #reasons, #list + 1, list) end
+  if run.fn then add(run.filter and { run.lua_why } or run.made.reasons) end
+  if computed then add(computed.made and computed.made.reasons or { computed.why }) end
+  return list
+end
+
+-- Puts what is compiled of a function in its place, or has Lua compute it of whole entries: the
+-- kind of query. Errors blame the caller of level.
+local function take_computed(self, run, kind, parts, level)
+  local name = parts.fold and "fold" or kind == "aggregate" and "group" or "columns"
+  if type(judge.function_of(parts[name])) ~= "function" then return kind end
+  local purpose, why = judge.purposes[name], nil
+  if name == "fold" then
+    if not run.given.initial then
+      error("explain: option 'initial': the accumulators of the fold expected", level + 1)
+    end
+    purpose, why = folds.purpose(run.given.initial)
+  end
+  judge.take_computed(self, run, name, parts[name], level + 1, purpose, why)
+  parts[name] = run.computed.made
+  if run.computed.made then return name == "fold" and "fold" or kind end
+  parts.rows, parts.sort = true, nil
+  return "entries"
 end
 
 -- Where the budget of a run comes from.
@@ -80,17 +106,19 @@ end
 --   so
 -- @tfield table size what the estimates are made of
 -- @tfield table[] fragments the compiled parts: `name` and `listing` of each
--- @tfield[opt] boolean|"partly" compiled of a function as where, what of it runs without Lua
--- @tfield[opt] string[] reasons of a function as where, what is left to Lua: "file:line: why"
+-- @tfield[opt] boolean|"partly" compiled of functions, what of them runs without Lua
+-- @tfield[opt] string[] reasons of functions, what is left to Lua: "file:line: why"
 
 --- What a query would do: its engine and why, the cost, the instructions. Runs nothing.
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
--- @tparam[opt] columns options.columns as of `map:select`
--- @tparam[opt] columns options.group as of `map:aggregate`
+-- @tparam[opt] computed_columns options.columns as of `map:select`
+-- @tparam[opt] computed_groups options.group as of `map:aggregate`
 -- @tparam[opt] columns options.select as of `map:aggregate`
 -- @tparam[opt] string options.sort as of `map:select` and `map:aggregate`
 -- @tparam[opt] integer options.limit as of `map:select` and `map:aggregate`
+-- @tparam[opt] fun(acc:table,key:view,value:view) options.fold as of `map:fold`
+-- @tparam[opt] table options.initial the accumulators of that
 -- @tparam[opt=false] boolean options.delete the plan of `map:delete_where`
 -- @treturn plan the plan, which prints as text
 -- @raise a text that does not compile, naming line and column
@@ -102,9 +130,10 @@ function map:explain(given)
   options.integer("explain", "limit", given.limit, 0, math.maxinteger)
   local kind = kind_of(given)
   run.deletes = kind == "delete"
-  local query, plan, errno = runs.prepare(self, kind, run, { where = given.where,
-    columns = given.columns, group = given.group, select = given.select, sort = given.sort,
-    plain = kind == "aggregate" }, 3)
+  local parts = { where = given.where, columns = given.columns, group = given.group,
+    select = given.select, sort = given.sort, fold = given.fold, plain = kind == "aggregate" }
+  kind = take_computed(self, run, kind, parts, 2)
+  local query, plan, errno = runs.prepare(self, kind, run, parts, 3)
   if not query then return nil, plan, errno end
   local fragments, size = {}, {}
   for name, value in pairs(plan.size) do size[name] = value end
@@ -116,5 +145,5 @@ function map:explain(given)
     entries = size.entries, row_bytes = query.row_bytes, size = size,
     groups = groups_of(query, plan.engine),
     budget = run.budget, budget_why = budget_why(run),
-    fragments = fragments, compiled = run.compiled, reasons = reasons_of(run) }, plan_text)
+    fragments = fragments, compiled = judge.compiled(run), reasons = reasons_of(run) }, plan_text)
 end

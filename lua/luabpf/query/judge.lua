@@ -68,30 +68,70 @@ end
 
 -- ---- what functions compute ---------------------------------------------------------
 
--- Takes a function as columns or groups: run.computed. Errors blame the caller of level.
+-- What functions are compiled for (function/compile.lua), by option.
+judge.purposes = { columns = { key = "\1columns", single = false },
+  group = { key = "\1group", single = "group" } }
+
+-- What is compiled of one, and why it is not; compiled, if a run should begin with that.
+local function compiled_for(self, run, f, purpose, why)
+  why = obstacle(run) or why
+  if why then return false, why end
+  local made = compiled(f, prepare.facts(self), purpose)
+  if not made.compiled then return false, made.why, made end
+  if made.often and made.often > 0 and run.what ~= "explain" then
+    made.often = made.often - 1
+    return made.compiled, "it left too many entries to Lua: " .. made.reasons[1], made
+  end
+  return made.compiled, nil, made
+end
+
+-- Takes a function as columns, groups or fold: run.computed, with made where a run is to begin with
+-- what is compiled of it. Errors blame the caller of level.
 -- @tparam string what the option that it is
-function judge.take_computed(_, run, what, f, level)
-  local computed = { what = what, fn = judge.function_of(f), compiled = false }
-  computed.why = obstacle(run) or "Lua makes the rows"
+-- @tparam[opt] table purpose of function/compile.lua
+-- @tparam[opt] string why it is not compiled, whatever it is
+function judge.take_computed(self, run, what, f, level, purpose, why)
+  local computed = { what = what, fn = judge.function_of(f) }
+  local made
+  computed.compiled, computed.why, made = compiled_for(self, run, computed.fn, purpose,
+    why)
+  computed.reasons = made and made.reasons
   run.computed = computed
-  if run.given.compile then
-    error(("%s: %s: %s"):format(run.what, what, computed.why), level + 1)
-  elseif run.workers > 1 then
+  if run.given.compile and computed.compiled ~= true then
+    error(("%s: %s: %s"):format(run.what, what, computed.why or made.reasons[1]), level + 1)
+  elseif run.workers > 1 and computed.why then
     error(("%s: workers do not run this function: %s; map:parallel does"):format(run.what,
       computed.why), level + 1)
   end
+  if not computed.why then
+    computed.made, made.what = made, what
+  end
 end
 
--- Into a report that is about to be filled: what is compiled of all functions of the run.
+-- Lua has to run the whole function, as some entry needs it.
+function judge.leave_to_lua(run, report)
+  local computed = run.computed
+  local asks = computed.made.asks and computed.made or run.made
+  asks.often = PATIENCE
+  computed.made, computed.why = nil, "some entry needs Lua: " .. asks.reasons[1]
+  report.visited, report.matched, report.asked, report.complete = 0, 0, 0, false
+  report.why = computed.why
+end
+
+-- What is compiled of all functions of a run.
+function judge.compiled(run)
+  local computed = run.computed
+  if not computed then return run.compiled end
+  if not run.fn or run.compiled == computed.compiled then return computed.compiled end
+  return "partly"
+end
+
+-- Into a report that is about to be filled: what is compiled.
 function judge.begin_computed(run, report)
   local computed = run.computed
-  if report.compiled == nil or report.compiled == computed.compiled then
-    report.compiled = computed.compiled
-  else
-    report.compiled = "partly"
-  end
+  report.compiled = judge.compiled(run)
   report.asked = report.asked or 0
-  if not computed.compiled then report.why = computed.why end
+  if computed.why then report.why = computed.why end
 end
 
 -- Entries that Lua computed something of, into the report. Those that it judged are in there.
@@ -103,6 +143,8 @@ end
 -- The parameters of a query: what the function reads from outside is read now.
 function judge.params(query, run, now, boottime)
   if run.made then run.made:read_outside(run.fn) end
+  local computed = run.computed
+  if computed and computed.made then computed.made:read_outside(computed.fn) end
   return prepare.params(query, run.params, now, boottime)
 end
 
@@ -115,14 +157,19 @@ end
 
 -- Notices a function that asks often.
 function judge.notice(run, report)
-  if run.made and report.asked > FEW and report.asked * OFTEN > report.visited then
-    run.made.often = PATIENCE
+  if not report.asked or report.asked <= FEW or report.asked * OFTEN <= report.visited then
+    return
   end
+  local computed = run.computed
+  if run.ask then run.made.often = PATIENCE end
+  if computed and computed.made and computed.made.asks then computed.made.often = PATIENCE end
 end
 
 -- A walk inside the kernel had no room for what is left to Lua.
 function judge.notice_stop(run)
-  run.made.often = PATIENCE
+  local computed = run.computed
+  if run.made then run.made.often = PATIENCE end
+  if computed and computed.made then computed.made.often = PATIENCE end
 end
 
 -- ---- compiled by hand -----------------------------------------------------------

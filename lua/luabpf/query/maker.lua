@@ -42,9 +42,18 @@ local function new_column(self, name, kind)
   table.sort(self.names)
 end
 
--- Puts a value into a row; a view as the table that it shows.
+-- What stays when the loop moves on: views, in lists too, as the tables that they show.
+local function kept(value)
+  if type(value) == "userdata" then return core.copy(value) end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for k, v in next, value do copy[k] = kept(v) end
+  return copy
+end
+
+-- Puts a value into a row.
 local function put(self, row, name, value)
-  if type(value) == "userdata" then value = core.copy(value) end
+  if self.types[name] ~= "number" then value = kept(value) end
   local kind = type(value)
   if self.types[name] ~= kind then
     if self.types[name] then
@@ -54,6 +63,11 @@ local function put(self, row, name, value)
     new_column(self, name, kind)
   end
   row[name] = value
+end
+
+-- Notes the types of a row that was made elsewhere.
+function maker:note(row)
+  for name, value in next, row do put(self, row, name, value) end
 end
 
 local function is_view(value)

@@ -10,6 +10,7 @@
 
 local compile = require "luabpf.expr.compile"
 local core = require "luabpf.core"
+local cost = require "luabpf.query.cost"
 local edit = require "luabpf.query.edit"
 local expr = require "luabpf.expr.parse"
 local order = require "luabpf.query.order"
@@ -171,20 +172,18 @@ local function note(parts, title, fragment)
   return fragment
 end
 
--- Room for what a function leaves to Lua, in a walk inside the kernel: a sixteenth of the map, in
--- some megabytes. One that asks more is cheaper judged by Lua.
-local FEWEST_ASKED <const>, ASKED_BYTES <const> = 4096, 8 << 20
-
-local function most_asked(facts)
-  local most = math.max(FEWEST_ASKED, facts.info.max_entries // 16)
-  most = math.min(most, facts.info.max_entries, ASKED_BYTES // facts.entry_bytes)
-  return math.max(most, 1)
-end
-
 local function add_function(parts, made)
   local fragment = note(parts, "where", made:build(parts.shared))
   parts.where, parts.instructions = fragment, fragment.run
-  if made.asks then parts.most_asked = most_asked(parts.facts) end
+  if made.asks then parts.most_asked = cost.most_asked(parts.facts) end
+end
+
+-- What a function computes of what matches is done by the program that judges.
+local function add_computed(parts, made)
+  local fragment = note(parts, made.what, made:build(parts.shared))
+  parts.where = slots.joined(parts.where, fragment)
+  parts.instructions = parts.where.run
+  if made.asks then parts.most_asked = cost.most_asked(parts.facts) end
 end
 
 local function add_where(parts, text)
@@ -224,6 +223,9 @@ end
 -- ---- kinds of queries ------------------------------------------------------------
 
 local build = {}
+
+-- What matches, added to accumulators.
+function build.fold() end
 
 -- Entries: whole keys and values, or nothing of them.
 function build.entries(_, given, spec)
@@ -379,13 +381,14 @@ local function new_query(facts, kind, given, sets)
   local computed = slots.of(given)
   if kind == "one_cpu" then parts.env = setmetatable({ ncpu = false }, { __index = parts.env }) end
   if given.change then edit.reserve(given.change, parts.shared) end
-  if computed then slots.reserve(computed, parts.shared) end
+  if computed then parameters.reserve(parts.shared.params, computed.words) end
   add_where(parts, given.where)
+  if computed and computed.build then add_computed(parts, computed) end
   local spec = {}
   build[kind](parts, given, spec)
   spec.where, spec.asked = parts.where and parts.where.code, parts.most_asked
   spec.columns, spec.reductions = parts.columns, parts.shared.percpu
-  spec.nwritable = computed and computed.slots or spec.nwritable
+  spec.nwritable = computed and computed.words or spec.nwritable
   spec.nparams, spec.zeros = parameters.slots(parts.shared.params), facts.zeros
   spec.ntables = parameters.table_slots(parts.shared.params)
   if #parts.outputs > 0 or parts.order then parts.decoder = core.decoder(parts.outputs) end
@@ -411,6 +414,7 @@ function prepare.query(subject, kind, given)
     given.columns and canonical(given.columns) or "", given.group and canonical(given.group) or "",
     given.select and canonical(given.select) or "", given.sort and tostring(given.sort) or "",
     given.plain and "p" or "", given.change and given.change.key or "",
+    given.fold and given.fold.key or "",
     contents }, "\2")
   local query = facts.queries[key]
   if query then return query end

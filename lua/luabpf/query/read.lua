@@ -7,6 +7,7 @@
 
 local blocks = require "luabpf.query.blocks"
 local computed = require "luabpf.query.computed"
+local computed_groups = require "luabpf.query.computed_groups"
 local core = require "luabpf.core"
 local runs = require "luabpf.query.run"
 local errors = require "luabpf.base.errors"
@@ -17,8 +18,8 @@ local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
 local present = require "luabpf.query.present"
 local reset = require "luabpf.query.reset"
-local rows = require "luabpf.query.rows"
 local scan = require "luabpf.base.scan"
+local selected = require "luabpf.query.selected"
 
 local map = core.classes["luabpf.map"]
 
@@ -86,44 +87,11 @@ end
 
 -- ---- select ---------------------------------------------------------------------
 
--- All matches through a sorter, which gives its rows as the only block.
-local function sorted(query, run, limit, next_block, closing)
-  local _ <close> = closing
-  local top <close> = core.topn { map = query.facts.handle, limit = limit, memory = run.memory,
-    order = query.sort, columns = query.ncolumns, values = query.values }
-  for block in next_block do top:add(block) end
-  local block = top:rows()
-  return blocks.once(block), block
-end
-
--- The blocks of a select, which is run when the first is asked for.
-local function blocks_when_asked(self, plan, closing)
-  local query, run, report, next_block = closing.query, closing.run, closing.report, nil
-  return function()
-    if not next_block then
-      next_block, closing.resource = blocks.of(self, query, plan, run, report)
-      if query.sort then
-        next_block, closing.resource = sorted(query, run, run.given.limit, next_block,
-          closing.resource)
-      end
-    end
-    return next_block()
-  end
-end
-
 -- The parts of a query that selects, as the options say.
 local function select_parts(run)
   local given = run.given
   if not given.sort then run.limit = given.limit end
   return { where = given.where, columns = given.columns, sort = given.sort }
-end
-
--- The rows of a select as an iterator, and what closes it.
-local function rows_of(self, query, plan, run, report)
-  local closing = rows.closing(query, run, report)
-  local limit = run.given.limit
-  local next_block = limit == 0 and blocks.once(nil) or blocks_when_asked(self, plan, closing)
-  return rows.iterator(query, limit, next_block), closing
 end
 
 --- The matching entries, or columns of them. It runs when the first row is asked for.
@@ -157,7 +125,7 @@ function map:select(given)
   end
   local query, plan, report = runs.begin(self, "select", run, select_parts(run))
   if not query then errors.throw(plan, report) end
-  local step, closing = rows_of(self, query, plan, run, report)
+  local step, closing = selected.rows(self, query, plan, run, report)
   return present.selection { query = query, step = step, subject = self, given = given or {},
     select = read.select, count = read.count }, nil, nil, closing
 end
@@ -181,7 +149,7 @@ function map:rows(given)
   if is_function(run.given.columns) then return computed.rows(self, run) end
   local query, plan, report = runs.begin(self, "select", run, select_parts(run))
   if not query then return nil, plan, report end
-  local step, closing = rows_of(self, query, plan, run, report)
+  local step, closing = selected.rows(self, query, plan, run, report)
   local list, message, errno = present.rows(query, step, nil, nil, closing)
   if not list then return nil, message, errno end
   return list, report
@@ -265,7 +233,7 @@ function map:aggregate(given)
   local run = runs.new("aggregate", given, known(self, "aggregate"))
   given = run.given
   options.integer("aggregate", "limit", given.limit, 0, math.maxinteger)
-  if is_function(given.group) then return computed.aggregate(self, run) end
+  if is_function(given.group) then return computed_groups.aggregate(self, run) end
   if given.reset then return reset.aggregate(self, run) end
   local parts = { where = given.where, group = given.group, select = given.select,
     sort = given.sort, plain = true }

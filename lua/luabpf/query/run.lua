@@ -19,6 +19,7 @@ local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local prepare = require "luabpf.query.prepare"
 local scan = require "luabpf.base.scan"
+local slots = require "luabpf.query.slots"
 local show = require "luabpf.show.show"
 
 local runs = {}
@@ -41,8 +42,8 @@ local MATCHING <const> = 0.1
 --   for so long
 -- @tfield[opt=4096] integer batch_size a hint, of the batch engine: a batch is whole buckets
 -- @tfield[opt] report report a table that is filled with the report
--- @tfield[opt] boolean compile of a function as where: true raises unless all of it is compiled,
---   false has Lua judge all entries; without it what can be is compiled
+-- @tfield[opt] boolean compile of functions: true raises unless all of each is compiled, false has
+--   Lua run them for all entries; without it what can be is compiled
 
 --- What a query did.
 -- @table report
@@ -50,8 +51,8 @@ local MATCHING <const> = 0.1
 -- @tfield string why why it was
 -- @tfield integer visited how many entries were looked at
 -- @tfield integer matched how many the condition held for
--- @tfield[opt] boolean|"partly" compiled of a function as where, what of it runs without Lua
--- @tfield[opt] integer asked of a function as where, how many entries Lua judged
+-- @tfield[opt] boolean|"partly" compiled of functions, what of them runs without Lua
+-- @tfield[opt] integer asked of functions, how many entries Lua ran them for
 -- @tfield boolean complete whether the whole map was looked at
 -- @tfield boolean exact whether entries that were there throughout were seen exactly once
 -- @tfield number seconds how long it took
@@ -371,8 +372,9 @@ end
 
 -- A function as where: nil where Lua judges all entries.
 local function take_function(self, run, parts, level)
-  if run.params and not (parts.columns or parts.group or parts.select or parts.sort
-    or run.has_text) then
+  local texts = parts.select or parts.sort or parts.columns and not slots.are(parts.columns)
+    or parts.group and not slots.are(parts.group)
+  if run.params and not (texts or run.has_text) then
     error(("%s: params go with text"):format(run.what), level)
   end
   local made = judge.take(self, run, parts.where, level)

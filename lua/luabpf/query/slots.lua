@@ -4,21 +4,23 @@
 -- query's parameters: the function's program stores them there, or Lua puts them there,
 -- and the columns of the rows are what is in the slots.
 --
--- What is computed is a table: computed = true, key (that stands for it), slots (how many), outputs
+-- What is computed is a table: computed = true, key (that stands for it), words (how many), outputs
 -- (as add_column of prepare.lua makes them), build (nil where Lua puts the words there), asks.
 
 local asm = require "luabpf.expr.asm"
 local core = require "luabpf.core"
 local expr = require "luabpf.expr.parse"
-local params = require "luabpf.expr.params"
 
 local slots = {}
 
 -- The column of a group whose number Lua puts into the slot.
 slots.NUMBER = "\1group"
 
+-- The column of the bits that say which places are filled (function/rows.lua).
+slots.MASK = "\1mask"
+
 -- Groups that have a number each.
-slots.numbered = { computed = true, key = "\1numbered", slots = 1,
+slots.numbered = { computed = true, key = "\1numbered", words = 1,
   outputs = { { name = slots.NUMBER, ast = { kind = "signed" }, word = 0, words = 1,
     signed = true } } }
 
@@ -29,14 +31,23 @@ end
 
 -- What is computed of a query: its columns or groups; nil where they are texts.
 function slots.of(given)
-  return slots.are(given.columns) and given.columns or slots.are(given.group) and given.group or nil
+  for _, name in ipairs { "columns", "group", "fold" } do
+    if slots.are(given[name]) then return given[name] end
+  end
 end
 
--- Takes the slots; to be called before anything else is compiled.
-function slots.reserve(made, shared)
-  local zeros = ("\0"):rep(8 * made.slots)
-  params.entry({ params = shared.params }, "\1computed", { kind = "outside", slots = made.slots,
-    read = function() return zeros end })
+-- A fragment that is one after the other: the second where the first says yes.
+function slots.joined(first, second)
+  if not first then return second end
+  local past = { 0x55, 0, second.n, 1 } -- if r0 != 1 goto the end
+  local listing = table.move(first.listing, 1, #first.listing, 1, {})
+  listing[#listing + 1] = { first.n, "if r0 != 1 goto " .. first.n + 1 + second.n, "no" }
+  for _, one in ipairs(second.listing) do
+    listing[#listing + 1] = { one[1] + first.n + 1, one[2], one[3], one[4] }
+  end
+  return { code = first.code .. ("<I1I1i2i4"):pack(table.unpack(past)) .. second.code,
+    n = first.n + 1 + second.n, listing = listing,
+    run = (first.run or first.n) + (second.run or second.n) + 1 }
 end
 
 -- The fragment that reads a slot.
@@ -56,7 +67,7 @@ end
 
 local function add_computed(parts, made)
   local n = #parts.columns
-  for slot = 0, made.slots - 1 do
+  for slot = 0, made.words - 1 do
     local fragment = load_of(slot, made.bits and made.bits[slot + 1])
     parts.columns[n + slot + 1], parts.bits[n + slot + 1] = fragment.code, fragment.bits
   end
@@ -73,6 +84,17 @@ end
 function slots.add(parts, columns, add_column)
   if slots.are(columns) then return add_computed(parts, columns) end
   for _, column in ipairs(columns) do add_column(parts, column.name, column.ast) end
+end
+
+-- A row of what is compiled with the empty places and texts that it has.
+function slots.completed(made, row)
+  local mask = row[slots.MASK]
+  row[slots.MASK] = nil
+  for _, column in ipairs(made.empty) do
+    if mask >> column.bit & 1 == 0 then row[column.name] = nil end
+  end
+  for name, texts in next, made.texts do row[name] = texts[row[name]] end
+  return row
 end
 
 return slots

@@ -1031,11 +1031,13 @@ What a query would do: its engine and why, the cost, the instructions. Runs noth
 
 * options (query_options): what all queries take.
 * options.where (where): the condition.
-* options.columns (columns): as of map:select.
-* options.group (columns): as of map:aggregate.
+* options.columns (computed_columns): as of map:select.
+* options.group (computed_groups): as of map:aggregate.
 * options.select (columns): as of map:aggregate.
 * options.sort (string): as of map:select and map:aggregate.
 * options.limit (integer): as of map:select and map:aggregate.
+* options.fold (fun(acc:table,key:view,value:view)): as of map:fold.
+* options.initial (table): the accumulators of that.
 * options.delete (boolean): the plan of map:delete_where. Default: false.
 * the fields of query_options
 
@@ -1093,7 +1095,9 @@ Raises: a closed map.
 map:fold(acc, f [, options])
 
 Folds the matching entries into accumulators: calls a function for each entry, in no promised
-order, each once. If it raises, or the system refuses, the accumulators are as they were.
+order, each once. If it raises, or the system refuses, the accumulators are as they were. Where
+the accumulators are integers and the function compiles (docs/functions.md), the kernel runs it;
+one entry that needs Lua makes the whole fold Lua's, from the start.
 
 * acc (table): the accumulators.
 * f (fun(acc:table,key:view,value:view)): changes them.
@@ -2723,8 +2727,8 @@ The plan of a query.
   so.
 * size (table): what the estimates are made of.
 * fragments (table[]): the compiled parts: name and listing of each.
-* compiled (boolean or "partly"): of a function as where, what of it runs without Lua.
-* reasons (string[]): of a function as where, what is left to Lua: "file:line: why".]=],
+* compiled (boolean or "partly"): of functions, what of them runs without Lua.
+* reasons (string[]): of functions, what is left to Lua: "file:line: why".]=],
 ["port"] = [=[
 port
 
@@ -2768,8 +2772,8 @@ The options that all queries take.
   Default: "250ms".
 * batch_size (integer): a hint, of the batch engine: a batch is whole buckets. Default: 4096.
 * report (report): a table that is filled with the report.
-* compile (boolean): of a function as where: true raises unless all of it is compiled, false has
-  Lua judge all entries; without it what can be is compiled.]=],
+* compile (boolean): of functions: true raises unless all of each is compiled, false has Lua run
+  them for all entries; without it what can be is compiled.]=],
 ["reader"] = [=[
 reader
 
@@ -2800,8 +2804,8 @@ What a query did.
 * why (string): why it was.
 * visited (integer): how many entries were looked at.
 * matched (integer): how many the condition held for.
-* compiled (boolean or "partly"): of a function as where, what of it runs without Lua.
-* asked (integer): of a function as where, how many entries Lua judged.
+* compiled (boolean or "partly"): of functions, what of them runs without Lua.
+* asked (integer): of functions, how many entries Lua ran them for.
 * complete (boolean): whether the whole map was looked at.
 * exact (boolean): whether entries that were there throughout were seen exactly once.
 * seconds (number): how long it took.]=],

@@ -286,9 +286,8 @@ static int query_rows(lua_State *L)
 		return lb_throw_no_memory(L);
 	copy_matches(q, &block, s->keys ? r->memory + (r->keys - r->memory) : NULL,
 		     s->values ? r->memory + (r->values - r->memory) : NULL);
-	for (uint32_t i = 0; i < s->ncolumns; i++)
-		lb_interp_column(&q->columns[i], &block, params, q->match,
-				 (uint64_t *)(void *)r->memory + i, s->ncolumns);
+	lb_interp_rows(s->where.n ? &q->where : NULL, q->columns, s->ncolumns, &block, params,
+		       q->match, (uint64_t *)(void *)r->memory, 1, s->ncolumns);
 	r->n = n;
 	return 1;
 }
@@ -469,7 +468,7 @@ static void push_result(lua_State *L, const struct lb_query *q, const struct lb_
 {
 	char text[128];
 
-	lua_createtable(L, 0, 13);
+	lua_createtable(L, 0, 14);
 	lb_set_int(L, "visited", r->visited);
 	lb_set_int(L, "matched", r->matched);
 	lb_set_int(L, "deleted", r->deleted);
@@ -492,6 +491,8 @@ static void push_result(lua_State *L, const struct lb_query *q, const struct lb_
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 	lua_setfield(L, -2, "sums");
+	lua_pushlstring(L, (const char *)r->written, q->spec.env.nwritable * sizeof(*r->written));
+	lua_setfield(L, -2, "written");
 }
 
 static void fill_rows(struct lb_rows *rows, const struct lb_query *q, const struct lb_scan_result *r)

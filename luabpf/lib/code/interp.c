@@ -218,8 +218,9 @@ uint64_t lb_reduce(const struct lb_reduction *r, const struct lb_env *env, const
 	return all;
 }
 
-uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const uint8_t *value,
-			 const uint64_t *params)
+/* params: slots that the fragment may store to. tables: those that come after them. */
+static uint64_t run_entry(const struct lb_interp *ip, const uint8_t *key, const uint8_t *value,
+			  uint64_t *params, const uint64_t *tables)
 {
 	uint64_t frame[LB_FRAME_SIZE / 8], slots[LB_MAX_REDUCTIONS], r[TABLES + 1] = { 0 };
 
@@ -228,24 +229,70 @@ uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const u
 	r[BPF_REG_6] = (uintptr_t)key;
 	r[BPF_REG_7] = (uintptr_t)value;
 	r[BPF_REG_8] = (uintptr_t)params;
-	r[TABLES] = (uintptr_t)params + 8 * (uintptr_t)ip->env.nparams;
+	r[TABLES] = (uintptr_t)tables;
 	r[BPF_REG_9] = (uintptr_t)slots;
 	r[BPF_REG_10] = (uintptr_t)(frame + LB_FRAME_SIZE / 8);
 	return run(&ip->f, r);
 }
 
+uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const uint8_t *value,
+			 const uint64_t *params)
+{
+	return run_entry(ip, key, value, (uint64_t *)(uintptr_t)params, params + ip->env.nparams);
+}
+
 /* ---- blocks ----------------------------------------------------------- */
+
+/* Parameters for fragments that store: copies, so that those of the caller stay. */
+struct own {
+	uint64_t params[LB_MAX_PARAMS];
+	const uint64_t *tables;
+};
+
+static void copy_params(struct own *own, const struct lb_env *env, const uint64_t *params)
+{
+	if (env->nparams)
+		memcpy(own->params, params, env->nparams * sizeof(*params));
+	own->tables = params + env->nparams;
+}
+
+/* The result of entry i of a block. */
+static uint64_t run_at(const struct lb_interp *ip, const struct lb_block *b, uint32_t i,
+		       struct own *own)
+{
+	return run_entry(ip, b->keys + (size_t)i * ip->env.key_size,
+			 b->values + (size_t)i * lb_env_stride(&ip->env), own->params, own->tables);
+}
+
+static uint8_t answer_of(uint64_t result)
+{
+	return result == LB_ASK ? LB_ASK : result ? LB_YES : LB_NO;
+}
+
+static uint32_t match_storing(const struct lb_interp *ip, const struct lb_block *b,
+			      const uint64_t *params, uint8_t *match)
+{
+	struct own own;
+	uint32_t n = 0;
+
+	copy_params(&own, &ip->env, params);
+	for (uint32_t i = 0; i < b->n; i++) {
+		match[i] = answer_of(run_at(ip, b, i, &own));
+		n += match[i] == LB_YES;
+	}
+	return n;
+}
 
 uint32_t lb_interp_match(const struct lb_interp *ip, const struct lb_block *b,
 			 const uint64_t *params, uint8_t *match)
 {
 	uint32_t stride = lb_env_stride(&ip->env), n = 0;
 
+	if (ip->env.nwritable)
+		return match_storing(ip, b, params, match);
 	for (uint32_t i = 0; i < b->n; i++) {
-		uint64_t r = lb_interp_entry(ip, b->keys + (size_t)i * ip->env.key_size,
-					     b->values + (size_t)i * stride, params);
-
-		match[i] = r == LB_ASK ? LB_ASK : r ? LB_YES : LB_NO;
+		match[i] = answer_of(lb_interp_entry(ip, b->keys + (size_t)i * ip->env.key_size,
+						     b->values + (size_t)i * stride, params));
 		n += match[i] == LB_YES;
 	}
 	return n;
@@ -262,5 +309,47 @@ uint32_t lb_interp_column(const struct lb_interp *ip, const struct lb_block *b,
 		out[n++ * step] = lb_interp_entry(ip, b->keys + (size_t)i * ip->env.key_size,
 						  b->values + (size_t)i * stride, params);
 	}
+	return n;
+}
+
+void lb_interp_rows(const struct lb_interp *where, const struct lb_interp *columns,
+		    uint32_t ncolumns, const struct lb_block *b, const uint64_t *params,
+		    const uint8_t *match, uint64_t *out, size_t column_step, size_t row_step)
+{
+	struct own own;
+
+	if (!where || !where->env.nwritable) {
+		for (uint32_t i = 0; i < ncolumns; i++)
+			lb_interp_column(&columns[i], b, params, match, out + i * column_step, row_step);
+		return;
+	}
+	copy_params(&own, &where->env, params);
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (match[i] != LB_YES)
+			continue;
+		run_at(where, b, i, &own);
+		for (uint32_t c = 0; c < ncolumns; c++)
+			out[c * column_step] = run_at(&columns[c], b, i, &own);
+		out += row_step;
+	}
+}
+
+uint32_t lb_interp_fold(const struct lb_interp *ip, const struct lb_block *b,
+			const uint64_t *params, uint64_t *written, bool *asked)
+{
+	size_t size = ip->env.nwritable * sizeof(*written);
+	struct own own;
+	uint32_t n = 0;
+
+	*asked = false;
+	copy_params(&own, &ip->env, params);
+	memcpy(own.params, written, size);
+	for (uint32_t i = 0; i < b->n && !*asked; i++) {
+		uint8_t answer = answer_of(run_at(ip, b, i, &own));
+
+		n += answer == LB_YES;
+		*asked = answer == LB_ASK;
+	}
+	memcpy(written, own.params, size);
 	return n;
 }

@@ -35,7 +35,10 @@ struct lb_interp {
 const char *lb_interp_init(struct lb_interp *ip, const struct lb_fragment *f,
 			   const struct lb_env *env, uint32_t *at);
 
-/* The result for one entry. params: env.nparams and env.ntables slots, NULL if there are none. */
+/*
+ * The result for one entry. params: env.nparams and env.ntables slots, NULL if there are none. Not
+ * of a fragment that stores there.
+ */
 uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const uint8_t *value,
 			 const uint64_t *params);
 
@@ -53,6 +56,24 @@ uint32_t lb_interp_match(const struct lb_interp *ip, const struct lb_block *b,
 uint32_t lb_interp_column(const struct lb_interp *ip, const struct lb_block *b,
 			  const uint64_t *params, const uint8_t *match, uint64_t *out,
 			  size_t step);
+
+/*
+ * The columns of the entries that match says yes to: out has their words, column_step slots from
+ * one column to the next and row_step from one row to the next. What where (NULL: there is none)
+ * stores in the writable parameters of an entry is what its columns find there.
+ */
+void lb_interp_rows(const struct lb_interp *where, const struct lb_interp *columns,
+		    uint32_t ncolumns, const struct lb_block *b, const uint64_t *params,
+		    const uint8_t *match, uint64_t *out, size_t column_step, size_t row_step);
+
+/*
+ * A condition that goes on from entry to entry with what it stores in the writable parameters:
+ * written has them, as they are before the first and after the last. Returns for how many entries
+ * it says yes; ends at the first that it leaves to others, with *asked set, and written means
+ * nothing.
+ */
+uint32_t lb_interp_fold(const struct lb_interp *ip, const struct lb_block *b,
+			const uint64_t *params, uint64_t *written, bool *asked);
 
 /* One reduction of an entry's value in a block. */
 uint64_t lb_reduce(const struct lb_reduction *r, const struct lb_env *env, const uint8_t *value);

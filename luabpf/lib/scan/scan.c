@@ -316,6 +316,7 @@ static void read_context(const struct lb_scan *s, const uint64_t *at, struct lb_
 	out->stop = (enum lb_stop)at[LB_AT_STOP];
 	for (uint32_t i = 0; i < s->spec.nsums; i++)
 		out->sums[i] = at[LB_AT_SUMS + i];
+	out->written = s->memory;
 	/* The entry it stopped at was not dealt with. */
 	if (out->stop == LB_STOP_FULL || out->stop == LB_STOP_ERROR || out->stop == LB_STOP_ASKED)
 		out->visited--;

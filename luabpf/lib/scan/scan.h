@@ -47,6 +47,7 @@ struct lb_scan_result {
 	uint64_t updated;		/* changed */
 	uint64_t kept;			/* not, or not wholly: other writers were quicker */
 	uint64_t sums[LB_MAX_SUMS];	/* minima and maxima mean nothing if nothing matched */
+	const uint64_t *written;	/* the writable parameters at the end, until the next run */
 	enum lb_stop stop;
 	int error;			/* -errno for LB_STOP_ERROR */
 	/* Rows, in the region until it is given back or used again. */

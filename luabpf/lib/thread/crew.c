@@ -103,12 +103,9 @@ static int sum_up(const struct lb_crew_spec *s, struct lb_crew_member *m,
 {
 	struct lb_agg_block rows = { .dense = true, .n = n };
 
-	for (uint32_t i = 0; i < s->ncolumns; i++) {
-		uint64_t *words = m->words + (size_t)i * rows.n;
-
-		lb_interp_column(&s->columns[i], block, s->params, m->match, words, 1);
-		m->columns[i] = (struct lb_column){ words, 1 };
-	}
+	lb_interp_rows(s->where, s->columns, s->ncolumns, block, s->params, m->match, m->words, n, 1);
+	for (uint32_t i = 0; i < s->ncolumns; i++)
+		m->columns[i] = (struct lb_column){ m->words + (size_t)i * n, 1 };
 	rows.groups = m->columns;
 	rows.values = m->columns + s->agg->group_columns;
 	return lb_agg_add(&m->agg, &rows);
@@ -118,9 +115,8 @@ static int sum_up(const struct lb_crew_spec *s, struct lb_crew_member *m,
 static int pack(const struct lb_crew_spec *s, struct lb_crew_member *m,
 		const struct lb_block *block)
 {
-	for (uint32_t i = 0; i < s->ncolumns; i++)
-		lb_interp_column(&s->columns[i], block, s->params, m->match, m->words + i,
-				 s->ncolumns);
+	lb_interp_rows(s->where, s->columns, s->ncolumns, block, s->params, m->match, m->words, 1,
+		       s->ncolumns);
 	return lb_packer_add(&m->packer, block, m->match, m->words);
 }
 
