@@ -274,7 +274,8 @@ KERNEL_SPECS = $(KERNEL_SPECS_SHORT) map/batches base/iter map/churn layout/code
 	event/reader event/wait event/odd event/volume event/delay event/symbol query/groups map/mapping \
 	query/computed query/computed_groups query/fold query/selected \
 	base/preemption expr/search expr/functions query/order $(FUNCTION_SPECS:%=function/%)
-FUNCTION_SPECS = compile differential effects effects_differential rows emit_sets networks places sets tables
+FUNCTION_SPECS = compile differential effects effects_differential emit_sets networks places rows \
+	sets tables
 KERNEL_TEST = @for kernel in $(KERNELS); do BUILD='$(BUILD)' LUA='$(LUA)' MODULE='$(MODULE)' \
 	scripts/kernel-test "$$kernel" --exclude-tags=slow
 

@@ -105,4 +105,17 @@ describe("a set", function()
     set["10.0.0.6"] = 8
     agree.on(map, function(_, v) return (set[v.any] or 1) == 7 end, true)
   end)
+
+  it("is looked up with a field and with a network of its type", function()
+    local prefix = require("luabpf.function.words").prefix
+    local set = { ["10.3.0.0/16"] = true, ["10.0.0.0/8"] = true, ["2001:db8::/32"] = true,
+      ["2001:4::/32"] = true }
+    assert.equal(33, agree.on(map, function(k, v)
+      return set[v.wide] and set[prefix(k.v6, 32)]
+    end, true))
+    agree.on(map, function(k, v)
+      if set[prefix(k.v6, 32)] then return set[v.wide] end
+      return set[v.net]
+    end, true)
+  end)
 end)
