@@ -113,7 +113,7 @@ local function note(report, text)
   if not compiled and report.why then
     local why = report.why:gsub("^.-:%d+: ", ""):gsub("'[^']*'", "'..'")
     reasons[why] = (reasons[why] or 0) + 1
-    if why:find "cannot be compiled" then fail(text, "%s", report.why) end
+    if report.why:find "cannot be compiled" then fail(text, "%s", report.why) end
   end
 end
 
