@@ -357,23 +357,7 @@ end
 
 -- ---- preparing -------------------------------------------------------------------
 
--- A text that stands for a list, a table or text of columns.
-local function canonical(columns)
-  if type(columns) ~= "table" then return tostring(columns) end
-  if slots.are(columns) then return columns.key end
-  local parts, names = {}, {}
-  for i, text in ipairs(columns) do parts[i] = tostring(text) end
-  for name in pairs(columns) do
-    if type(name) == "string" then names[#names + 1] = name end
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    -- Not as an item of a list could be written.
-    parts[#parts + 1] = name .. "\3" .. tostring(columns[name])
-  end
-  return table.concat(parts, "\1")
-end
-
+local canonical = slots.canonical
 prepare.canonical = canonical
 
 local function new_query(facts, kind, given, sets)

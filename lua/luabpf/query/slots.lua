@@ -80,6 +80,23 @@ local function add_computed(parts, made)
   end
 end
 
+-- A text that stands for a list, a table or text of columns.
+function slots.canonical(columns)
+  if type(columns) ~= "table" then return tostring(columns) end
+  if slots.are(columns) then return columns.key end
+  local parts, names = {}, {}
+  for i, text in ipairs(columns) do parts[i] = tostring(text) end
+  for name in pairs(columns) do
+    if type(name) == "string" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    -- Not as an item of a list could be written.
+    parts[#parts + 1] = name .. "\3" .. tostring(columns[name])
+  end
+  return table.concat(parts, "\1")
+end
+
 -- Adds columns to the parts of a query; those that are texts by add_column(parts, name, tree).
 function slots.add(parts, columns, add_column)
   if slots.are(columns) then return add_computed(parts, columns) end
