@@ -16,7 +16,9 @@ int lb_cpus_online(char *text, size_t size)
 
 	if (fd < 0)
 		return -errno;
-	n = read(fd, text, size - 1);
+	do
+		n = read(fd, text, size - 1);
+	while (n < 0 && errno == EINTR);
 	err = n < 0 ? -errno : 0;
 	close(fd);
 	text[n > 0 ? n : 0] = 0;

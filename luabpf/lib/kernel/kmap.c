@@ -238,10 +238,14 @@ static char boot_id[40];
 static void read_boot_id(void)
 {
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, boot_id, 36);
+	ssize_t n = 0;
 
-	if (fd >= 0)
+	if (fd >= 0) {
+		do
+			n = read(fd, boot_id, 36);
+		while (n < 0 && errno == EINTR);
 		close(fd);
+	}
 	boot_id[n > 0 ? n : 0] = '\0';
 }
 
