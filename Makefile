@@ -20,7 +20,7 @@
 #                 it: half an hour; ARGS='--seconds=60 --only=map:count', see
 #                 spec/support/faults/run.lua
 #   make asan     the specs under AddressSanitizer and UndefinedBehaviorSanitizer
-#   make tsan     those of threads under ThreadSanitizer
+#   make tsan     those of threads, and of readers of events, under ThreadSanitizer
 #   make test-kernels        specs on Debian's Linux 6.1 and 6.12, emulated; KERNELS=6.1,
 #                            ARGS=spec/map/methods_spec.lua
 #   make test-kernels-short  a minute of it, on 6.1
@@ -252,7 +252,8 @@ run-asan: build-test
 # alone, by the dynamic linker: a shell (dash) crashes with it.
 LD_SO = $(firstword $(wildcard /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1))
 LUA_TSAN = $(LD_SO) --preload $$($(CC) -print-file-name=libtsan.so) $$(command -v $(LUA))
-THREAD_SPECS = spec/parallel spec/function/differential_spec.lua
+THREAD_SPECS = spec/parallel spec/function/differential_spec.lua \
+	$(patsubst %,spec/event/%_spec.lua,holders odd reader views wait)
 
 tsan:
 	@$(SETUP) asan

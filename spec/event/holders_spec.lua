@@ -45,8 +45,8 @@ describe("a reader", function()
     local pid = math.tointeger(process:read "n")
     local none, message, errno = ring:reader()
     assert.is_nil(none)
-    assert.equal(("ring: reader: process %d (lua5.4) holds the map and may be its reader; "
-      .. "take = true reads its events all the same"):format(pid), message)
+    assert.equal(("ring: reader: process %d (%s) holds the map and may be its reader; "
+      .. "take = true reads its events all the same"):format(pid, helper.comm()), message)
     assert.equal(bpf.errno.EBUSY, errno)
     assert(ring:reader { take = true }):close()
     os.execute("kill -9 " .. pid)

@@ -56,6 +56,13 @@ function helper.descriptors()
   return count_in "fd"
 end
 
+--- What the kernel calls this process, and those that run Lua for the specs: "lua5.4", but the
+-- dynamic linker where that was given Lua to run (`make tsan`).
+function helper.comm()
+  local file <close> = assert(io.open "/proc/self/comm")
+  return file:read "l"
+end
+
 --- Threads of this process.
 function helper.threads()
   return count_in "task"
