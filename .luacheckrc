@@ -10,6 +10,5 @@ files["rockspec"] = { std = "+rockspec" }
 -- Declarations for editors; nothing in them runs.
 -- LDoc's own Lua is older.
 files["scripts/docs/dump.lua"] = { std = "lua51" }
-files["lua/luabpf/show/help_texts.lua"] = { max_line_length = false }
 files["lua/luabpf/base/declared.lua"] = { max_line_length = false }
 files["types"] = { ignore = { "122", "212", "241", "631" } }

@@ -14,6 +14,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_base(L);
 	lb_open_options(L);
 	lb_open_system(L);
+	lb_open_help(L);
 	lb_open_layout(L);
 	lb_open_address(L);
 	lb_open_map(L);

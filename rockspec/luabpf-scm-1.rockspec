@@ -186,7 +186,6 @@ build = {
       ["luabpf.show.functions"] = "lua/luabpf/show/functions.lua",
       ["luabpf.show.grid"] = "lua/luabpf/show/grid.lua",
       ["luabpf.show.help"] = "lua/luabpf/show/help.lua",
-      ["luabpf.show.help_texts"] = "lua/luabpf/show/help_texts.lua",
       ["luabpf.show.room"] = "lua/luabpf/show/room.lua",
       ["luabpf.show.show"] = "lua/luabpf/show/show.lua",
       ["luabpf.show.times"] = "lua/luabpf/show/times.lua",

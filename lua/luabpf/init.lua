@@ -17,7 +17,6 @@ local later = require "luabpf.base.later"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local strict = require "luabpf.base.strict"
-local types = require "luabpf.layout.types"
 local words = require "luabpf.function.words"
 require "luabpf.map.methods"
 
@@ -55,6 +54,7 @@ for _, class in ipairs { "luabpf.reader", "luabpf.events", "luabpf.writer", "lua
   strict(core.classes[class], class:match "%w+$", "method")
 end
 core.globals_meta.__tostring = later.call("luabpf.map.globals", "text")
+core.object_layouts_with(later.call("luabpf.layout.types", "of_object"))
 
 local restore = later.call("luabpf.file.restore", "create")
 
@@ -73,7 +73,7 @@ local bpf = {
   open_or_create = later.call "luabpf.map.open_or_create",
   pins = later.call("luabpf.map.pins", "list"),
   load = core.load,
-  types = types.declare,
+  types = later.call("luabpf.layout.types", "declare"),
   open_program = core.open_program,
   open_link = core.open_link,
   iter = iter,

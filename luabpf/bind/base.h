@@ -113,6 +113,7 @@ lua_Integer lb_check_int(lua_State *L, int arg, lua_Integer min, lua_Integer max
 void lb_open_base(lua_State *L);
 void lb_open_options(lua_State *L);
 void lb_open_system(lua_State *L);
+void lb_open_help(lua_State *L);
 void lb_open_layout(lua_State *L);
 void lb_open_address(lua_State *L);
 void lb_open_map(lua_State *L);

@@ -147,17 +147,15 @@ static int system_read_file(lua_State *L)
 {
 	int fd = open(lb_check_path(L, 1), O_RDONLY | O_CLOEXEC);
 	char text[256 << 10];
-	ssize_t got = 1;
-	size_t n = 0;
+	ssize_t n;
 
 	if (fd < 0)
 		return 0;
-	for (; n < sizeof(text) && got > 0; n += got > 0 ? (size_t)got : 0)
-		got = read(fd, text + n, sizeof(text) - n);
+	n = read(fd, text, sizeof(text));	/* a file comes whole unless it is larger */
 	close(fd);
-	if (got != 0)
+	if (n < 0 || n == sizeof(text))
 		return 0;
-	lua_pushlstring(L, text, n);
+	lua_pushlstring(L, text, (size_t)n);
 	return 1;
 }
 

@@ -1,18 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --
--- lua/luabpf/show/help_texts.lua: for each function and table its text for the prompt, and what
--- there is of each owner.
+-- luabpf/bind/help_texts.h: for each function and table its text for the prompt.
 
 local entry = require "entry"
 local model = require "model"
 
 local HEADER <const> = [[
--- SPDX-License-Identifier: MIT
---
--- The texts of help, by the name of a function or table. Made by `make docs` from the comments
--- beside the code: not to be changed here.
-
-return {
+/* SPDX-License-Identifier: MIT */
+/*
+ * The texts of help, each after the name of its function or table; a NUL ends each.
+ * Made by `make docs` from the comments beside the code: not to be changed here.
+ */
+static const char TEXTS[] =
 ]]
 
 -- Text of the reference without its marks.
@@ -35,22 +34,26 @@ local function function_text(all, item)
     :sub(2)))
 end
 
--- A Lua string in long brackets that fit.
-local function quoted(text)
-  local equals = "="
-  while text:find("]" .. equals .. "]", 1, true) do equals = equals .. "=" end
-  return ("[%s[\n%s]%s]"):format(equals, text, equals)
+-- A name and its text as C writes them, a line of the text a line; a NUL ends both.
+local function quoted(name, text)
+  local lines = {}
+  for line in (name .. "\0\n" .. text .. "\0\n"):gmatch "([^\n]*)\n" do
+    local escaped = line:gsub('[\\"]', "\\%0"):gsub("%z", "\\0")
+    local ending = line:find "%z" and "" or "\\n"
+    lines[#lines + 1] = ('"%s%s"\n'):format(escaped, ending)
+  end
+  return table.concat(lines)
 end
 
 return function(all)
   local parts = {}
   for _, item in ipairs(all.functions) do
-    parts[#parts + 1] = ("[%q] = %s,\n"):format(item.name, quoted(function_text(all, item)))
+    parts[#parts + 1] = quoted(item.name, function_text(all, item))
   end
   for _, item in ipairs(all.tables) do
     local more = item.is and { item.is } or {}
-    parts[#parts + 1] = ("[%q] = %s,\n"):format(item.name,
-      quoted(("%s\n\n%s"):format(item.name, body(item, entry.fields(item), more))))
+    parts[#parts + 1] = quoted(item.name,
+      ("%s\n\n%s"):format(item.name, body(item, entry.fields(item), more)))
   end
-  return HEADER .. table.concat(parts) .. "}\n"
+  return HEADER .. table.concat(parts) .. ";\n"
 end

@@ -26,7 +26,7 @@ end
 local function made_from(all)
   local files = {
     ["docs/reference.md"] = require "reference"(all, read "scripts/docs/template.md"),
-    ["lua/luabpf/show/help_texts.lua"] = require "help"(all),
+    ["luabpf/bind/help_texts.h"] = require "help"(all),
     ["lua/luabpf/base/declared.lua"] = require "declared"(all),
     ["types/luabpf.lua"] = require "types"(all, "luabpf"),
   }

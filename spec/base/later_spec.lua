@@ -78,6 +78,37 @@ local report = assert(map:export(function(part) text[#text + 1] = part end))
 io.write(matched, " ", report.entries)]]))
   end)
 
+  it("is most of all: tables, layouts, queries, files and expressions among it", function()
+    local names = output_of [[
+require "luabpf"
+for name in pairs(package.loaded) do
+  if name:find "^luabpf" then io.write(name, "\n") end
+end]]
+    assert.matches("luabpf.map.open\n", names)
+    for _, room in ipairs { "show", "layout", "query", "expr", "file", "event", "parallel" } do
+      assert.not_matches("luabpf%." .. room, names)
+    end
+  end)
+
+  it("is there for help, and for a declaration, without a descriptor in another folder", function()
+    assert.equal("luabpf.map (t hash 4->8 max 64)\n", output_of([[
+local bpf = require "luabpf"
+lfs.chdir "/"
+local held = {}
+repeat
+  held[#held + 1] = io.open "/dev/null"
+until #held > 0 and not io.open "/dev/null"
+bpf.types { flow = { addr = "ipv4" } }
+bpf.types { flow = false }
+local printed = {}
+print = function(...) printed[#printed + 1] = ... end
+bpf.help "map:count"
+assert(printed[1]:find "How many entries match")
+for i = 1, 8 do held[i]:close() end
+local map = bpf.create { type = "hash", name = "t", key = "u32", value = "u64", max_entries = 64 }
+io.write((tostring(map):gsub(" id %d+", "")), "\n")]], RELATIVE))
+  end)
+
   it("is the same when modules have been forgotten, and loaded again", function()
     assert.equal("6 6 10 1", output_of(MAP .. [[
 local snapshot = map:snapshot()

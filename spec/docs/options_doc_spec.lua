@@ -6,10 +6,12 @@
 
 local bpf = require "luabpf"
 local conntrack = require "luabpf.conntrack"
+local core = require "luabpf.core"
 local declared = require "luabpf.base.declared"
 local helper = require "spec.support.helper"
 local objects = require "spec.support.objects"
-local texts = require "luabpf.show.help_texts"
+
+local texts = core.help_texts()
 
 local KEY <const> = 1
 

@@ -9,11 +9,12 @@ local conntrack = require "luabpf.conntrack"
 local core = require "luabpf.core"
 local helper = require "spec.support.helper"
 local objects = require "spec.support.objects"
-local texts = require "luabpf.show.help_texts"
 require "luabpf.file.snapshot" -- its class is complete then
 require "luabpf.event.reader" -- and these
 require "luabpf.event.symbol"
 require "luabpf.event.wait"
+
+local texts = core.help_texts()
 
 -- Classes that users do not meet.
 local INTERNAL <const> = { ["luabpf.cursor"] = true, ["luabpf.layout"] = true,

@@ -43,6 +43,8 @@ local WRONG <const> = {
     "Lua/query is not above Lua/public" },
   ["an arrow upwards that waits"] = { "lua/luabpf/show/show.lua", 'later.call("luabpf.file.json")',
     "Lua/show is not above Lua/file" },
+  ["an arrow upwards to functions that wait"] = { "lua/luabpf/show/show.lua",
+    'local json = later.module "luabpf.file.json"', "Lua/show is not above Lua/file" },
   ["a circle in a room of C"] = { "luabpf/lib/layout/layout.h", '#include "lib/layout/btf.h"',
     "a circle: .*lib/layout/layout %-> lib/layout/btf" },
   ["a circle in a room of Lua"] = { "lua/luabpf/query/cost.lua", 'require "luabpf.query.run"',

@@ -43,7 +43,7 @@ local function search(name)
 end
 
 -- What stands before the name of a module that a text requires, now or later.
-local BEFORE <const> = { "require ", "later.call(", "later.call " }
+local BEFORE <const> = { "require ", "later.call(", "later.call ", "later.module " }
 
 -- The modules of luabpf that a text requires.
 local function required_by(text)
@@ -72,7 +72,7 @@ local function read(name)
   return path and core.read_file(path), path
 end
 
--- Reads a module, and those that it requires.
+-- Reads a module, and those that it requires: require then finds it.
 local function fetch(name)
   if package.loaded[name] or package.preload[name] then return end
   local text, path = read(name)
@@ -152,6 +152,16 @@ function later.call(module, name)
     local loaded = load_now(module)
     return (name and loaded[name] or loaded)(...)
   end
+end
+
+-- A module whose functions are looked for in this table: the first that is loads it.
+function later.module(name)
+  fetch(name)
+  return setmetatable({}, { __index = function(self, key)
+    local value = load_now(name)[key]
+    self[key] = value
+    return value
+  end })
 end
 
 -- ---- the working folder -------------------------------------------------------------

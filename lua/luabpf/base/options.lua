@@ -6,9 +6,11 @@
 -- @module luabpf.base.options
 
 local core = require "luabpf.core"
-local declared = require "luabpf.base.declared"
-local suggest = require "luabpf.base.suggest"
-local units = require "luabpf.base.units"
+local later = require "luabpf.base.later"
+
+local declared = later.module "luabpf.base.declared"
+local suggest = later.module "luabpf.base.suggest"
+local units = later.module "luabpf.base.units"
 
 local options = {}
 
@@ -118,15 +120,16 @@ function options.choice(what, name, value, choices, default, level)
     given_text(value, choices)), level or 3)
 end
 
--- What the kinds of quantities are called: their units, an example, what integers of them are.
-local TIME <const> = { units = units.TIMES, example = "30s", whole = "ns" }
-local SIZE <const> = { units = units.SIZES, example = "64MiB", whole = "bytes" }
+-- What the kinds of quantities are called: their units (of units.lua), an example, what integers of
+-- them are.
+local TIME <const> = { units = "TIMES", example = "30s", whole = "ns" }
+local SIZE <const> = { units = "SIZES", example = "64MiB", whole = "bytes" }
 
 -- A text that is a quantity, spaces around and within; nil and why it is none.
 local function read(text, kind)
   local sign, number, unit = text:match("^%s*(%-?)([%d.]+)%s*(%a+)%s*$")
   if not number then return nil, "form" end
-  local n, why = units.read(number .. unit, kind.units)
+  local n, why = units.read(number .. unit, units[kind.units])
   if n and n < 0 then return nil, "large" end
   return n and (sign == "-" and -n or n), why
 end

@@ -6,7 +6,9 @@
 
 local called = require "luabpf.base.called"
 local core = require "luabpf.core"
-local suggest = require "luabpf.base.suggest"
+local later = require "luabpf.base.later"
+
+local suggest = later.module "luabpf.base.suggest"
 
 -- What people look for on a handle, and what they should write.
 local INSTEAD <const> = {

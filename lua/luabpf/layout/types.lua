@@ -124,8 +124,9 @@ function types.layout(base, given, size, what)
   return made
 end
 
--- The layouts of a map of an object file, of its own BTF, before it is loaded.
-core.object_layouts_with(function(name, given, key, key_size, value, value_size)
+-- The layouts of a map of an object file, of its own BTF, before it is loaded: for
+-- core.object_layouts_with.
+function types.of_object(name, given, key, key_size, value, value_size)
   local what = ("maps.%s."):format(name)
   given = given or {}
   local ok, made = pcall(function()
@@ -135,6 +136,6 @@ core.object_layouts_with(function(name, given, key, key_size, value, value_size)
   if ok then return made end
   if type(made) == "string" then core.misuse("load: " .. made) end
   error(made, 0)
-end)
+end
 
 return types

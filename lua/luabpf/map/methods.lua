@@ -7,11 +7,13 @@
 
 local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
+local later = require "luabpf.base.later"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local scan = require "luabpf.base.scan"
-local show = require "luabpf.show.show"
-local times = require "luabpf.show.times"
+
+local show = later.module "luabpf.show.show"
+local times = later.module "luabpf.show.times"
 
 --- A handle on a map of the kernel. `#map` is max_entries, `pairs(map)` the same as
 -- `map:entries()`. `map1 == map2` says whether both are the same map of the kernel,

@@ -7,11 +7,13 @@
 local called = require "luabpf.base.called"
 local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
-local layout = require "luabpf.layout.layout"
+local later = require "luabpf.base.later"
 local options = require "luabpf.base.options"
-local show = require "luabpf.show.show"
-local suggest = require "luabpf.base.suggest"
-local types = require "luabpf.layout.types"
+
+local layout = later.module "luabpf.layout.layout"
+local show = later.module "luabpf.show.show"
+local suggest = later.module "luabpf.base.suggest"
+local types = later.module "luabpf.layout.types"
 
 local maps = {}
 

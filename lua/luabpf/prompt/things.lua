@@ -8,7 +8,6 @@
 
 local core = require "luabpf.core"
 local help = require "luabpf.show.help"
-local texts = require "luabpf.show.help_texts"
 
 local things = {}
 
@@ -81,7 +80,7 @@ end
 -- What a function of luabpf's gives, by the reference.
 local function result_of(thing)
   local name = things.name_of(thing)
-  local class = name and texts[name]:match "\nGives (%w+)"
+  local class = name and help.texts[name]:match "\nGives (%w+)"
   return class and core.classes["luabpf." .. class] and { class = class } or nil
 end
 

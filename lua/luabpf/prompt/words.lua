@@ -6,8 +6,8 @@
 local core = require "luabpf.core"
 local declared = require "luabpf.base.declared"
 local functions = require "luabpf.expr.functions"
+local help = require "luabpf.show.help"
 local maps = require "luabpf.map.open"
-local texts = require "luabpf.show.help_texts"
 local things = require "luabpf.prompt.things"
 local topics = require "luabpf.show.topics"
 
@@ -91,7 +91,7 @@ end
 local function help_names(given)
   local names = {}
   for name in next, topics do names[#names + 1] = name end
-  for name in next, texts do
+  for name in next, help.texts do
     local owner, short = name:match "^(.+[.:])([%w_]+)$"
     if not owner or given:sub(1, #owner - 1) == owner:sub(1, -2) then names[#names + 1] = name end
     names[#names + 1] = short
@@ -102,7 +102,7 @@ end
 -- The names of the methods of what help is a method of.
 local function method_names(_, at)
   local names, owner = {}, things.name_of(at.callee):match "^(.*:)help$"
-  for name in next, texts do
+  for name in next, help.texts do
     if name:sub(1, #owner) == owner then names[#names + 1] = name:sub(#owner + 1) end
   end
   return names

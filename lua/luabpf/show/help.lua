@@ -8,10 +8,12 @@
 local core = require "luabpf.core"
 local room = require "luabpf.show.room"
 local suggest = require "luabpf.base.suggest"
-local texts = require "luabpf.show.help_texts"
 local topics = require "luabpf.show.topics"
 
-local help = {}
+local texts = core.help_texts()
+
+-- texts: by the name of a function or table.
+local help = { texts = texts }
 
 local NAMES <const> = suggest.names(texts)
 local TOPICS <const> = suggest.names(topics)
