@@ -45,6 +45,36 @@ function functions.asks(key, value)
   return value.last_seen < CUT
 end
 
+--- Four accumulators over all entries; two of them are the baseline's.
+function functions.fold(bench)
+  local acc = assert(bench.map:fold({ flows = 0, bytes = 0, packets = 0, last = 0 },
+    function(a, _, value)
+      a.flows, a.bytes = a.flows + 1, a.bytes + value.bytes
+      a.packets = a.packets + value.packets
+      if value.last_seen > a.last then a.last = value.last_seen end
+    end))
+  return ("count=%d bytes=%d"):format(acc.flows, acc.bytes)
+end
+
+-- Rows of the idle entries, summed up.
+local function rows_of(columns)
+  local where = ("value.last_seen < %d"):format(CUT)
+  return function(bench)
+    local n, total = 0, 0
+    for row in bench.map:select { where = where, columns = columns, engine = "kernel" } do
+      n, total = n + 1, total + row.port + row.size
+    end
+    return ("rows=%d total=%d"):format(n, total)
+  end
+end
+
+--- Columns by a function, and the same by text.
+functions.columns = rows_of(function(key, value)
+  return { port = key.dst_port, size = value.bytes // 100 + value.packets }
+end)
+functions.columns_text = rows_of {
+  "key.dst_port as port", "value.bytes // 100 + value.packets as size" }
+
 -- Nanoseconds of each of many compilations of functions that new(i) makes.
 local function compiling(bench, new)
   local facts, list = prepare.facts(bench.small.map), {}

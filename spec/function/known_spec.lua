@@ -27,4 +27,17 @@ describe("known functions", function()
     agree.on(map, function(_, v) return v.comm:find("ngi", 1, true) == 1 end, true)
     agree.on(map, function(_, v) return v.comm:find("x$") ~= nil end, false)
   end)
+
+  it("knows that the greatest of several is no less than one of them", function()
+    for n = -3, 4 do
+      for _, text in ipairs { "math.max(v.delta, 2) == %d", "math.max(v.delta, 2) < %d",
+        "math.max(v.delta, 2) <= %d", "math.max(2, v.delta) > %d",
+        "math.max(2, v.delta, -1) >= %d" } do
+        local chunk = assert(load("return function(_, v) return " .. text:format(n) .. " end"))
+        agree.on(map, chunk(), true)
+      end
+    end
+    agree.on(map, function(_, v) return v.packets // math.max(v.delta, 1) > 20 end, true)
+    agree.on(map, function(_, v) return v.packets % math.max(v.delta, 1) == 1 end, true)
+  end)
 end)

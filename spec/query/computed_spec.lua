@@ -145,6 +145,39 @@ describe("columns by a function", function()
     end)
   end
 
+  it("are sorted alike by what is compiled and by Lua, whatever the columns are", function()
+    local map = filled()
+    local function columns(key, value)
+      return { src = key.addr, many = value.packets > 9 and value.packets or nil,
+        size = value.packets > 20 and "large" or "small", port = key.port }
+    end
+    for _, sort in ipairs { "src", "src desc", "many", "many asc", "size desc", "port" } do
+      local given = { columns = columns, sort = sort, limit = 120, engine = "kernel" }
+      local list, report = map:rows(given)
+      assert.is_true(report.compiled)
+      given.compile = false
+      local by_lua = assert(map:rows(given))
+      for i, row in ipairs(by_lua) do assert.same(row, list[i], sort) end
+      assert.equal(#by_lua, #list)
+    end
+  end)
+
+  it("are of entries that where leaves to Lua only if it says yes", function()
+    local map = filled()
+    local function where(_, value)
+      if value.packets == 7 then return value.bytes .. "" == "never" end
+      return value.packets < 10
+    end
+    for _, engine in ipairs { "kernel", "batch" } do
+      local list, report = map:rows { where = where, engine = engine,
+        columns = function(_, value) return { packets = value.packets } end }
+      assert.is_true(report.asked > 0)
+      assert.equal(report.matched, #list)
+      for _, row in ipairs(list) do assert.is_true(row.packets < 10 and row.packets ~= 7) end
+      assert.equal(map:count "value.packets < 10 and value.packets ~= 7", #list)
+    end
+  end)
+
   it("print as a table", function()
     local map = filled()
     local text = tostring(map:select { columns = function(key, value)
