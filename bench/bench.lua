@@ -156,7 +156,7 @@ local words = {
   ns = function(f)
     return ("%.1f us (limit %.0f)"):format(f.value / 1000, f.limit / 1000)
   end,
-  factor = function(f) return ("a factor of %.2f (limit %.0f)"):format(f.value, f.limit) end,
+  factor = function(f) return ("a factor of %.2f (limit %.1f)"):format(f.value, f.limit) end,
   bytes = function(f)
     return ("%.2f MiB (limit %.0f)"):format(f.value / (1 << 20), f.limit / (1 << 20))
   end,
