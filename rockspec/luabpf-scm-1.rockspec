@@ -149,6 +149,7 @@ build = {
       ["luabpf.prompt"] = "lua/luabpf/prompt.lua",
       ["luabpf.prompt.chunk"] = "lua/luabpf/prompt/chunk.lua",
       ["luabpf.prompt.complete"] = "lua/luabpf/prompt/complete.lua",
+      ["luabpf.prompt.habits"] = "lua/luabpf/prompt/habits.lua",
       ["luabpf.prompt.history"] = "lua/luabpf/prompt/history.lua",
       ["luabpf.prompt.remember"] = "lua/luabpf/prompt/remember.lua",
       ["luabpf.prompt.session"] = "lua/luabpf/prompt/session.lua",

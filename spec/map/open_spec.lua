@@ -187,6 +187,9 @@ describe("open", function()
     end
     fails("/sys/fs/bpf/none_here: No such file", bpf.errno.ENOENT, "/sys/fs/bpf/none_here")
     fails("no_such_map_x: no map of that name", bpf.errno.ENOENT, "no_such_map_x")
+    local close = helper.map { name = "close" .. math.tointeger(helper.pid) }:info().name
+    fails(("%sx: no map of that name; did you mean '%s'?"):format(close, close),
+      bpf.errno.ENOENT, close .. "x")
     fails("map id 4294967294: No such file", bpf.errno.ENOENT, 4294967294)
     fails("not of a map", bpf.errno.EINVAL, { fd = 0 })
     fails("fd 987654: Bad file descriptor", bpf.errno.EBADF, { fd = 987654 })

@@ -155,6 +155,8 @@ describe("count", function()
     refused("count: option 'exact': boolean expected", { exact = 1 })
     refused("exact = true keeps to the batch cursor", { exact = true, engine = "kernel" })
     refused("count: table of options expected", 5)
+    helper.raises('select: table of options expected, got string; write { where = "value.n > 1" }',
+      map.select, map, "value.n > 1")
   end)
 
   it("blames the caller", function()

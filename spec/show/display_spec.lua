@@ -167,10 +167,29 @@ describe("a value at the prompt", function()
     map:update({ port = 80 }, { n = 5 })
     local kept
     for batch in map:batches() do
-      assert.equal("key.port  value.n\n      80        5", shown(batch))
+      assert.equal("key.port  value.n\n     u16      u64\n      80        5", shown(batch))
       kept = batch
     end
     assert.equal("luabpf.batch (stale)", shown(kept))
+  end)
+
+  it("that is a batch has its fields in order, by their types", function()
+    local map = helper.map { key = { "u16 z", "u16 a" }, value = { "u64 n", "u32 b" } }
+    map:update({ z = 1, a = 2 }, { n = -1, b = 3 })
+    for batch in map:batches() do
+      assert.equal("key.z  key.a               value.n  value.b\n"
+        .. "  u16    u16                   u64      u32\n"
+        .. "    1      2  18446744073709551615        3", shown(batch))
+    end
+    for batch in map:batches { raw = true } do assert.matches("01000200", shown(batch)) end
+    local counts = helper.map { type = "percpu_array", max_entries = 1, value = { "u64 n" } }
+    local each = {}
+    for cpu = 1, bpf.cpus() do each[cpu] = { n = cpu == 1 and 5 or 0 } end
+    counts:update(0, each)
+    for batch in counts:batches() do
+      assert.matches("^key +value.n", room.within(80, 24, display.text, batch))
+      assert.matches("5 %(0..5%)", room.within(80, 24, display.text, batch))
+    end
   end)
 
   it("of a map counts its entries below its head", function()
@@ -179,6 +198,15 @@ describe("a value at the prompt", function()
     assert.matches("\n5 of 30 entries$", shown(map:head(5)))
     assert.is_nil(shown(map:head(5)):match "more column")
     assert.is_nil(tostring(map:head(5)):match "entries")
+  end)
+
+  it("says where there is nothing", function()
+    local map = helper.map { key = { "u16 port" }, value = { "u64 n" } }
+    assert.matches("\nno entries$", shown(map:head()))
+    assert.matches("\nno entries$", shown((map:select())))
+    assert.matches("\nno rows$", shown((map:select { columns = "value.n" })))
+    assert.matches("\nno rows$", shown(bpf.maps { name = "none_has_it" }))
+    assert.is_nil(tostring(map:head()):find("no entries", 1, true))
   end)
 end)
 

@@ -5,6 +5,7 @@
 local bpf = require "luabpf"
 local help = require "luabpf.show.help"
 local helper = require "spec.support.helper"
+local room = require "luabpf.show.room"
 
 -- What a function prints.
 local function printed(fn)
@@ -27,6 +28,18 @@ describe("help", function()
     assert.matches("Gives integer: how many", text, 1, true)
     assert.matches("\n    print(map:count()", text, 1, true)
     assert.is_nil(text:find "`")
+  end)
+
+  it("is broken anew for the room that there is, but for its examples", function()
+    local whole = help.text "map:delete_where"
+    for _, columns in ipairs { 50, 80 } do
+      local text = room.within(columns, 24, help.text, "map:delete_where")
+      assert.equal(whole:gsub("%s+", " "), text:gsub("%s+", " "))
+      for line in text:gmatch "[^\n]+" do
+        assert(room.width(line) <= columns or line:find "^    ", line)
+      end
+      assert.matches("\n    print(report.deleted, report.kept)", text, 1, true)
+    end
   end)
 
   it("is found by a short name, of every owner that has it", function()

@@ -64,6 +64,11 @@ function options.path(what, value, level)
   return value
 end
 
+-- A text of one line that is short enough for a message, in quotes; else an ellipsis.
+local function shortly(text)
+  return #text <= 60 and not text:find "[%c\"]" and ('"%s"'):format(text) or "..."
+end
+
 -- The options of a call, checked: an empty table for nil.
 -- @tparam string what names the call in messages
 -- @param given what the caller passed
@@ -73,7 +78,9 @@ function options.check(what, given, known, level)
   level = level or 3
   if given == nil then return {} end
   if type(given) ~= "table" then
-    error(("%s: table of options expected, got %s"):format(what, type(given)), level)
+    local hint = type(given) == "string" and known.where
+      and ("; write { where = %s }"):format(shortly(given)) or ""
+    error(("%s: table of options expected, got %s%s"):format(what, type(given), hint), level)
   end
   for name, value in pairs(given) do
     local wanted = known[name]

@@ -257,12 +257,16 @@ end
 local function open_name(name, readonly)
   local list, message, errno = core.maps()
   if not list then return nil, ("%s: open by name: %s"):format(name, message), errno end
-  local ids = {}
-  for _, info in ipairs(list) do
+  local ids, names = {}, {}
+  for i, info in ipairs(list) do
+    names[i] = info.name
     if info.name == name:sub(1, NAME_LENGTH) then ids[#ids + 1] = info.id end
   end
   if #ids == 1 then return core.open_id(ids[1], readonly) end
-  if #ids == 0 then return nil, name .. ": no map of that name", core.errno.ENOENT end
+  if #ids == 0 then
+    return nil, ("%s: no map of that name%s"):format(name, suggest.ending(name, names)),
+      core.errno.ENOENT
+  end
   return nil, ("%s: %d maps have that name: ids %s; open one by its id"):format(name, #ids,
     table.concat(ids, ", ")), core.errno.EEXIST
 end

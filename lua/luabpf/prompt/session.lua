@@ -6,6 +6,7 @@ local chunk = require "luabpf.prompt.chunk"
 local complete = require "luabpf.prompt.complete"
 local core = require "luabpf.core"
 local display = require "luabpf.show.display"
+local habits = require "luabpf.prompt.habits"
 local help = require "luabpf.show.help"
 local history = require "luabpf.prompt.history"
 local remember = require "luabpf.prompt.remember"
@@ -118,6 +119,16 @@ local function run(self, fn, about)
   if not ok then say_error(message) end
 end
 
+-- As chunk.compile, of what a line means to somebody who knows other prompts too; or third what is
+-- said in its place.
+local function compiled(self, text)
+  local lua, instead = habits.meant(text, function(name)
+    return self.locals[name] ~= nil or rawget(self.globals, name) ~= nil
+  end)
+  if instead then return nil, nil, instead end
+  return chunk.compile(lua or text, self.locals, self.globals)
+end
+
 -- Reads lines until they are a chunk, which is run: false at the end of input.
 local function step(self)
   self.before = ""
@@ -126,10 +137,10 @@ local function step(self)
     if line == nil then return false end
     if line == false then return true end
     local text = self.before .. line
-    local fn, about = chunk.compile(text, self.locals, self.globals)
-    if fn or about then
+    local fn, about, instead = compiled(self, text)
+    if fn or about or instead then
       if text:find "%S" then self.keep(text) end
-      if fn then run(self, fn, about) else say(about) end
+      if fn then run(self, fn, about) else say(instead or about) end
       return true
     end
     self.before = text .. "\n"

@@ -216,33 +216,29 @@ local function pairs_text(t)
   return #keys > most and ("%s\n%d of %d fields"):format(text, most, #keys) or text
 end
 
--- Appends the fields of a decoded key or value to a row: "key.addr".
-local function add_fields(row, path, value)
-  if type(value) ~= "table" or is_list(value) then
-    row[path] = value
-    return
-  end
-  for name, each in next, value do add_fields(row, path .. "." .. tostring(name), each) end
-end
-
 local BATCH <const> = debug.getregistry()["luabpf.batch"]
 
--- The first entries of a batch; nil for anything else, and where the batch is gone.
+-- The first entries of a batch as a table.
+local function entries_of(batch)
+  local list, most = {}, math.max((room.lines() or USUAL_LINES) - 6, 8)
+  local map = core.map_of_batch(batch)
+  local key, value = core.layouts(map)
+  for k, v in batch:entries() do
+    if #list == most then break end
+    list[#list + 1] = { key = k, value = v }
+  end
+  local percpu = list[1] and type(list[1].value) == "table"
+    and core.maptypes[core.known_info(map).type].percpu
+  local is_raw = list[1] and type(list[1].key) == "string" and key and key:describe().fields
+  return show.entries_grid(list, key and not is_raw and key:describe() or nil,
+    value and not is_raw and value:describe() or nil, percpu and core.cpus() or nil, #batch)
+end
+
+-- The same of what is a batch; nil for anything else, and where the batch is gone.
 local function batch_grid(x)
   if type(x) ~= "userdata" or debug.getmetatable(x) ~= BATCH then return nil end
-  local list, most = {}, math.max((room.lines() or USUAL_LINES) - 6, 8)
-  local ok = pcall(function()
-    for key, value in x:entries() do
-      if #list == most then break end
-      local row = {}
-      add_fields(row, "key", key)
-      add_fields(row, "value", value)
-      list[#list + 1] = row
-    end
-  end)
-  if not ok or #list == 0 then return nil end
-  local headers, rows, about = rows_grid(list)
-  about.total, about.what = #x, "entries"
+  local ok, headers, rows, about = pcall(entries_of, x)
+  if not ok or #rows == 0 then return nil end
   return headers, rows, about
 end
 

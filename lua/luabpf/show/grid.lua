@@ -144,6 +144,7 @@ local function rows_line(shown, rows, about)
   if type(total) == "function" then total = total() end
   total = math.max(total or 0, #rows)
   local what = about.what or "rows"
+  if #rows == 0 and total == 0 then return "no " .. what end
   if about.more and total <= shown then
     return ("the first %s %s"):format(room.grouped(shown), what)
   end

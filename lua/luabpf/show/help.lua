@@ -20,6 +20,34 @@ local TOPICS <const> = suggest.names(topics)
 local NAMES_AND_TOPICS <const> = table.move(NAMES, 1, #NAMES, #TOPICS + 1,
   table.move(TOPICS, 1, #TOPICS, 1, {}))
 
+-- ---- paragraphs ------------------------------------------------------------------------
+
+-- A text of the reference's in the room that there is: paragraphs, and items that begin with "* ",
+-- are broken anew; examples, by four blanks, are not.
+local function fitted(text)
+  local columns = room.columns()
+  if not text or not columns then return text end
+  local lines, open = {}, nil
+  local function close()
+    local margin = open and open:find "^%* " and "  " or ""
+    for i, line in ipairs(open and room.wrap(open, columns - #margin) or {}) do
+      lines[#lines + 1] = (i > 1 and margin or "") .. line
+    end
+    open = nil
+  end
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    local goes_on = open and line ~= "" and not line:find "^    " and not line:find "^%* "
+    if goes_on then
+      open = open .. " " .. line:match "^ *(.*)"
+    else
+      close()
+      if line == "" or line:find "^    " then lines[#lines + 1] = line else open = line end
+    end
+  end
+  close()
+  return table.concat(lines, "\n")
+end
+
 -- ---- lists -------------------------------------------------------------------------
 
 -- The first sentence of a text, which begins after how it is called.
@@ -51,7 +79,7 @@ end
 local function owner_text(owner)
   local lines = lines_of(owner)
   if #lines == 0 then return nil end
-  local parts = { texts[owner] or owner, table.concat(lines, "\n") }
+  local parts = { fitted(texts[owner]) or owner, table.concat(lines, "\n") }
   return table.concat(parts, "\n\n")
 end
 
@@ -72,12 +100,12 @@ end
 -- The texts that a name may mean: itself, or what is called so of any owner.
 local function named(name)
   if topics[name] then return topics[name] end
-  if texts[name] and not owner_text(name) then return texts[name] end
+  if texts[name] and not owner_text(name) then return fitted(texts[name]) end
   local whole = owner_text(name)
   if whole then return whole end
   local found = {}
   for _, each in ipairs(NAMES) do
-    if each:match "[.:]([%w_]+)$" == name then found[#found + 1] = texts[each] end
+    if each:match "[.:]([%w_]+)$" == name then found[#found + 1] = fitted(texts[each]) end
   end
   if #found > 0 then return table.concat(found, "\n\n" .. ("-"):rep(20) .. "\n\n") end
   return ("there is no help for '%s'%s"):format(name, suggest.ending(name, NAMES_AND_TOPICS))
@@ -122,7 +150,7 @@ function help.text(x)
   if type(x) == "string" then return named(x) end
   if type(x) == "function" then
     local name = help.name_of(x)
-    return name and texts[name] or "there is no help for this function"
+    return name and fitted(texts[name]) or "there is no help for this function"
   end
   local owner = owner_of_value(x)
   if owner == "bpf" then return overview() end

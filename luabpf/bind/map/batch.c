@@ -531,7 +531,17 @@ static const luaL_Reg meta[] = {
 	{ NULL, NULL },
 };
 
+/* core.map_of_batch(batch): the handle on the map that its entries are of. */
+static int map_of_batch(lua_State *L)
+{
+	lb_check_batch(L, 1);
+	lua_getiuservalue(L, 1, LB_BATCH_MAP);
+	return 1;
+}
+
 void lb_open_batch(lua_State *L)
 {
 	lb_newclass(L, LB_BATCH, methods, meta);
+	lua_pushcfunction(L, map_of_batch);
+	lua_setfield(L, -2, "map_of_batch");
 }
