@@ -257,6 +257,67 @@ local function report()
     .. table.concat(lines, "\n")
 end
 
+-- ---- twins in text -------------------------------------------------------------------------
+
+local FIELDS <const> = { "key.id", "key.port", "key.proto", "key.lev", ".i1", ".i2", ".i3", ".i4",
+  ".b1", ".b2", ".packets", ".n[1]", ".m[3]", ".sub.x", ".sub.y" }
+local OTHERS <const> = { "key.addr", ".comm", ".hw", ".any", ".peer", ".raw", ".net" }
+
+-- A field, of one CPU where there are several.
+local function field(random, list, ncpu)
+  local name = random:pick(list)
+  if name:find "^key" then return name end
+  return (ncpu and ("value[%d]"):format(random:int(1, ncpu)) or "value") .. name
+end
+
+-- What text and Lua say alike.
+local function expression(random, ncpu, depth)
+  if depth == 0 or random:int(1, 3) == 1 then
+    return random:int(1, 5) == 1 and tostring(random:int(0, 1000)) or field(random, FIELDS, ncpu)
+  end
+  return ("(%s %s %s)"):format(expression(random, ncpu, depth - 1),
+    random:pick { "+", "-", "*", "&", "|", "~" }, expression(random, ncpu, depth - 1))
+end
+
+local function sorted_rows(list)
+  local texts = {}
+  for i, row in ipairs(list) do texts[i] = shown(row) end
+  table.sort(texts)
+  return table.concat(texts, "\n")
+end
+
+local function loaded(body, ...)
+  return assert(load(("return function(%s) %s end"):format(body, table.concat({ ... }, " "))))()
+end
+
+local function check_twins(map, random, ncpu, given)
+  local a, b = expression(random, ncpu, 2), expression(random, ncpu, 2)
+  local c = field(random, OTHERS, ncpu)
+  local columns = { "key.id as id", a .. " as a", b .. " as b", c .. " as c" }
+  local made = loaded("key, value",
+    ("return { id = key.id, a = %s, b = %s, c = %s }"):format(a, b, c))
+  local text = ("%s | %s | %s"):format(a, b, c)
+  local function both(what, one, other)
+    counts.compared = counts.compared + ENTRIES
+    if one ~= other then fail(text, "%s: text: %s\nfunction: %s", what, one, other) end
+  end
+  local function ask(options)
+    for name, value in pairs(given) do options[name] = value end
+    return options
+  end
+  both("columns", sorted_rows(assert(map:rows(ask { columns = columns }))),
+    sorted_rows(assert(map:rows(ask { columns = made }))))
+  local group = loaded("key, value", ("return { a = (%s) & 3, c = %s }"):format(a, c))
+  local select = { "count() as n", ("sum(%s) as s"):format(b) }
+  both("groups",
+    sorted_rows(assert(map:aggregate(ask { group = { ("(%s) & 3 as a"):format(a), c .. " as c" },
+      select = select }))),
+    sorted_rows(assert(map:aggregate(ask { group = group, select = select }))))
+  local acc = assert(map:fold({ n = 0, s = 0 }, loaded("acc, key, value",
+    ("acc.n, acc.s = acc.n + 1, acc.s + %s"):format(b)), ask {}))
+  both("fold", sorted_rows(assert(map:aggregate(ask { select = select }))), sorted_rows { acc })
+end
+
 describe("Lua functions that compute", function()
   it("give the same everywhere", function()
     local first = SEED or FUZZ and os.time() * 1000 or FROM
@@ -269,5 +330,18 @@ describe("Lua functions that compute", function()
     end
     if FUZZ or os.getenv "LUABPF_FUNCTIONS" then print(report()) end
     assert(SEED or counts.wholly + counts.partly >= 0.6 * counts.functions, report())
+  end)
+
+  it("give what text gives", function()
+    for seed = SEED or 1, SEED or FUNCTIONS // 50 do
+      local random = effects.new(seed, "columns")
+      local map <close>, ncpu = make_map(random, random:pick(TYPES))
+      for _ = 1, 4 do
+        for _, given in ipairs { { engine = "kernel" }, { engine = "batch" } } do
+          local ok, err = pcall(check_twins, map, random, ncpu, given)
+          if not ok then error(("LUABPF_SEED=%d: %s"):format(seed, err), 0) end
+        end
+      end
+    end
   end)
 end)

@@ -4,6 +4,7 @@
 -- and by Lua from the start where one entry needs it. computed_spec.lua has the rest.
 
 local helper = require "spec.support.helper"
+local tostring = tostring
 
 local N <const> = 2000
 

@@ -5,6 +5,7 @@
 
 local bpf = require "luabpf"
 local helper = require "spec.support.helper"
+local math, tostring = math, tostring
 
 local N <const> = 300
 

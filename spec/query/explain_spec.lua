@@ -6,6 +6,7 @@
 local bpf = require "luabpf"
 local core = require "luabpf.core"
 local helper = require "spec.support.helper"
+local math, tostring = math, tostring
 
 local function filled(given)
   local map = helper.map(given)
@@ -144,5 +145,34 @@ describe("explain", function()
     assert.equal(plan.why, report.why)
     assert.equal(bpf.errno.ENOTSUPP,
       select(3, map:count("value > 0", { engine = "kernel" })))
+  end)
+
+  it("says how functions that compute run", function()
+    local map = helper.map { key = "u32", value = { "u64 packets", "u64 bytes" } }
+    local plan = map:explain { columns = function(key, value)
+      return { k = key, pace = value.bytes // math.max(value.packets, 1) }
+    end, where = "value.packets > 3" }
+    assert.is_true(plan.compiled)
+    assert.same({ "where", "columns" }, { plan.fragments[1].name, plan.fragments[2].name })
+    assert.equal(16, plan.row_bytes)
+    plan = map:explain { group = function(key, value)
+      if key == 3 then return #tostring(value.bytes) end
+      return key // 10
+    end, where = function(_, value) return value.packets > 3 end }
+    assert.equal("partly", plan.compiled)
+    assert.matches("explain_spec.lua:%d+: calls 'tostring', which only Lua can do", plan.reasons[1])
+    assert.equal("by hash", plan.groups)
+    plan = map:explain { fold = function(acc, _, value) acc.n = acc.n + value.packets end,
+      initial = { n = 0 } }
+    assert.is_true(plan.compiled)
+    assert.matches("acc.n", plan.fragments[1].listing)
+    plan = map:explain { fold = function(acc, key) acc[key] = 1 end, initial = {} }
+    assert.is_false(plan.compiled)
+    assert.matches("Lua judges all entries", tostring(plan))
+    plan = map:explain { fold = function() end, initial = { x = 1.5 } }
+    assert.same({ "accumulator 'x' is no integer" }, plan.reasons)
+    local ok, err = pcall(function() map:explain { fold = print } end)
+    assert.is_false(ok)
+    assert.matches("explain_spec.lua:%d+: explain: option 'initial': the accumulators", err)
   end)
 end)

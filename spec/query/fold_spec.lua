@@ -4,6 +4,7 @@
 -- runs the function, and as they were where anything fails.
 
 local helper = require "spec.support.helper"
+local math, tostring = math, tostring
 
 local N <const> = 400
 
