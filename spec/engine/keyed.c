@@ -377,7 +377,7 @@ static void live(void)
 {
 	struct lb_env env = { .key_size = 5, .value_size = 8 };
 	struct lb_fragment where = { three, 2 };
-	struct lb_live_tally t = { 0 };
+	struct lb_tally t = { 0 };
 	uint8_t keys[5 * 300], values[8 * 300];
 	uint32_t left = 0, wrong = 0;
 	struct lb_interp ip;
@@ -395,7 +395,7 @@ static void live(void)
 		left += stays;
 		wrong += bpf_map_lookup_elem(f.m.fd, key_of(&f, i), values) != (stays ? 0 : -ENOENT);
 	}
-	ok(!err && wrong == 0 && t.kept == left && t.deleted == 300 - left,
+	ok(!err && wrong == 0 && t.changed == left && t.deleted == 300 - left,
 	   "judged as they are read: what is answered with yes is deleted, nothing else");
 	drop(&f);
 }

@@ -89,22 +89,17 @@ static int event_layout(lua_State *L)
 	const struct lb_map *m = lb_check_map(L, 1);
 	const char *name = luaL_checkstring(L, 2);
 	struct lb_layout *layout;
-	char missing[64];
 
 	lua_settop(L, 2);
 	layout = of_object(L, name);
 	if (!layout && errno == ENOENT)
 		layout = of_programs(m->k.info.id, name);
-	if (!layout && errno == EPERM &&
-	    lb_missing_privileges(LB_CAP_SYS_ADMIN, missing, sizeof(missing))) {
-		luaL_pushfail(L);
-		lua_pushfstring(L, "looking for %s: Operation not permitted (this process lacks %s)",
-				name, missing);
-		lua_pushinteger(L, EPERM);
-		return 3;
+	if (!layout) {
+		int err = errno;
+
+		return lb_fail_unprivileged(L, err, LB_CAP_SYS_ADMIN,
+					    lua_pushfstring(L, "looking for %s", name));
 	}
-	if (!layout)
-		return lb_fail(L, errno, "looking for %s", name);
 	lb_layout_push(L, layout);
 	return 1;
 }

@@ -221,7 +221,7 @@ static void make_room(lua_State *L, struct lb_event_reader *e, uint32_t n)
 		return;
 	records = realloc(e->records, n * sizeof(*records));
 	if (!records)
-		luaL_error(L, "not enough memory");
+		lb_throw_no_memory(L);
 	e->records = records;
 	e->room = n;
 }

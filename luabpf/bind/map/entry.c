@@ -113,11 +113,6 @@ void lb_map_encode(lua_State *L, const struct lb_map *m, const struct lb_shape *
 static const struct lb_path key_path = { NULL, "key", 0 };
 static const struct lb_path value_path = { NULL, "value", 0 };
 
-static uint64_t lock_flag(const struct lb_map *m)
-{
-	return m->k.lock ? BPF_F_LOCK : 0;
-}
-
 /* The option raw of the options at idx, if there are any. What is behind them is dropped. */
 static bool opt_raw(lua_State *L, const char *function, int idx)
 {
@@ -182,7 +177,7 @@ static int map_lookup(lua_State *L)
 	mapped = lb_kmap_value(&m->k, key, false);
 	if (mapped)
 		lb_mapping_copy(value, mapped, m->k.info.value_size);
-	if (mapped || bpf_map_lookup_elem_flags(m->k.fd, key, value, lock_flag(m)) == 0)
+	if (mapped || bpf_map_lookup_elem_flags(m->k.fd, key, value, lb_lock_flag(&m->k)) == 0)
 		lb_push(L, &m->value, value, raw);
 	else if (errno == ENOENT)
 		luaL_pushfail(L);
@@ -244,7 +239,7 @@ static int map_update(lua_State *L)
 	mapped = flags == BPF_NOEXIST ? NULL : lb_kmap_value(&m->k, key, true);
 	if (mapped)
 		lb_mapping_copy(mapped, value, m->k.info.value_size);
-	if (mapped || bpf_map_update_elem(m->k.fd, key, value, flags | lock_flag(m)) == 0)
+	if (mapped || bpf_map_update_elem(m->k.fd, key, value, flags | lb_lock_flag(&m->k)) == 0)
 		lua_pushboolean(L, true);
 	else if ((flags == BPF_NOEXIST && errno == EEXIST) ||
 		 (flags == BPF_EXIST && errno == ENOENT))
@@ -309,7 +304,7 @@ static int map_take(lua_State *L)
 	if (!can(L, m, LB_CAN_TAKE, "take"))
 		return 3;
 	key = key_and_value(L, m, local, &value, raw);
-	if (bpf_map_lookup_and_delete_elem_flags(m->k.fd, key, value, lock_flag(m)) == 0)
+	if (bpf_map_lookup_and_delete_elem_flags(m->k.fd, key, value, lb_lock_flag(&m->k)) == 0)
 		lb_push(L, &m->value, value, raw);
 	else if (errno == ENOENT)
 		luaL_pushfail(L);

@@ -332,14 +332,14 @@ struct deletion {
 	const uint64_t *params;
 	uint8_t *keys, *values;		/* of what was deleted; values NULL: not wanted */
 	uint8_t *status;
-	struct lb_live_tally live;
+	struct lb_tally t;
 };
 
 /* What the program deleted: those keys, and the values, which lie at their keys' places. */
 static void gather(struct deletion *x, uint32_t done)
 {
 	size_t ks = x->q->map->key.size, vs = x->q->map->value.stride;
-	uint32_t to = x->live.deleted;
+	uint32_t to = 0;
 
 	for (uint32_t i = 0; i < done; i++) {
 		if (x->status[i] != LB_ST_DELETED)
@@ -360,7 +360,6 @@ static uint32_t decide(struct deletion *x, bool copy)
 	struct lb_query *q = x->q;
 	struct lb_query_program *d = &q->programs[copy ? LB_DECIDER_COPY : LB_DECIDER];
 	struct lb_keys in = { .keys = x->block.keys, .n = x->block.n, .status = x->status };
-	struct lb_tally t = { 0 };
 	struct lb_region *region = NULL;
 	struct lb_log log;
 	int err;
@@ -375,12 +374,11 @@ static uint32_t decide(struct deletion *x, bool copy)
 	err = lb_keyed_load(&d->keyed, region, &log);
 	d->refused = err && !lb_momentary(err);
 	if (!err)
-		lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &t, &log);
+		lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &x->t, &log);
 	lb_region_put(&q->map->pool, region);
 	if (copy)
-		gather(x, t.done);
-	x->live = (struct lb_live_tally){ t.deleted, t.missing, t.changed };
-	return t.done;
+		gather(x, x->t.done);
+	return x->t.done;
 }
 
 static int delete_rest(struct deletion *x, uint32_t done)
@@ -388,10 +386,10 @@ static int delete_rest(struct deletion *x, uint32_t done)
 	size_t ks = x->q->map->key.size, vs = x->q->map->value.stride;
 	struct lb_block rest = { x->block.keys + done * ks, x->block.values + done * vs,
 				 x->block.n - done };
-	uint32_t at = x->live.deleted;
+	uint32_t at = x->t.deleted;
 
 	return lb_live_delete(&x->q->map->k, x->q->spec.where.n ? &x->q->where : NULL, x->params,
-			      &rest, x->keys + at * ks, x->values + at * vs, &x->live);
+			      &rest, x->keys + at * ks, x->values + at * vs, &x->t);
 }
 
 /*
@@ -419,11 +417,11 @@ static int query_delete_live(lua_State *L)
 	x.block = lb_query_block(L, q, 2);
 	done = decide(&x, copy);
 	err = delete_rest(&x, done);
-	gone->n = x.live.deleted;
+	gone->n = x.t.deleted;
 	gone->raw = lb_check_batch(L, 2)->raw;
-	lua_pushinteger(L, x.live.deleted);
-	lua_pushinteger(L, x.live.missing);
-	lua_pushinteger(L, x.live.kept);
+	lua_pushinteger(L, x.t.deleted);
+	lua_pushinteger(L, x.t.missing);
+	lua_pushinteger(L, x.t.changed);
 	if (copy)
 		lua_pushvalue(L, 6);
 	else

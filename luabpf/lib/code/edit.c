@@ -121,9 +121,11 @@ static int own(const struct writer *w, unsigned int slot)
 	return LB_OWN(w->x->env, w->x->own + slot);
 }
 
-static uint32_t done_at(const struct writer *w)
+/* r1: where it is noted which words were stored, behind the copy of the entry. */
+static void emit_done(struct writer *w)
 {
-	return lb_edit_room(w->x->env) - 8;
+	lb_emit_map_value(w->c, R(1), w->x->region_fd,
+			  w->x->scratch + lb_edit_room(w->x->env) - 8);
 }
 
 /* A load or store at any offset from r7 or r5: those past 15 bits go through another register. */
@@ -184,7 +186,7 @@ static void emit_begin(struct writer *w)
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(10), own(w, OWN_LIVE)));
 	lb_emit(w->c, LB_MOV(R(2), R(7)));
 	emit_snapshot(w);
-	lb_emit_map_value(w->c, R(1), w->x->region_fd, w->x->scratch + done_at(w));
+	emit_done(w);
 	lb_emit(w->c, LB_STORE_K(BPF_DW, R(1), 0, 0));
 }
 
@@ -314,7 +316,7 @@ static void emit_exchange(struct writer *w, uint32_t number)
 	struct lb_label past = { .n = 0 }, stored = { .n = 0 };
 	int off;
 
-	lb_emit_map_value(w->c, R(1), w->x->region_fd, w->x->scratch + done_at(w));
+	emit_done(w);
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(1), 0));
 	lb_emit(w->c, LB_ALU_K(BPF_AND, R(1), (int)bits));
 	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(1), 0), &past);
@@ -325,7 +327,7 @@ static void emit_exchange(struct writer *w, uint32_t number)
 	emit_into_copy(w, word, R(0));
 	lb_jump(w->c, LB_JUMP(), &w->conflict);
 	lb_here(w->c, &stored);
-	lb_emit_map_value(w->c, R(1), w->x->region_fd, w->x->scratch + done_at(w));
+	emit_done(w);
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(2), R(1), 0));
 	lb_emit(w->c, LB_ALU_K(BPF_OR, R(2), (int)bits));
 	lb_emit(w->c, LB_STORE(BPF_DW, R(1), 0, R(2)));
@@ -397,7 +399,7 @@ static void emit_verdict(struct writer *w, struct lb_label *label, int verdict)
 static void emit_half_done(struct writer *w, struct lb_label *label, int verdict, int if_stored)
 {
 	lb_here(w->c, label);
-	lb_emit_map_value(w->c, R(1), w->x->region_fd, w->x->scratch + done_at(w));
+	emit_done(w);
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(1), R(1), 0));
 	lb_emit(w->c, LB_MOV_K(R(0), verdict));
 	lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(1), 0), &w->end);

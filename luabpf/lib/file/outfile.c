@@ -8,6 +8,7 @@
 #include "lib/file/crc32c.h"
 #include "lib/file/sigpipe.h"
 #include "lib/kernel/process.h"
+#include "lib/kernel/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,17 +42,16 @@ static bool is_stream(int fd)
 static int flush_stdio(FILE *f, const char *p, size_t n)
 {
 	struct lb_sigpipe held;
-	sigset_t all, before;
+	sigset_t before;
 	int err = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	lb_signals_hold(&before);
 	lb_sigpipe_hold(&held);
 	errno = 0;
 	if ((n > 0 && fwrite(p, 1, n, f) != n) || fflush(f) != 0)
 		err = errno ? -errno : -EIO;
 	lb_sigpipe_release(&held, err);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	lb_signals_release(&before);
 	return err;
 }
 

@@ -120,4 +120,10 @@ bool lb_transient(int err);
 /* strerror, and what errno 524 means. */
 const char *lb_strerror(int err, char *buf, size_t size);
 
+/* The flag of calls that read or write values: under their spin lock, where they have one. */
+static inline uint64_t lb_lock_flag(const struct lb_kmap *m)
+{
+	return m->lock ? BPF_F_LOCK : 0;
+}
+
 #endif

@@ -7,6 +7,7 @@
 #include "lib/kernel/loader.h"
 
 #include "lib/kernel/kmap.h"
+#include "lib/kernel/momentary.h"
 #include "lib/kernel/privilege.h"
 #include "lib/kernel/signals.h"
 
@@ -225,17 +226,14 @@ void lb_loaded_warn(struct lb_loaded *loaded, const char *fmt, ...)
 /* What libbpf calls an errno in a line, "-12" or "-ENOMEM", if the refusal is one for a moment. */
 static int momentary_in(const char *line)
 {
-	static const int moments[] = {
-		EINTR, EAGAIN, EBUSY, ENOMEM, ENOSPC, EMFILE, ENFILE,
-	};
 	size_t len = strcspn(line, "\n");
 	const char *minus = memchr(line, '-', len);
 
-	for (size_t i = 0; minus && i < sizeof(moments) / sizeof(moments[0]); i++) {
-		const char *name = strerrorname_np(moments[i]);
+	for (int err = 1; minus && err <= EHWPOISON; err++) {
+		const char *name = lb_momentary(-err) ? strerrorname_np(err) : NULL;
 
-		if (atoi(minus) == -moments[i] || strncmp(minus + 1, name, strlen(name)) == 0)
-			return moments[i];
+		if (name && (atoi(minus) == -err || strncmp(minus + 1, name, strlen(name)) == 0))
+			return err;
 	}
 	return 0;
 }

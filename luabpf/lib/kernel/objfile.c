@@ -10,6 +10,7 @@
 #include "lib/kernel/objfile.h"
 
 #include "lib/kernel/elfcheck.h"
+#include "lib/layout/btf.h"
 
 #include <bpf/btf.h>
 #include <errno.h>
@@ -102,19 +103,11 @@ static int read_file(const char *path, struct bytes *file, struct lb_log *log)
 /* ---- floats that lie askew ------------------------------------------------ */
 
 /* What a member is, whatever it is called. */
-static const struct btf_type *plain_type(const struct btf *btf, uint32_t id)
-{
-	const struct btf_type *t = btf__type_by_id(btf, id);
-
-	while (t && (btf_is_mod(t) || btf_is_typedef(t) || btf_is_type_tag(t)))
-		t = btf__type_by_id(btf, t->type);
-	return t;
-}
-
 /* Source: kernel/bpf/btf.c, btf_float_check_member. */
 static bool is_askew(const struct btf *btf, const struct btf_type *record, uint32_t i)
 {
-	const struct btf_type *t = plain_type(btf, btf_members(record)[i].type);
+	uint32_t id = btf_members(record)[i].type;
+	const struct btf_type *t = lb_btf_plain(btf, &id);
 	uint32_t align = t && btf_is_float(t) ? t->size < 8 ? t->size : 8 : 0;
 
 	return align && btf_member_bit_offset(record, i) % (align * 8) != 0;
@@ -135,7 +128,8 @@ static int bytes_like(struct btf *btf, const struct btf_type *t)
 static int replace_member(struct btf *btf, uint32_t record, uint32_t i)
 {
 	const struct btf_type *t = btf__type_by_id(btf, record);
-	int id = bytes_like(btf, plain_type(btf, btf_members(t)[i].type));
+	uint32_t old = btf_members(t)[i].type;
+	int id = bytes_like(btf, lb_btf_plain(btf, &old));
 	struct btf_member *m;
 
 	if (id < 0)

@@ -14,11 +14,6 @@
 /* Repeated calls without progress before ENOMEM or a busy bucket is reported. */
 #define MAX_RETRIES 64
 
-static uint64_t lock_flag(const struct lb_kmap *m)
-{
-	return m->lock ? BPF_F_LOCK : 0;
-}
-
 static const uint8_t *key_at(const struct lb_kmap *m, const struct lb_keys *in, uint32_t i)
 {
 	return in->keys + (size_t)i * m->info.key_size;
@@ -51,7 +46,7 @@ int lb_bulk_lookup(struct lb_kmap *m, const struct lb_keys *in, uint8_t *values,
 		uint8_t *value = values + (size_t)t->done * m->value_stride;
 		const uint8_t *key = key_at(m, in, t->done), *mapped = lb_kmap_value(m, key, false);
 		bool found = mapped ||
-			bpf_map_lookup_elem_flags(m->fd, key, value, lock_flag(m)) == 0;
+			bpf_map_lookup_elem_flags(m->fd, key, value, lb_lock_flag(m)) == 0;
 
 		if (mapped)
 			lb_mapping_copy(value, mapped, m->info.value_size);
@@ -68,7 +63,7 @@ int lb_bulk_lookup(struct lb_kmap *m, const struct lb_keys *in, uint8_t *values,
 
 static int update_batches(struct lb_kmap *m, const struct lb_keys *in, struct lb_tally *t)
 {
-	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = lock_flag(m));
+	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = lb_lock_flag(m));
 	unsigned int retries = 0;
 
 	while (t->done < in->n) {
@@ -94,7 +89,7 @@ static int update_one(struct lb_kmap *m, const struct lb_keys *in, uint32_t i, u
 {
 	for (unsigned int retries = 0;; retries++) {
 		int err = bpf_map_update_elem(m->fd, key_at(m, in, i), value_at(m, in, i),
-					      flags | lock_flag(m)) < 0 ? errno : 0;
+					      flags | lb_lock_flag(m)) < 0 ? errno : 0;
 
 		if (!lb_transient(err) || retries >= MAX_RETRIES)
 			return err;
@@ -250,7 +245,7 @@ static int delete_if_equal(struct lb_kmap *m, const struct lb_keys *in, uint8_t 
 {
 	const uint8_t *key = key_at(m, in, t->done);
 
-	if (bpf_map_lookup_elem_flags(m->fd, key, now, lock_flag(m)) < 0) {
+	if (bpf_map_lookup_elem_flags(m->fd, key, now, lb_lock_flag(m)) < 0) {
 		if (errno != ENOENT)
 			return -errno;
 		t->missing++;

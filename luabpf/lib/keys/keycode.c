@@ -138,7 +138,7 @@ static void emit_update(struct writer *w, int flags)
 	lb_emit_map(w->c, R(1), w->k->map->fd);
 	lb_emit(w->c, LB_MOV(R(2), R(6)));
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(10), LB_OWN(&w->spec->env, OWN_VALUE)));
-	lb_emit(w->c, LB_MOV_K(R(4), flags | (w->k->map->lock ? BPF_F_LOCK : 0)));
+	lb_emit(w->c, LB_MOV_K(R(4), flags | (int)lb_lock_flag(w->k->map)));
 	lb_emit(w->c, LB_CALL(BPF_FUNC_map_update_elem));
 }
 

@@ -8,37 +8,50 @@
 #include <errno.h>
 #include <string.h>
 
+/* What a call on one entry says: 1, or 0 where there is none, which is counted, or -errno. */
+static int outcome(int rc, struct lb_tally *t)
+{
+	if (rc == 0)
+		return 1;
+	if (errno != ENOENT)
+		return -errno;
+	t->missing++;
+	return 0;
+}
+
+static int read_one(const struct lb_kmap *m, const uint8_t *key, uint8_t *value, struct lb_tally *t)
+{
+	return outcome(bpf_map_lookup_elem_flags(m->fd, key, value, lb_lock_flag(m)), t);
+}
+
 /* 1 when the entry was deleted, 0 when not, -errno. value has room for one. */
 static int delete_one(const struct lb_kmap *m, const struct lb_interp *where,
 		      const uint64_t *params, const uint8_t *key, uint8_t *value,
-		      struct lb_live_tally *live)
+		      struct lb_tally *t)
 {
-	if (bpf_map_lookup_elem_flags(m->fd, key, value, m->lock ? BPF_F_LOCK : 0) < 0) {
-		live->missing += errno == ENOENT;
-		return errno == ENOENT ? 0 : -errno;
-	}
+	int rc = read_one(m, key, value, t);
+
+	if (rc <= 0)
+		return rc;
 	if (where && lb_interp_entry(where, key, value, params) != LB_YES) {
-		live->kept++;
+		t->changed++;
 		return 0;
 	}
-	if (bpf_map_delete_elem(m->fd, key) < 0) {
-		live->missing += errno == ENOENT;
-		return errno == ENOENT ? 0 : -errno;
-	}
-	live->deleted++;
-	return 1;
+	rc = outcome(bpf_map_delete_elem(m->fd, key), t);
+	t->deleted += rc > 0;
+	return rc;
 }
 
 int lb_live_delete(const struct lb_kmap *m, const struct lb_interp *where, const uint64_t *params,
 		   const struct lb_block *block, uint8_t *keys, uint8_t *values,
-		   struct lb_live_tally *live)
+		   struct lb_tally *t)
 {
 	size_t ks = m->info.key_size, vs = m->value_stride;
 
 	for (uint32_t i = 0; i < block->n; i++) {
 		const uint8_t *key = block->keys + i * ks;
-		uint32_t at = live->deleted;
-		int rc = delete_one(m, where, params, key, values + at * vs, live);
+		uint32_t at = t->deleted;
+		int rc = delete_one(m, where, params, key, values + at * vs, t);
 
 		if (rc < 0)
 			return rc;
@@ -50,32 +63,13 @@ int lb_live_delete(const struct lb_kmap *m, const struct lb_interp *where, const
 
 /* ---- changes ---------------------------------------------------------- */
 
-static uint64_t lock_flag(const struct lb_kmap *m)
-{
-	return m->lock ? BPF_F_LOCK : 0;
-}
-
-/* Reads the entry: 1, or 0 where there is none, or -errno. */
-static int read_one(const struct lb_kmap *m, const uint8_t *key, uint8_t *value, struct lb_tally *t)
-{
-	if (bpf_map_lookup_elem_flags(m->fd, key, value, lock_flag(m)) == 0)
-		return 1;
-	if (errno != ENOENT)
-		return -errno;
-	t->missing++;
-	return 0;
-}
-
 static int write_one(const struct lb_kmap *m, const uint8_t *key, const uint8_t *value,
 		     struct lb_tally *t)
 {
-	if (bpf_map_update_elem(m->fd, key, value, BPF_EXIST | lock_flag(m)) == 0)
-		t->updated++;
-	else if (errno != ENOENT)
-		return -errno;
-	else
-		t->missing++;
-	return 0;
+	int rc = outcome(bpf_map_update_elem(m->fd, key, value, BPF_EXIST | lb_lock_flag(m)), t);
+
+	t->updated += rc > 0;
+	return rc < 0 ? rc : 0;
 }
 
 int lb_live_change(const struct lb_kmap *m, const struct lb_edit_interp *x, uint64_t *params,

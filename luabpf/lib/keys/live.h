@@ -11,20 +11,15 @@
 #include "lib/keys/bulk.h"
 #include "lib/kernel/kmap.h"
 
-struct lb_live_tally {
-	uint32_t deleted;
-	uint32_t missing;	/* gone meanwhile */
-	uint32_t kept;		/* no longer match */
-};
-
 /*
  * Deletes those of the block's entries that match where now (NULL: all). What
  * was deleted is stored at keys and values, which have room for the block, as
- * it was judged. 0, or -errno with the counts of what was done until then.
+ * it was judged. 0, or -errno with the counts of what was done until then: changed are those
+ * that match no longer.
  */
 int lb_live_delete(const struct lb_kmap *m, const struct lb_interp *where, const uint64_t *params,
 		   const struct lb_block *block, uint8_t *keys, uint8_t *values,
-		   struct lb_live_tally *live);
+		   struct lb_tally *t);
 
 /*
  * Changes those of in that it says yes to now. value: room for one. What another writer does

@@ -263,15 +263,15 @@ static const struct lb_type *read_array(struct reader *r, const struct btf_type 
 	return lb_type_finish(r->layout, type) ? type : refuse(ENOMEM);
 }
 
-static const struct btf_type *skip_names(const struct reader *r, uint32_t *id)
+const struct btf_type *lb_btf_plain(const struct btf *btf, uint32_t *id)
 {
-	const struct btf_type *t = btf__type_by_id(r->btf, *id);
+	const struct btf_type *t = btf__type_by_id(btf, *id);
 
 	for (unsigned int i = 0; t && i < MAX_DEPTH; i++) {
 		if (!btf_is_mod(t) && !btf_is_typedef(t) && !btf_is_type_tag(t))
 			return t;
 		*id = t->type;
-		t = btf__type_by_id(r->btf, *id);
+		t = btf__type_by_id(btf, *id);
 	}
 	return NULL;
 }
@@ -282,7 +282,7 @@ static const struct btf_type *skip_names(const struct reader *r, uint32_t *id)
  */
 static const struct lb_type *read_bitfield(struct reader *r, uint32_t id)
 {
-	const struct lb_type *type = skip_names(r, &id) ? read_type(r, id) : refuse(EINVAL);
+	const struct lb_type *type = lb_btf_plain(r->btf, &id) ? read_type(r, id) : refuse(EINVAL);
 
 	if (!type)
 		return NULL;
@@ -300,7 +300,7 @@ static const struct lb_type *read_bitfield(struct reader *r, uint32_t id)
 static void old_bitfield(const struct reader *r, const struct btf_type *t, uint32_t id,
 			 struct lb_field *f)
 {
-	const struct btf_type *base = skip_names(r, &id);
+	const struct btf_type *base = lb_btf_plain(r->btf, &id);
 
 	if (btf_kflag(t) || !base || !btf_is_int(base))
 		return;

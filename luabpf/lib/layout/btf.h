@@ -8,6 +8,7 @@
 #include "lib/layout/layout.h"
 
 struct btf;
+struct btf_type;
 
 /*
  * The layout of a BTF type. NULL with errno set; ENOTSUP for what has no
@@ -17,6 +18,11 @@ struct lb_layout *lb_btf_layout(const struct btf *btf, uint32_t type_id);
 
 /* Whether the kernel keeps the bytes of structs of that name to itself in map values. */
 bool lb_btf_is_special(const char *name);
+/*
+ * What a type is behind typedefs, qualifiers and tags, and its id; NULL where there is no end to
+ * them.
+ */
+const struct btf_type *lb_btf_plain(const struct btf *btf, uint32_t *id);
 
 /* Sizes that C's integers have. */
 static inline bool lb_is_int_size(uint32_t size)

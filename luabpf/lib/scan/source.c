@@ -236,7 +236,7 @@ static uint32_t bucket_at(const struct lb_source *s)
 static int read_beyond(struct lb_source *s, struct lb_buffer *beyond, uint32_t n)
 {
 	struct lb_kmap *m = s->map;
-	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = m->lock ? BPF_F_LOCK : 0);
+	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = lb_lock_flag(m));
 
 	for (unsigned int tries = 0; tries < MAX_RETRIES; tries++) {
 		uint32_t count = n, in = s->end, out = UNTOUCHED;
@@ -401,7 +401,7 @@ static int walk_lookup(struct lb_source *s, const uint8_t *key, uint8_t *value)
 	do {
 		s->stats.calls++;
 		err = bpf_map_lookup_elem_flags(s->map->fd, key, value,
-						s->map->lock ? BPF_F_LOCK : 0) < 0 ? errno : 0;
+						lb_lock_flag(s->map)) < 0 ? errno : 0;
 	} while (err && again(s, err, &retries));
 	return err == 0 ? 1 : err == ENOENT ? 0 : -err;
 }
