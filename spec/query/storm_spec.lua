@@ -63,8 +63,21 @@ local function storm(map, pin, n, change, where, work)
   return changed
 end
 
+-- A process that inserts and deletes entries behind the others until key 0 is gone.
+local CHURN <const> = [[
+local id, first = math.tointeger(arg[1]), math.tointeger(arg[2])
+local map = assert(bpf.open(id))
+while map:lookup(0) do
+  for key = first, first + 900 do map:update(key, { state = key }) end
+  for key = first, first + 900 do map:delete(key) end
+end
+]]
+
+-- Those that stay.
+local OLD <const> = ("key ~= 0 and key < %d"):format(ENTRIES)
+
 local function filled()
-  local map = helper.map { value = VALUE, max_entries = ENTRIES }
+  local map = helper.map { value = VALUE, max_entries = ENTRIES + 1000 }
   local keys, values = {}, {}
   for i = 1, ENTRIES do keys[i], values[i] = i - 1, {} end
   map:update_batch(keys, values)
@@ -83,7 +96,7 @@ describe("while programs add atomically", function()
   local function taken_by(how, take)
     local map, taken = filled(), 0
     local rounds = 0
-    local added = storm(map, helper.pin(), 2, "value.n = value.n + 1", "key ~= 0", function()
+    local added = storm(map, helper.pin(), 2, "value.n = value.n + 1", OLD, function()
       taken, rounds = taken + take(map), rounds + 1
     end)
     assert.is_true(rounds > 2 and added > ENTRIES * 5)
@@ -99,6 +112,30 @@ describe("while programs add atomically", function()
       end)
       assert.equal(added, all)
     end
+  end)
+
+  it("reset with too little memory for its groups neither", function()
+    local short = 0
+    local added, all = taken_by("reset with little memory", function(map)
+      local rows, _, errno, partial = map:aggregate { group = "key, value.m", reset = true,
+        select = "sum(value.n) as n", memory = "64KiB", batch_size = 256 }
+      short = short + (errno == bpf.errno.ENOMEM and 1 or 0)
+      local n = 0
+      for _, row in ipairs(rows or partial) do n = n + row.n end
+      return n
+    end)
+    assert.is_true(short > 0)
+    assert.equal(added, all)
+  end)
+
+  it("reset while other entries come and go neither", function()
+    local churner
+    local added, all = taken_by("reset under churn", function(map)
+      churner = churner or helper.process(CHURN, map:info().id, ENTRIES)
+      return sum(map, { reset = true, engine = map:count() % 2 == 0 and "kernel" or "batch" })
+    end)
+    churner:close()
+    assert.equal(added, all)
   end)
 
   it("select with reset neither", function()
