@@ -112,6 +112,7 @@ build = {
       ["luabpf.file.snapshot"] = "lua/luabpf/file/snapshot.lua",
       ["luabpf.function.calls"] = "lua/luabpf/function/calls.lua",
       ["luabpf.function.canary"] = "lua/luabpf/function/canary.lua",
+      ["luabpf.function.changes"] = "lua/luabpf/function/changes.lua",
       ["luabpf.function.compare"] = "lua/luabpf/function/compare.lua",
       ["luabpf.function.compile"] = "lua/luabpf/function/compile.lua",
       ["luabpf.function.effects"] = "lua/luabpf/function/effects.lua",

@@ -1194,7 +1194,7 @@ function map:update_batch(keys, values, options) end
 ---
 ---Needs CAP_BPF.
 ---@param where? luabpf.where the condition; nil: all entries
----@param change string|fun(key:luabpf.view,value:luabpf.view) assignments, "value.packets = 0, value.flags = value.flags | 1"; or a function that assigns to fields of the value, `value.packets = 0`. Lua runs it on a copy of each entry that matches, and what it changed is stored if the entry is still the same, else the entry counts as `kept`
+---@param change string|fun(key:luabpf.view,value:luabpf.view) assignments, "value.packets = 0, value.flags = value.flags | 1"; or a function that assigns to fields of the value, `value.packets = 0`, which is compiled. What of it only Lua can do Lua does on copies of entries, and what it changed is stored if the entry is still the same, else the entry counts as `kept`
 ---@param options? luabpf.map_update_where_options what all queries take
 ---@return luabpf.update_report? # what was done
 ---@return string? # message

@@ -166,7 +166,8 @@ describe("update_where of values of CPUs", function()
     end
     helper.raises("params.y: no such parameter", map.update_where, map, "key == $x", "value.n = 1",
       { params = { x = 1, y = 2 } })
-    helper.raises("is run by Lua", map.update_where, map, nil, function() end, { compile = true })
+    helper.raises("values of CPUs are changed by Lua", map.update_where, map, nil, function() end,
+      { compile = true })
     local none, message = map:update_where(nil, "value.n = 0", { engine = "kernel" })
     assert.is_nil(none)
     assert.matches("values of CPUs are changed each on its own CPU", message)

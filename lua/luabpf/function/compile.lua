@@ -7,6 +7,7 @@
 --
 -- @module luabpf.function.compile
 
+local changes = require "luabpf.function.changes"
 local emit = require "luabpf.function.emit"
 local liveness = require "luabpf.function.liveness"
 local outside = require "luabpf.function.outside"
@@ -111,6 +112,7 @@ end
 -- What the graph stores in writable slots, as what the run computes (query/slots.lua).
 local function computed_of(self, graph)
   if self.purpose.acc then return { words = #self.purpose.acc, outputs = {} } end
+  if self.purpose.targets then return changes.finish(self, graph) end
   return graph ~= run.LUA and rows.finish(self, graph) or nil
 end
 
@@ -118,7 +120,8 @@ local function attempt(f, env, fixed, spent, purpose)
   local self = run.new(f, env, fixed, spent, purpose)
   local graph = begin(self, f)
   if purpose then self.computed = computed_of(self, graph) end
-  self.graph = read_once(self, graph)
+  -- What changes an entry works on a copy, and is begun again where that was overtaken.
+  self.graph = purpose and purpose.targets and graph or read_once(self, graph)
   self:check_percpu()
   return self
 end
@@ -207,7 +210,9 @@ function made_class:build(shared)
   local context = { params = shared.params, percpu = shared.percpu }
   bind(self, context)
   table.move(self.percpu, 1, #self.percpu, 1, context.percpu)
-  return emit.graph(self.graph, context, self.slots_of_frame, self.nslots)
+  return emit.graph(self.graph, context, self.slots_of_frame, self.nslots, function(leaf)
+    return changes.stores(leaf, self.targets)
+  end)
 end
 
 -- Takes what the function reads from outside, for the parameters of a run.
@@ -280,7 +285,8 @@ end
 
 -- A function as where, or for another purpose: a table of key (a text for it) and either acc (the
 -- names of accumulators, integers and strings: the function takes them first and changes them), or
--- single (the column of a result that is no table made in the function, or false): it gives rows.
+-- single (the column of a result that is no table made in the function, or false): it gives rows;
+-- or targets (an empty list): it assigns to fields.
 -- @tparam function f
 -- @tparam table facts of prepare.facts: what was compiled is kept there
 -- @tparam[opt] table purpose

@@ -45,6 +45,7 @@ run.with_field = with
 function run:begin_effects(frame)
   frame.state = NOTHING
   local acc = self.purpose.acc
+  if self.purpose.targets then self:begin_changes(frame) end
   for i, name in ipairs(acc or {}) do
     local slot = self:tree("acc", {}, { index = i - 1 }, "acc." .. name)
     frame.state = with(frame.state, key_of(self:acc(), name), self:int(slot))
@@ -91,6 +92,9 @@ function run:read_field(frame, register, object, key)
 end
 
 local function assign(self, frame, object, key, value, why)
+  if self.purpose and self.purpose.targets and not run.has_fields(object) then
+    return self:assign_place(frame, object, key, value)
+  end
   if not run.has_fields(object) then return self:lua(frame, why) end
   run.need_constant(key)
   local name = key.t == "const" and key_of(object, key.v)
@@ -208,6 +212,7 @@ end
 -- What follows the end of the function that was begun with.
 function run:leaf(frame, values)
   if self.purpose.acc then return fold_leaf(self, frame) end
+  if self.purpose.targets then return self:change_leaf(frame) end
   return row_leaf(self, frame, values)
 end
 

@@ -256,8 +256,8 @@ local function write(self, node, following, labels)
   elseif node.moves then
     assign(self, node.moves)
     return node.next
-  elseif node.stores then
-    store_all(self, node.stores)
+  elseif node.stores or node.values then
+    store_all(self, node.stores or self.stores_of(node))
     return node.next
   end
   self.asm:note(answers[node.result])
@@ -297,11 +297,12 @@ end
 -- @tparam table context params and percpu, of expr/compile.lua
 -- @tparam integer slots of the frame
 -- @tparam integer variables in how many of them, from the far end
+-- @tparam[opt] function stores_of of a leaf with values: { index, tree } each
 -- @treturn table as of compile.fragment, by_line, and run (instructions, without those of a search
 --   that are passed over); raises { gave_up, why }
-function emit.graph(root, context, slots, variables)
+function emit.graph(root, context, slots, variables, stores_of)
   local self = setmetatable(generator.new {}, writer)
-  self.room = slots - variables
+  self.room, self.stores_of = slots - variables, stores_of
   write_all(self, in_order(root))
   check_limits(context)
   local code, listing = self.asm:assemble()

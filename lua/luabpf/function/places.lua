@@ -84,6 +84,13 @@ local function number_in(self, of, place, path)
   return made
 end
 
+-- The number in a place of an integer, a bool or an enum.
+function run:number_at(of, place, path)
+  local kind = place.desc.kind
+  local is_other = kind == "bool" or kind == "enum"
+  return (is_other and number_in or self.load)(self, of, place, path)
+end
+
 -- What kind of value a type is, other than integers and bools.
 local function kind_of(desc)
   if is_struct(desc) then return "view" end
@@ -93,12 +100,13 @@ local function kind_of(desc)
 end
 
 -- What reading a place gives: a value; of a bool the tree of its byte, as "bool".
-local function at(self, of, place, path)
+-- @tparam[opt] table changed the number that the function has put there
+local function at(self, of, place, path, changed)
   local desc = place.desc
   if desc.kind == "int" or desc.kind == "pointer" then
-    return self:int(self:load(of, place, path))
+    return self:int(changed or self:load(of, place, path))
   elseif desc.kind == "bool" then
-    return "bool", number_in(self, of, place, path)
+    return "bool", changed or number_in(self, of, place, path)
   end
   local t = kind_of(desc)
   if not t then
@@ -106,15 +114,24 @@ local function at(self, of, place, path)
       return { t = "opaque", why = ("'%s' is %s"):format(path, fields.what(desc)) }
     end)
   end
-  return self:unique(("v%s %d %s"):format(of, place.bit, path), function()
+  local key = ("v%s %d %s %s"):format(of, place.bit, path, changed and changed.id)
+  return self:unique(key, function()
     return { t = t, of = of, place = place, path = path, desc = desc, is_table = place.is_table,
-      tree = t == "enum" and number_in(self, of, place, path) or nil }
+      tree = t == "enum" and (changed or number_in(self, of, place, path)) or nil }
   end)
 end
 
 -- register = what is in the place. A node where the path splits.
 function run:read(frame, register, of, place, path)
-  local value, byte = at(self, of, place, path)
+  local changed
+  local holds_others = is_struct(place.desc) or place.desc.kind == "array"
+  if self.purpose and self.purpose.targets and of == "value" and not holds_others then
+    changed = self:changed_at(frame, place)
+    if changed == false then
+      return self:lua(frame, "'%s' shares bytes with another field", path)
+    end
+  end
+  local value, byte = at(self, of, place, path, changed)
   if value ~= "bool" then
     frame.r[register] = value
     return nil

@@ -163,6 +163,24 @@ function edit.of_function()
   return { key = "\1function", stores = {}, cells = {} }
 end
 
+-- The plan of a function that is compiled (function/changes.lua).
+function edit.of_compiled(made, env)
+  if #made.targets == 0 then error("it assigns to no field", 0) end
+  local plan = { key = made.key, stores = {}, made = made }
+  for i, target in ipairs(made.targets) do
+    local store = store_of(target.place, target.path, env.value_size)
+    if target.added and store.cell.how == "exchange" then
+      store.cell = { offset = store.cell.offset, size = 8, how = "add" }
+    else
+      target.added = false
+    end
+    store.target, plan.stores[i] = target, store
+  end
+  in_cells(plan)
+  for i, store in ipairs(plan.stores) do store.target.index = i - 1 end
+  return plan
+end
+
 -- ---- reset ------------------------------------------------------------------------
 
 local function take(place)
@@ -224,8 +242,8 @@ end
 
 -- Room for entries that are left to Lua: a walk that changes cannot begin anew, so for all where a
 -- function may ask. What does not fit ends it with the first such entry.
-local function room_for_asked(parts)
-  local facts, asks = parts.facts, parts.most_asked
+local function room_for_asked(plan, parts)
+  local facts, asks = parts.facts, parts.most_asked or plan.made and plan.made.asks
   local most = facts.info.max_entries
   parts.most_asked = 1
   if asks and most * facts.entry_bytes <= ASKED_BYTES then
@@ -238,7 +256,7 @@ end
 -- Into the spec of a query.
 -- @tparam function note of prepare.lua: notes a fragment for listings
 function edit.add(plan, parts, spec, note)
-  room_for_asked(parts)
+  room_for_asked(plan, parts)
   if #parts.columns > 0 and not parts.record_bytes then
     parts.refused = "groups that are found by hash are taken a batch at a time"
   end
@@ -251,6 +269,7 @@ function edit.add(plan, parts, spec, note)
       signed = store.signed or false, positive = store.positive or false, big = store.big,
       code = fragment and fragment.code }
   end
+  if plan.made then spec.decide = note(parts, "change", plan.made:build(parts.shared)).code end
   spec.lock, spec.one_cpu = edit.lock(parts.facts.env.value), parts.env.ncpu == false
 end
 

@@ -3,8 +3,9 @@
 --- Changes of entries where they are: update_where. A walk inside the kernel changes
 -- what matches; or the batch cursor finds what does, and a program that looks each key up
 -- judges and changes it. Both store only the fields that are named (luabpf/lib/code/edit.h
--- says how). What Lua has to compute, it computes on a copy, and a program stores it if the
--- entry is unchanged. Single calls, which replace whole values, have to be asked for.
+-- says how), be it by text or by a function that is compiled. What Lua has to compute, it
+-- computes on a copy, and a program stores it if the entry is unchanged. Single calls, which
+-- replace whole values, have to be asked for, except where values have a spin lock: they take it.
 --
 -- A change is not made twice: no run is begun anew.
 --
@@ -31,12 +32,13 @@ local function add(report, updated, missing, kept)
   report.kept = report.kept + kept
 end
 
--- No program can be loaded: single calls, where they were asked for.
+-- No program can be loaded: single calls, where they were asked for or take a spin lock.
 local function no_program(query, run, why, errno)
   if run.cpus then
     errors.throw(("%s: update_where: %s"):format(errors.label(query.facts.info), why), errno)
   end
-  if run.engine == "batch" or run.engine == "walk" then
+  local asked_for = run.engine == "batch" or run.engine == "walk"
+  if asked_for or edit.lock(query.facts.env.value) then
     run.how, run.inexact = "calls", true
     return
   end
@@ -79,9 +81,52 @@ local function misfit(query, run, report, batch, i)
   errors.throw(core.placed(message), nil, { partial = report, key = batch:key(i) })
 end
 
+-- Lets the function change copies of the entries: the copies, how many it got through, and the
+-- error that ended it, or nil.
+local function changed_by(f, batch)
+  local new, n = batch:copy(), 0
+  local ok, failure = judge.traced(function()
+    for key, value in core.edits(new) do
+      f(key, value)
+      n = n + 1
+    end
+  end)
+  return new, n, not ok and failure or nil
+end
+
+-- Those of the first n entries whose values differ.
+local function differing(old, new, n)
+  local _, was = old:packed()
+  local _, is = new:packed()
+  local stride, list = #was // #old, {}
+  for i = 1, n do
+    local from, to = (i - 1) * stride + 1, i * stride
+    if was:sub(from, to) ~= is:sub(from, to) then list[#list + 1] = i end
+  end
+  return list
+end
+
+-- Changes what the function changes of entries that match.
+local function by_function(query, run, report, batch)
+  if #batch == 0 or pieces.room(run, report) <= 0 then return end
+  report.asked = report.asked + #batch
+  local new, n, failure = changed_by(run.change, batch)
+  local list = differing(batch, new, n)
+  change(query, run, report, batch:pick(list), new:pick(list), true)
+  if failure then judge.raise("change", failure, report) end
+end
+
+-- What of a batch matches.
+local function matching(query, run, report, batch)
+  if run.filter then return judge.filtered(batch, run.filter, report) end
+  local also = run.ask and select(2, judge.match(query, batch, run, report))
+  return query.core:pick(batch, run.packed, also)
+end
+
 -- Entries that were left to Lua: whether they match is asked, what they get is computed here.
 local function by_lua(query, run, report, batch)
   if pieces.room(run, report) <= 0 then return end
+  if run.change then return by_function(query, run, report, matching(query, run, report, batch)) end
   local hits = run.ask and judge.asked(batch, run, report) or pieces.indices(1, #batch)
   local old, new, unfit = query.core:propose(batch, run.packed, hits)
   change(query, run, report, old, new, true)
@@ -96,7 +141,9 @@ local function sweep(self, query, plan, run, report)
     local hits = run.filter and judge.hits(batch, run.filter, report)
     local old, new, asked = query.core:propose(batch, run.packed, hits or nil)
     change(query, run, report, old, new, run.filter ~= nil)
-    if asked and run.filter then
+    if asked and run.filter and run.change then
+      by_function(query, run, report, batch:pick(asked))
+    elseif asked and run.filter then
       misfit(query, run, report, batch, asked[1])
     elseif asked then
       by_lua(query, run, report, batch:pick(asked))
@@ -126,48 +173,6 @@ local function in_kernel(query, plan, run, report)
 end
 
 -- ---- by a function --------------------------------------------------------------------
-
--- Lets the function change copies of the entries: the copies, how many it got through, and the
--- error that ended it, or nil.
-local function changed_by(f, batch)
-  local new, n = batch:copy(), 0
-  local ok, failure = judge.traced(function()
-    for key, value in core.edits(new) do
-      f(key, value)
-      n = n + 1
-    end
-  end)
-  return new, n, not ok and failure or nil
-end
-
--- Those of the first n entries whose values differ.
-local function differing(old, new, n)
-  local _, was = old:packed()
-  local _, is = new:packed()
-  local stride, list = #was // #old, {}
-  for i = 1, n do
-    local from, to = (i - 1) * stride + 1, i * stride
-    if was:sub(from, to) ~= is:sub(from, to) then list[#list + 1] = i end
-  end
-  return list
-end
-
--- Changes what the function changes of entries that match.
-local function by_function(query, run, report, batch)
-  if #batch == 0 then return end
-  report.asked = report.asked + #batch
-  local new, n, failure = changed_by(run.change, batch)
-  local list = differing(batch, new, n)
-  change(query, run, report, batch:pick(list), new:pick(list), true)
-  if failure then judge.raise("change", failure, report) end
-end
-
--- What of a batch matches.
-local function matching(query, run, report, batch)
-  if run.filter then return judge.filtered(batch, run.filter, report) end
-  local also = run.ask and select(2, judge.match(query, batch, run, report))
-  return query.core:pick(batch, run.packed, also)
-end
 
 local function sweep_by_function(self, query, plan, run, report)
   for batch in runs.sources(self, query, plan, run, report) do
@@ -204,7 +209,9 @@ end
 
 local function update(self, query, plan, run, report)
   if run.cpus then return sweep_cpus(self, query, run, report) end
-  if run.change then return sweep_by_function(self, query, plan, run, report) end
+  if run.change and not run.computed.made then
+    return sweep_by_function(self, query, plan, run, report)
+  end
   if run.filter or not in_kernel(query, plan, run, report) then
     sweep(self, query, plan, run, report)
   end
@@ -218,11 +225,17 @@ local function plan_of_function(self, run, f)
   if not run.cpus and (not value or not value.fields) then
     error("update_where: change: the value has no fields that a function could assign to; " ..
       "text can: 'value = value + 1'", 4)
-  elseif run.given.compile then
-    error("update_where: change: a function that changes entries is run by Lua; text is compiled",
-      4)
   end
   run.change = f
+  judge.take_computed(self, run, "change", f, 5, { key = "\1change", targets = {} },
+    run.cpus and "values of CPUs are changed by Lua, each on its own CPU" or nil)
+  local computed = run.computed
+  local ok, plan = pcall(edit.of_compiled, computed.made, prepare.facts(self).env)
+  if computed.made and ok then return plan end
+  if computed.made then computed.compiled, computed.made, computed.why = false, nil, plan end
+  if computed.made == nil and run.given.compile then
+    error("update_where: change: " .. tostring(computed.why), 4)
+  end
   return edit.of_function()
 end
 
@@ -271,9 +284,9 @@ end
 -- is stored.
 -- @tparam[opt] where where the condition; nil: all entries
 -- @tparam string|fun(key:view,value:view) change assignments, "value.packets = 0, value.flags =
---   value.flags | 1"; or a function that assigns to fields of the value, `value.packets = 0`. Lua
---   runs it on a copy of each entry that matches, and what it changed is stored if the entry is
---   still the same, else the entry counts as `kept`
+--   value.flags | 1"; or a function that assigns to fields of the value, `value.packets = 0`, which
+--   is compiled. What of it only Lua can do Lua does on copies of entries, and what it changed is
+--   stored if the entry is still the same, else the entry counts as `kept`
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt=false] boolean options.dry_run only counts what would be changed
 -- @tparam[opt] integer options.limit at most so many
@@ -300,7 +313,7 @@ function map:update_where(where, what, given)
   local query, plan, report = begin(self, run, where, what)
   if not query then return nil, plan, report end
   report.updated, report.missing, report.kept = 0, 0, 0
-  if run.change then report.compiled, report.asked = false, report.asked or 0 end
+  if run.change then judge.begin_computed(run, report) end
   local message, errno
   if run.limit ~= 0 then
     local _

@@ -52,6 +52,7 @@ static struct lb_edit_interp interp_of(const struct lb_query *q, bool judged)
 	return (struct lb_edit_interp){
 		.change = &q->spec.change,
 		.where = judged || !q->spec.where.n ? NULL : &q->where,
+		.decide = &q->decide,
 		.values = q->values,
 	};
 }

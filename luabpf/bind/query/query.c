@@ -77,6 +77,8 @@ static void prepare_all(lua_State *L, struct lb_query *q, int kept)
 	why = lb_edit_check(&s->change, &s->env);
 	if (why)
 		luaL_error(L, "change refused: %s", why);
+	if (s->change.decide.n)
+		prepare(L, &q->decide, &s->change.decide, &s->env);
 	q->values = lb_query_keep(L, kept, s->change.nputs * sizeof(*q->values));
 	for (uint32_t i = 0; i < s->change.nputs; i++)
 		if (s->change.values && s->change.values[i].n)

@@ -206,6 +206,8 @@ static void read_change(lua_State *L, struct lb_edit *x, int kept)
 {
 	read_words(L, x, kept);
 	read_puts(L, x, kept);
+	lua_getfield(L, 2, "decide");
+	x->decide = read_code(L, kept, "decide");
 	x->locked = lua_getfield(L, 2, "lock") != LUA_TNIL;
 	lua_pop(L, 1);
 	x->lock = x->locked ? lb_opt_upto(L, 2, "lock", INT32_MAX) : 0;

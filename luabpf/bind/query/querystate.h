@@ -28,7 +28,7 @@ struct lb_query {
 	struct lb_scan_spec spec;	/* what it points to is kept by the user value */
 	struct lb_interp where;		/* where.f.n 0: everything matches */
 	struct lb_interp *columns;
-	struct lb_interp *values;	/* of the change */
+	struct lb_interp decide, *values;	/* of the change */
 	uint8_t *match;			/* enum lb_answer of each entry of the block at hand; malloc'd */
 	uint32_t room;
 	uint32_t matched;		/* counts fillings of match, to notice others */

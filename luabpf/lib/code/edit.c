@@ -3,7 +3,7 @@
  * Changes of entries. See edit.h.
  *
  *	copy the live value
- *	again:	where: no, ask: done
+ *	again:	where, decide: no, ask: done
  *		new values; one that does not fit: ask
  *		each word: new value of it, compare and exchange; another one there: the
  *			copy gets it; again, at most so many times
@@ -69,6 +69,8 @@ const char *lb_edit_check(const struct lb_edit *x, const struct lb_env *env)
 		why = check_word(&x->words[i], env);
 	for (uint32_t i = 0; i < x->nputs && !why; i++)
 		why = check_store(x, i);
+	if (!why && x->decide.n)
+		return lb_fragment_check(&x->decide, env, NULL);
 	for (uint32_t i = 0; i < x->nputs && !why; i++)
 		if (x->values[i].n)
 			why = lb_fragment_check(&x->values[i], env, NULL);
@@ -83,7 +85,7 @@ static size_t code_size(const struct lb_fragment *f)
 size_t lb_edit_kept(const struct lb_edit *x)
 {
 	size_t size = lb_kept(x->nwords * sizeof(*x->words)) +
-		      lb_kept(x->nputs * sizeof(*x->puts));
+		      lb_kept(x->nputs * sizeof(*x->puts)) + code_size(&x->decide);
 
 	if (!x->values)
 		return size;
@@ -100,6 +102,7 @@ void lb_edit_keep(struct lb_edit *to, const struct lb_edit *from, uint8_t **p)
 	*to = *from;
 	to->words = lb_keep(p, from->words, from->nwords * sizeof(*from->words));
 	to->puts = lb_keep(p, from->puts, from->nputs * sizeof(*from->puts));
+	to->decide.code = lb_keep(p, from->decide.code, code_size(&from->decide));
 	if (!from->values)
 		return;
 	to->values = values = lb_keep(p, from->values, from->nputs * sizeof(*values));
@@ -199,7 +202,7 @@ static void emit_condition(struct writer *w, const struct lb_fragment *f)
 	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(0), LB_YES), &w->ask);
 }
 
-/* Fills the writable slots. */
+/* Fills the writable slots, where decide has not. */
 static void emit_values(struct writer *w)
 {
 	const struct lb_edit *x = w->change;
@@ -309,6 +312,13 @@ static void emit_into_copy(struct writer *w, const struct lb_cell *word, unsigne
 	lb_emit(w->c, LB_STORE(lb_size_code(word->size), to, off, reg));
 }
 
+/* What decide leaves as it is is not stored: jumps over what follows where r2 is r3. */
+static void emit_unless_same(struct writer *w, struct lb_label *past)
+{
+	if (w->change->decide.n)
+		lb_jump(w->c, LB_JUMP_X(BPF_JEQ, R(2), R(3)), past);
+}
+
 static void emit_exchange(struct writer *w, uint32_t number)
 {
 	const struct lb_cell *word = &w->change->words[number];
@@ -321,6 +331,7 @@ static void emit_exchange(struct writer *w, uint32_t number)
 	lb_emit(w->c, LB_ALU_K(BPF_AND, R(1), (int)bits));
 	lb_jump(w->c, LB_JUMP_K(BPF_JNE, R(1), 0), &past);
 	off = emit_new_word(w, number);
+	emit_unless_same(w, &past);
 	lb_emit(w->c, LB_MOV(R(0), R(2)));
 	lb_emit(w->c, LB_ATOMIC(lb_size_code(word->size), R(5), off, R(3), BPF_CMPXCHG));
 	lb_jump(w->c, LB_JUMP_X(BPF_JEQ, R(0), R(2)), &stored);
@@ -337,16 +348,20 @@ static void emit_exchange(struct writer *w, uint32_t number)
 static void emit_plain(struct writer *w, uint32_t number)
 {
 	const struct lb_cell *word = &w->change->words[number];
+	struct lb_label past = { .n = 0 };
 	int off = emit_new_word(w, number);
 
 	if (word->how == LB_CELL_TAKE)
 		lb_emit(w->c, LB_MOV_K(R(3), 0));
+	emit_unless_same(w, &past);
 	lb_emit(w->c, LB_STORE(lb_size_code(word->size), R(5), off, R(3)));
+	lb_here(w->c, &past);
 }
 
 static void emit_add(struct writer *w, uint32_t number)
 {
 	const struct lb_cell *word = &w->change->words[number];
+	struct lb_label past = { .n = 0 };
 	uint32_t store = 0;
 	unsigned int to = R(5);
 	int off;
@@ -354,9 +369,12 @@ static void emit_add(struct writer *w, uint32_t number)
 	while (w->change->puts[store].word != number)
 		store++;
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(3), R(8), 8 * store));
+	if (w->change->decide.n)
+		lb_jump(w->c, LB_JUMP_K(BPF_JEQ, R(3), 0), &past);
 	lb_emit(w->c, LB_LOAD(BPF_DW, R(5), R(10), own(w, OWN_LIVE)));
 	off = reach(w, &to, R(5), word->offset);
 	lb_emit(w->c, LB_ATOMIC(lb_size_code(word->size), R(5), off, R(3), BPF_ADD));
+	lb_here(w->c, &past);
 }
 
 static void emit_take(struct writer *w, uint32_t number)
@@ -439,6 +457,7 @@ void lb_emit_edit(struct lb_code *c, const struct lb_editor *x)
 	emit_begin(&w);
 	again = c->n;
 	emit_condition(&w, x->where);
+	emit_condition(&w, &w.change->decide);
 	emit_values(&w);
 	for (uint32_t i = 0; i < w.change->nputs; i++)
 		emit_fits(&w, i);
@@ -497,6 +516,8 @@ static uint64_t compute(const struct lb_edit_interp *x, const uint8_t *key, cons
 
 	if (answer != LB_YES)
 		return answer;
+	if (change->decide.n)
+		return lb_interp_entry(x->decide, key, value, params);
 	for (uint32_t i = 0; i < change->nputs; i++)
 		if (change->values[i].n)
 			params[i] = lb_interp_entry(&x->values[i], key, value, params);
@@ -515,7 +536,7 @@ int lb_edit_apply(const struct lb_edit_interp *x, const uint8_t *key, uint8_t *v
 	for (uint32_t i = 0; i < change->nputs; i++) {
 		const struct lb_cell *word = &change->words[change->puts[i].word];
 
-		if (word->how == LB_CELL_TAKE || fits(&change->puts[i], params[i]))
+		if (word->how == LB_CELL_TAKE || change->decide.n || fits(&change->puts[i], params[i]))
 			continue;
 		*store = i;
 		return LB_ASK;

@@ -10,7 +10,8 @@
  * now and everything is computed again, except what has been stored. Nothing is stored
  * before all new values are known to fit their fields.
  *
- * What is computed lies in the writable slots of the parameters, one for each store.
+ * What is computed lies in the writable slots of the parameters, one for each store. A fragment that
+ * decides fills all of them; words that it leaves as they are are not stored.
  */
 #ifndef LUABPF_LIB_CODE_CHANGE_H
 #define LUABPF_LIB_CODE_CHANGE_H
@@ -48,6 +49,7 @@ struct lb_edit {
 	uint32_t nwords;		/* 0: changes nothing */
 	const struct lb_put *puts;	/* in the order of their words */
 	uint32_t nputs;
+	struct lb_fragment decide;	/* fills the slots with what fits, and answers; n 0: values do */
 	const struct lb_fragment *values;	/* one a store; n 0: it needs none */
 	uint32_t lock;			/* offset of the value's spin lock */
 	bool locked;			/* there is one */
@@ -103,7 +105,7 @@ void lb_emit_edit(struct lb_code *c, const struct lb_editor *x);
 struct lb_edit_interp {
 	const struct lb_edit *change;
 	const struct lb_interp *where;	/* NULL: every entry */
-	const struct lb_interp *values;	/* prepared from the change's */
+	const struct lb_interp *decide, *values;	/* prepared from the change's */
 };
 
 /* enum lb_answer. YES: value, one entry's, is changed. *store: LB_ASK for a value that does not fit. */
