@@ -274,8 +274,9 @@ KERNEL_SPECS = $(KERNEL_SPECS_SHORT) map/batches base/iter map/churn layout/code
 	show/features conntrack/conntrack conntrack/conntrack_packets docs/conntrack_doc docs/examples \
 	event/reader event/wait event/odd event/volume event/delay event/symbol query/groups map/mapping \
 	query/computed query/computed_groups query/fold query/selected \
+	query/cpus query/edit query/reset query/storm query/update \
 	base/preemption expr/search expr/functions query/order $(FUNCTION_SPECS:%=function/%)
-FUNCTION_SPECS = compile differential effects effects_differential emit_sets networks places rows \
+FUNCTION_SPECS = changes compile differential effects effects_differential emit_sets networks places rows \
 	sets tables
 KERNEL_TEST = @for kernel in $(KERNELS); do BUILD='$(BUILD)' LUA='$(LUA)' MODULE='$(MODULE)' \
 	scripts/kernel-test "$$kernel" --exclude-tags=slow

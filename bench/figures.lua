@@ -69,6 +69,17 @@ local function delete_by(where, options)
   end
 end
 
+local function change_by(where, change, options)
+  return function(bench)
+    return "updated=" .. assert(bench.map:update_where(where, change, options)).updated
+  end
+end
+
+local function packets(options)
+  options.select = "sum(value.packets) as packets"
+  return function(bench) assert(bench.map:aggregate(options)) end
+end
+
 local function restore(bench)
   bench.c:task "restore"
 end
@@ -351,6 +362,12 @@ local figures = {
     run = sum { where = functions.all } },
   { name = "delete 10%, compiled function", limit = 0.45, task = "delete", between = restore,
     run = delete_by(functions.two) },
+  { name = "change 25%", limit = 0.25, task = "change",
+    run = change_by("value.bytes % 4 == 1", "value.flags = value.flags ~ 0x10000000000") },
+  { name = "change 25%, compiled function", limit = 0.25, task = "change",
+    run = change_by(nil, functions.change) },
+  { name = "sums with reset against sums", limit = 1.3, base = packets {},
+    run = packets { reset = true } },
   { name = "count, a set of 200 ports", limit = 0.5, task = "idle", run = count_by(functions.set) },
   { name = "count, compiled function that asks Lua for each hundredth", limit = 0.6, task = "idle",
     run = count_by(functions.asks) },

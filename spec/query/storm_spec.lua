@@ -173,6 +173,21 @@ describe("while programs add atomically", function()
     assert.equal(added + own, sum(map))
   end)
 
+  it("additions by a function are all there", function()
+    local map, own = filled(), 0
+    local added = storm(map, helper.pin(), 2, "value.n = value.n + 1", "key ~= 0", function()
+      for _, engine in ipairs { "kernel", "batch" } do
+        own = own + assert(map:update_where("key ~= 0", function(_, value)
+          value.n = value.n + 1
+          if value.seen ~= 3 then value.seen = 3 end
+        end, { engine = engine, compile = true })).updated
+      end
+    end)
+    note("atomic adds, f = f + 1 by a function: %d added, %d by update_where, difference %d", added,
+      own, sum(map) - added - own)
+    assert.equal(added + own, sum(map))
+  end)
+
   it("a change that is computed is made of what is there", function()
     local map, own = filled(), 0
     local added = storm(map, helper.pin(), 1, "value.n = value.n + 1", "key ~= 0", function()
@@ -191,6 +206,27 @@ describe("while programs change states", function()
 
   -- Others take 2 to 3 and 0 to 1, this one 1 to 2 and 3 to 0: each step is made once only if no
   -- state is overwritten.
+  -- The same steps by a function; the states that it looks at are those that it is given.
+  it("a transition by a function overwrites no other state", function()
+    local map, steps, from, to = filled(), 0, 1, 2
+    local function step(key, value)
+      if key ~= 0 and value.state == from then value.state, value.m = to, value.m + 1 end
+    end
+    local theirs = storm(map, helper.pin(), 2,
+      "value.state = value.state + 1, value.n = value.n + 1",
+      "key ~= 0 and value.state % 2 == " .. LONG, function()
+        for _, one in ipairs { { 1, 2 }, { 3, 0 } } do
+          from, to = one[1], one[2]
+          steps = steps + assert(map:update_where(nil, step, { engine = "kernel" })).updated
+        end
+      end)
+    local odd = map:count "key ~= 0 and value.state % 2 == 1"
+    note("transitions by a function: %d of theirs, %d of ours, overwritten %d", theirs, steps,
+      theirs - steps - odd)
+    assert.equal(steps, map:aggregate { select = "sum(value.m) as m" }[1].m)
+    assert.equal(theirs, steps + odd)
+  end)
+
   it("a transition overwrites no other state", function()
     local map, steps = filled(), 0
     local theirs = storm(map, helper.pin(), 2,

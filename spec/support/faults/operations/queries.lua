@@ -155,6 +155,45 @@ add { name = "map:update_where", as = "by a function", renew = refill,
       { compile = false })
   end }
 
+-- Values of 40 entries that have fields; the one with key 40 is one that Lua has to look at.
+local function with_fields(e)
+  e.map = e:make { value = { "u64 n", "u64 m", "u8 a", "u8 b" } }
+end
+local function refill_fields(e)
+  e:fill(e.map, function(i) return { n = i * 10, m = i, a = i == e.N and 255 or i } end)
+end
+by_engines(ENGINES, { name = "map:update_where", as = "to what a function says",
+  setup = with_fields, renew = refill_fields,
+  right = function(_, report) return report.updated == 20 end,
+  run = function(e, engine)
+    return e.map:update_where("value.n > 200", function(_, value)
+      value.n = value.n + 1
+      if value.a < 255 then value.a = value.a + 1 else value.a = 0 end
+    end, { engine = engine })
+  end })
+add { name = "map:update_where", as = "to what Lua says", setup = with_fields,
+  renew = refill_fields, right = function(_, report) return report.updated == 20 end,
+  run = function(e)
+    return e.map:update_where("value.n > 200", function(_, value) value.m = value.m + 1 end,
+      { compile = false })
+  end }
+
+local function of_cpus(e) e.map = e:filled({ type = "percpu_hash" }, e.per_cpu) end
+local function refill_cpus(e) e:fill(e.map, e.per_cpu) end
+add { name = "map:update_where", as = "per CPU", setup = of_cpus, renew = refill_cpus,
+  right = function(_, report) return report.updated == 20 end,
+  run = function(e) return e.map:update_where("value > 200", "value[1] = value[1] + 1") end }
+add { name = "map:update_where", as = "per CPU, to what Lua says", setup = of_cpus,
+  renew = refill_cpus, right = function(_, report) return report.updated == 20 end,
+  run = function(e)
+    return e.map:update_where("value > 200", function(_, value) value[1] = value[1] + 1 end)
+  end }
+add { name = "map:aggregate", as = "per CPU, with reset", setup = of_cpus, renew = refill_cpus,
+  right = function(_, rows) return rows[1].total == 8200 end,
+  run = function(e)
+    return e.map:aggregate { select = "sum(value) as total", reset = true }
+  end }
+
 add { name = "map:explain", run = function(e)
   return e.map:explain { where = "value > 200", columns = { "key" } }
 end, right = function(_, plan) return plan.engine and #tostring(plan) > 0 end }
