@@ -159,6 +159,7 @@ build = {
       ["luabpf.prompt.words"] = "lua/luabpf/prompt/words.lua",
       ["luabpf.query.arrange"] = "lua/luabpf/query/arrange.lua",
       ["luabpf.query.blocks"] = "lua/luabpf/query/blocks.lua",
+      ["luabpf.query.changes"] = "lua/luabpf/query/changes.lua",
       ["luabpf.query.computed"] = "lua/luabpf/query/computed.lua",
       ["luabpf.query.computed_groups"] = "lua/luabpf/query/computed_groups.lua",
       ["luabpf.query.cost"] = "lua/luabpf/query/cost.lua",

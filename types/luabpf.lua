@@ -850,6 +850,7 @@ function map:entries(options) end
 ---@field fold? fun(acc:table,key:luabpf.view,value:luabpf.view) as of `map:fold`
 ---@field initial? table the accumulators of that
 ---@field delete? boolean the plan of `map:delete_where` (default false)
+---@field change? string|fun(key:luabpf.view,value:luabpf.view) the plan of `map:update_where` with that change
 
 ---What a query would do: its engine and why, the cost, the instructions. Runs nothing.
 ---@param options? luabpf.map_explain_options what all queries take

@@ -1039,6 +1039,8 @@ static const char TEXTS[] =
 "* options.fold (fun(acc:table,key:view,value:view)): as of map:fold.\n"
 "* options.initial (table): the accumulators of that.\n"
 "* options.delete (boolean): the plan of map:delete_where. Default: false.\n"
+"* options.change (string or fun(key:view,value:view)): the plan of map:update_where with that\n"
+"  change.\n"
 "* the fields of query_options\n"
 "\n"
 "Gives plan: the plan, which prints as text.\n"

@@ -123,6 +123,7 @@ return {
     fold = "function",
     initial = "table",
     delete = "boolean",
+    change = "string|function",
     params = "table",
     engine = { "kernel", "batch", "walk" },
     exact = "boolean",

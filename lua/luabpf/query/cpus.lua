@@ -15,11 +15,13 @@ local runs = require "luabpf.query.run"
 
 local cpus = {}
 
+-- Why no walk inside the kernel does it.
+cpus.WHY = "values of CPUs are changed each on its own CPU, a batch at a time"
+
 -- Takes a walk inside the kernel out of a plan: true; nil, message, errno where it was asked for.
 function cpus.by_cursor(query, run, report)
   if report.engine ~= "kernel" then return true end
-  local ok, message, errno = errors.caught(nil, pcall(runs.give_up, query, run, report,
-    "values of CPUs are changed each on its own CPU, a batch at a time"))
+  local ok, message, errno = errors.caught(nil, pcall(runs.give_up, query, run, report, cpus.WHY))
   if message then return ok, message, errno end
   return true
 end

@@ -6,12 +6,15 @@
 
 local compile = require "luabpf.expr.compile"
 local by_line = require "luabpf.function.listing"
+local changes = require "luabpf.query.changes"
 local core = require "luabpf.core"
+local cpus = require "luabpf.query.cpus"
 local folds = require "luabpf.query.fold"
 local judge = require "luabpf.query.judge"
 local runs = require "luabpf.query.run"
 local options = require "luabpf.base.options"
 local preemption = require "luabpf.base.preemption"
+local scan = require "luabpf.base.scan"
 local show = require "luabpf.show.show"
 
 local map = core.classes["luabpf.map"]
@@ -92,6 +95,15 @@ local function kind_of(given)
   return (given.columns or given.sort) and "select" or "entries"
 end
 
+-- The same of a change.
+local function take_change(self, run, parts, change, level)
+  core.check_map(self)
+  run.cpus = scan.kind_of(self).percpu
+  local plan = changes.plan(self, run, change, level + 1)
+  parts.change = not run.cpus and (not run.change or run.computed.made) and plan or nil
+  return parts.change and "update" or "entries"
+end
+
 --- The plan of a query.
 -- @table plan
 -- @tfield "kernel"|"batch"|"walk" engine the one that would be used
@@ -120,6 +132,8 @@ end
 -- @tparam[opt] fun(acc:table,key:view,value:view) options.fold as of `map:fold`
 -- @tparam[opt] table options.initial the accumulators of that
 -- @tparam[opt=false] boolean options.delete the plan of `map:delete_where`
+-- @tparam[opt] string|fun(key:view,value:view) options.change the plan of `map:update_where` with
+--   that change
 -- @treturn plan the plan, which prints as text
 -- @raise a text that does not compile, naming line and column
 -- @usage
@@ -132,9 +146,14 @@ function map:explain(given)
   run.deletes = kind == "delete"
   local parts = { where = given.where, columns = given.columns, group = given.group,
     select = given.select, sort = given.sort, fold = given.fold, plain = kind == "aggregate" }
-  kind = take_computed(self, run, kind, parts, 2)
+  if given.change ~= nil then
+    kind = take_change(self, run, parts, given.change, 3)
+  else
+    kind = take_computed(self, run, kind, parts, 2)
+  end
   local query, plan, errno = runs.prepare(self, kind, run, parts, 3)
   if not query then return nil, plan, errno end
+  if run.cpus then plan.engine, plan.why = plan.cursor, cpus.WHY end
   local fragments, size = {}, {}
   for name, value in pairs(plan.size) do size[name] = value end
   for i, part in ipairs(query.listings) do

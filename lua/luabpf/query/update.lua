@@ -11,6 +11,7 @@
 --
 -- @module luabpf.query.update
 
+local changes = require "luabpf.query.changes"
 local core = require "luabpf.core"
 local cpus = require "luabpf.query.cpus"
 local edit = require "luabpf.query.edit"
@@ -18,7 +19,6 @@ local errors = require "luabpf.base.errors"
 local judge = require "luabpf.query.judge"
 local options = require "luabpf.base.options"
 local pieces = require "luabpf.query.pieces"
-local prepare = require "luabpf.query.prepare"
 local runs = require "luabpf.query.run"
 local scan = require "luabpf.base.scan"
 
@@ -219,40 +219,9 @@ end
 
 -- ---- update_where -----------------------------------------------------------------------
 
--- The plan of a function. Errors blame the caller of the method.
-local function plan_of_function(self, run, f)
-  local value = prepare.facts(self).env.value
-  if not run.cpus and (not value or not value.fields) then
-    error("update_where: change: the value has no fields that a function could assign to; " ..
-      "text can: 'value = value + 1'", 4)
-  end
-  run.change = f
-  judge.take_computed(self, run, "change", f, 5, { key = "\1change", targets = {} },
-    run.cpus and "values of CPUs are changed by Lua, each on its own CPU" or nil)
-  local computed = run.computed
-  local ok, plan = pcall(edit.of_compiled, computed.made, prepare.facts(self).env)
-  if computed.made and ok then return plan end
-  if computed.made then computed.compiled, computed.made, computed.why = false, nil, plan end
-  if computed.made == nil and run.given.compile then
-    error("update_where: change: " .. tostring(computed.why), 4)
-  end
-  return edit.of_function()
-end
-
--- The plan of a change. Errors blame the caller of the method.
-local function plan_of(self, run, what)
-  if type(what) == "function" then return plan_of_function(self, run, what) end
-  if type(what) ~= "string" then
-    error(("update_where: change: text or function expected, got %s"):format(type(what)), 3)
-  end
-  run.has_text = true
-  local of = run.cpus and edit.of_cpus or edit.of_text
-  return prepare.located("", pcall(of, what, prepare.env(self, run.params)))
-end
-
 -- Query, plan and report of a run; nil, message, errno.
 local function begin(self, run, where, what)
-  local change_plan = plan_of(self, run, what)
+  local change_plan = changes.plan(self, run, what, 4)
   if not run.cpus then
     local query, plan, report = runs.begin(self, "update", run, { where = where,
       change = change_plan })
