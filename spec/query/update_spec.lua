@@ -297,6 +297,56 @@ describe("update_where by a function", function()
   end)
 end)
 
+-- Values with a spin lock and a timer: under the lock by a program, where the kernel lets one take it;
+-- else by calls that take it.
+describe("update_where of values with a spin lock", function()
+  local object
+
+  before_each(function() object = assert(bpf.load "bpf/layouts.bpf.o") end)
+  after_each(function() object:close() end)
+
+  local function filled_guarded()
+    local map = object.maps.guarded
+    for i = 1, 20 do assert(map:update(i, { n = i, m = 2 * i })) end
+    return map
+  end
+
+  local function contents(map)
+    local list = {}
+    for i = 1, 20 do list[i] = map:lookup(i).n .. " " .. map:lookup(i).m end
+    return list
+  end
+
+  it("is the same by text, by functions compiled and not", function()
+    local wanted = {}
+    for i = 1, 20 do wanted[i] = ("%d %d"):format(i > 5 and i * 3 or i, i > 5 and i or 2 * i) end
+    local function by_function(_, value)
+      value.n, value.m = value.n * 3 & 0xff, value.n
+    end
+    for _, one in ipairs {
+      { "value.n = value.n * 3, value.m = value.n" }, { by_function },
+      { by_function, { compile = false } }, { by_function, { engine = "batch" } },
+    } do
+      local map = filled_guarded()
+      local report = assert(map:update_where("value.n > 5", one[1], one[2]))
+      assert.same({ 15, 15, 0 }, { report.matched, report.updated, report.kept })
+      assert.same(wanted, contents(map))
+    end
+  end)
+
+  it("is reset where programs take the lock, else refused with nothing done", function()
+    local map = filled_guarded()
+    local rows, message = map:aggregate { select = "sum(value.m) as m", reset = true }
+    if rows then
+      assert.same({ { m = 420 } }, rows)
+      assert.equal(0, map:aggregate { select = "sum(value.m) as m" }[1].m)
+    else
+      assert.matches("spin lock can be used by programs since Linux 6.6", message)
+      assert.equal(420, map:aggregate { select = "sum(value.m) as m" }[1].m)
+    end
+  end)
+end)
+
 -- ---- random layouts and texts --------------------------------------------------------
 
 local ENTRIES <const> = 12
