@@ -297,8 +297,8 @@ describe("update_where by a function", function()
   end)
 end)
 
--- Values with a spin lock and a timer: under the lock by a program, where the kernel lets one take it;
--- else by calls that take it.
+-- Values with a spin lock and a timer: under the lock by a program, where the kernel lets one take
+-- it; else by calls that take it.
 describe("update_where of values with a spin lock", function()
   local object
 
