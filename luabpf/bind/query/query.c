@@ -75,6 +75,8 @@ static void prepare_all(lua_State *L, struct lb_query *q, int kept)
 	if (!s->change.nwords)
 		return;
 	why = lb_edit_check(&s->change, &s->env);
+	if (why == lb_fragment_no_memory)
+		lb_throw_no_memory(L);
 	if (why)
 		luaL_error(L, "change refused: %s", why);
 	if (s->change.decide.n)
