@@ -3,6 +3,7 @@
 -- Modules that are loaded by the first call that needs them (lua/luabpf/base/later.lua): found when
 -- luabpf is loaded, whatever the process does until then. Each case is a process of its own.
 
+local core = require "luabpf.core"
 local folder = require "spec.support.folder"
 
 local PATHS <const> = [[
@@ -41,6 +42,41 @@ assert(map:delete_where("value > 4").deleted == 6)
 -- A path that depends on the working folder, which is this checkout's.
 local RELATIVE <const> = "./lua/?.lua;./lua/?/init.lua;"
   .. package.path:gsub("[^;]*/lua/%?[^;]*;", "")
+
+describe("a text that is read without its comments", function()
+  -- The text as it is, and as it is read: both compiled, with the numbers of their lines.
+  local function same(text)
+    folder.make()
+    finally(folder.remove)
+    local file <close> = assert(io.open(folder.path "x.lua", "w"))
+    file:write(text):flush()
+    local left = core.read_lua(folder.path "x.lua")
+    assert.equal(string.dump(assert(load(text, "=x"))), string.dump(assert(load(left, "=x"))))
+    return left
+  end
+
+  it("means the same: each module", function()
+    local pipe <close> = assert(io.popen "find lua -name '*.lua'")
+    local n = 0
+    for path in pipe:lines() do
+      local file <close> = assert(io.open(path))
+      same(file:read "a")
+      n = n + 1
+    end
+    assert.is_true(n > 100)
+  end)
+
+  it("means the same: where strings have several lines, it is left as it is", function()
+    for _, text in ipairs { "return [[\n  -- a\n]]", "return [==[\n  -- a\n]==]",
+      "return 'a\\\n  -- b'", "return 'a\\z\n  -- b'", "--[[\n  x = 1\n]] return 2" } do
+      assert.equal(text, same(text))
+    end
+    for text, left in pairs { [""] = "", ["--"] = "--", ["x = 1\n  --"] = "x = 1\n--",
+      ["  -- a\n\tx = 1 -- b\n"] = "\nx = 1 -- b\n", ["x = 3 -\n  - 1"] = "x = 3 -\n- 1" } do
+      assert.equal(left, same(text))
+    end
+  end)
+end)
 
 describe("what is loaded later", function()
   it("is found in another working folder", function()

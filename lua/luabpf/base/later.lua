@@ -66,10 +66,10 @@ local beside = type(where) == "string" and where:match "^(.*)luabpf/base/later%.
 -- The text of a module, and its path; nil where it is in no file.
 local function read(name)
   local path = beside and ("%s%s.lua"):format(beside, name:gsub("%.", "/"))
-  local text = path and core.read_file(path)
+  local text = path and core.read_lua(path)
   if text then return text, path end
   path = package.searchpath(name, package.path)
-  return path and core.read_file(path), path
+  return path and core.read_lua(path), path
 end
 
 -- Reads a module, and those that it requires: require then finds it.
