@@ -42,6 +42,20 @@ describe("the page of sessions #slow", function()
   end
 end)
 
+describe("the page of sessions #slow", function()
+  after_each(helper.close_all)
+
+  it("has what the prompt does where libedit edits lines", function()
+    for _, session in ipairs(sessions.list) do
+      if session.title == "Eight tasks" or session.title == "Help" then
+        local by_libedit = setmetatable({ editor = "edit" }, { __index = session })
+        local text = sessions.play(by_libedit)
+        assert(sessions.page():find(sessions.block(session, text), 1, true), text)
+      end
+    end
+  end)
+end)
+
 local function open(env)
   env.LUA_PATH, env.LUA_CPATH = package.path, package.cpath
   env.LUABPF_HISTORY = env.LUABPF_HISTORY or ""
@@ -109,6 +123,14 @@ describe("the prompt #slow", function()
       assert.is_nil(text:find "prompt:%d")
     end)
   end
+
+  it("understands what other prompts have taught, and keeps to Lua", function()
+    local term <close> = open {}
+    assert.matches("\nCtrl%-D leaves\n>$", enter(term, "quit"))
+    assert.matches("\nbpf.now%(%)\n", enter(term, "help bpf.now"))
+    enter(term, "quit = 5")
+    assert.matches("\n5\n>$", enter(term, "quit"))
+  end)
 
   it("completes by libedit too", function()
     local term <close> = open { LUABPF_EDITOR = "edit" }
