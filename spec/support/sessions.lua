@@ -194,7 +194,8 @@ local TAB_TIME <const> = 150000000
 local MASKS <const> = {
   { "(%f[%w]id +)%d+", "%1#" }, { "memlock +%d+", "memlock      #" },
   { "btf_id +%d+", "btf_id       #" }, { "seconds +[%d.e-]+", "seconds  #" },
-  { "%d+%.%d %a+ ago", "# ago" }, { "luabpf %d+%.%d+%.%d+", "luabpf #" },
+  { "%d+%.%d %a+ ago", "# ago" }, { "%d+ maps %d+ programs", "# maps # programs" },
+  { "luabpf %d+%.%d+%.%d+", "luabpf #" },
   -- Which engine is taken is a matter of its costs.
   { "%-%- %l+ engine", "-- # engine" },
   { "\nengine +%l+\nwhy [^\n]+", "\nengine    #\nwhy       #" },
