@@ -3,22 +3,23 @@
 -- Fault injection: every public operation, with every fault that can be made to happen to it.
 --
 --   make faults                          all of it: half an hour, two processes
---   make faults ARGS='--seconds=60'      a minute of it, chosen by chance; --seed=N the same again
+--   make faults ARGS='--each=5 --seed=1' five of each operation, by chance; the same again with
+--                                        the same seed
+--   make faults ARGS='--seconds=60'      a minute of it, chosen by chance
 --   make faults ARGS='--slice=2/6'       the second sixth of it; --workers=1 for one process
 --   make faults ARGS='--only=map:count --fault="bpf PROG_LOAD"'      what these texts are in
 --
 -- For each operation (operations.lua) a first try without a fault counts what it calls; from that
--- come the faults (sections.lua), each of which has a child of its own (try.lua). A case counts if
--- its fault has fired. It ends with a table by section and, if there are any, the failures, alike
--- ones together; the exit status is 0 if there are none.
+-- come the faults (sections.lua): each call with each errno, as long as there are not too many of a
+-- kind; of more calls than that, of allocations and of steps of hooks, some are taken by chance, so
+-- that each seed has others. They are tried in children (try.lua). A case counts if its fault has
+-- fired. It ends with the failures, if there are any, alike ones together, and a table by section;
+-- the last line is "N cases, N failed", and the exit status is 0 if none has.
 
 local faults = package.loadlib(os.getenv "LUABPF_FAULTS", "luaopen_faults")()
 local operations = require "spec.support.faults.operations"
 local sections = require "spec.support.faults.sections"
 local try = require "spec.support.faults.try"
-
--- Cases of each operation that are tried before the time is up.
-local FIRST <const> = 5
 
 local options = {}
 for _, word in ipairs(arg) do
@@ -28,6 +29,8 @@ end
 local seconds = tonumber(options.seconds or "") or 3600
 local seed = math.tointeger(tonumber(options.seed or "") or os.time())
 local workers = math.tointeger(tonumber(options.workers or "") or 2)
+-- Faults of each operation that come before all others; with --each there are no others.
+local first = math.tointeger(tonumber(options.each or "") or 5)
 local slice, slices = (options.slice or "1/1"):match "^(%d+)/(%d+)$"
 
 -- What is loaded when it is first needed is loaded now: no fault is to hit that.
@@ -169,8 +172,8 @@ end
 local function lists_of(operation, clean)
   math.randomseed(seed, operation.number)
   local list = shuffle(faults_of(operation, clean))
-  return table.move(list, 1, math.min(#list, FIRST), 1, {}),
-    alone_first(table.move(list, FIRST + 1, #list, 1, {}))
+  local others = options.each and {} or table.move(list, first + 1, #list, 1, {})
+  return table.move(list, 1, math.min(#list, first), 1, {}), alone_first(others)
 end
 
 -- What an operation calls, and what may stay of it; nil if it fails by itself.
@@ -235,8 +238,10 @@ local START <const> = [[exec unshare -nm sh -c '
   mkdir $cgroup
   nice -n %d env LD_PRELOAD=%s \
     %s spec/support/faults/run.lua --folder=$folder --cgroup=$cgroup --worker=%d %s
+  status=$?
   rmdir $cgroup
   umount $folder/cgroup $folder && rmdir $folder
+  exit $status
 ']]
 
 local function start(worker)
@@ -297,6 +302,13 @@ local function print_totals(totals)
   end
 end
 
+local function print_failures(failures)
+  table.sort(failures, function(a, b) return a.n > b.n end)
+  for _, known in ipairs(failures) do
+    print(("%6d  %s\n        as with %s"):format(known.n, known.what, known.example))
+  end
+end
+
 local function lead()
   local started = os.time()
   print(("faults: seed %d"):format(seed))
@@ -304,17 +316,19 @@ local function lead()
   for worker = 0, workers - 1 do pipes[#pipes + 1] = start(worker) end
   for _, pipe in ipairs(pipes) do
     for line in pipe:lines() do read(totals, failures, line) end
-    pipe:close()
+    local ok, how, status = pipe:close()
+    if not ok then
+      failures[#failures + 1] = { n = 1, what = ("a worker's end: %s %d"):format(how, status),
+        example = "no fault" }
+    end
   end
+  print_failures(failures)
   print_totals(totals)
   print(("%d s; %d cases were left out for want of time"):format(os.time() - started, totals.left))
-  table.sort(failures, function(a, b) return a.n > b.n end)
-  for _, known in ipairs(failures) do
-    print(("%6d  %s\n        as with %s"):format(known.n, known.what, known.example))
-  end
-  print(("%d passed, %d failed"):format(totals.all and totals.all.cases - totals.all.failed or 0,
-    #failures > 0 and math.max(1, totals.all and totals.all.failed or 0) or 0))
-  os.exit(#failures == 0 and totals.all ~= nil)
+  local all = totals.all or { cases = 0, failed = 0 }
+  print(("%d cases, %d failed"):format(all.cases,
+    #failures > 0 and math.max(1, all.failed) or all.failed))
+  os.exit(#failures == 0 and all.cases > 0)
 end
 
 if options.worker then work(math.tointeger(options.worker)) else lead() end

@@ -59,10 +59,15 @@ local CALLS <const> = {
   perf_event_open = { "EMFILE", "EACCES", "ENOMEM", "EPERM" },
 }
 
--- Calls past this many are tried at every so-manieth only.
-local DENSE <const> = 120
--- Allocations of Lua and steps of hooks go into the thousands: so many a place are tried.
-local SPREAD <const> = 100
+-- In an order that is the same each time, for chance has a part in what is tried.
+local NAMES <const> = {}
+for name in pairs(CALLS) do NAMES[#NAMES + 1] = name end
+table.sort(NAMES)
+
+-- So many calls of a kind are tried with an errno, allocations of Lua and steps of hooks: all, or
+-- where there are more the first half of so many, and the others by chance.
+local CALLS_TRIED <const> = 160
+local STEPS_TRIED <const> = 140
 
 local MEMORY <const> = "not enough memory"
 
@@ -78,13 +83,14 @@ local function errnos_of_command(name)
   return table.move(MORE[name] or {}, 1, #(MORE[name] or {}), #list + 1, list)
 end
 
--- Calls f with the numbers from 1 to n, at most dense of them, spread evenly.
-local function spread(n, dense, f)
-  local step = math.max(1, n / dense)
-  local at = 1.0
-  while at <= n do
-    f(math.floor(at))
-    at = at + step
+-- Calls f with the numbers from 1 to n, at most `most` of them: half of those are the first, the
+-- others lie anywhere in equal parts of the rest.
+local function spread(n, most, f)
+  local all = n <= most and n or most // 2
+  local rest, parts = n - all, n <= most and 0 or most - all
+  for at = 1, all do f(at) end
+  for i = 1, parts do
+    f(all + math.random(rest * (i - 1) // parts + 1, rest * i // parts))
   end
 end
 
@@ -109,7 +115,7 @@ end
 -- has used, if they make the call again.
 local function calls_of_kind(add, kind, name, n, again, errnos)
   for i, errno in ipairs(errnos) do
-    spread(n, DENSE, function(at)
+    spread(n, CALLS_TRIED, function(at)
       add(call_fault(kind, name, at, errno, false, i ~= at % #errnos + 1 and at <= again))
     end)
     if not passes(name, errno) then
@@ -120,20 +126,21 @@ end
 
 --- Each call that the operation makes, with each errno, alone and with all after it.
 function sections.call(add, clean, control)
-  for command, name in pairs(COMMANDS) do
+  for command = 0, #COMMANDS do
+    local name = COMMANDS[command]
     calls_of_kind(add, command, "bpf " .. name, clean.counts[command], clean.again[command] or 0,
       errnos_of_command(name))
   end
-  for name, errnos in pairs(CALLS) do
+  for _, name in ipairs(NAMES) do
     local kind = control.kinds[name]
-    calls_of_kind(add, kind, name, clean.counts[kind], clean.again[kind] or 0, errnos)
+    calls_of_kind(add, kind, name, clean.counts[kind], clean.again[kind] or 0, CALLS[name])
   end
 end
 
 --- Allocations of Lua.
 function sections.allocation(add, clean)
   for _, lasting in ipairs { false, true } do
-    spread(clean.allocations, lasting and 10 or SPREAD, function(at)
+    spread(clean.allocations, lasting and 10 or STEPS_TRIED, function(at)
       add { section = "allocation", kind = "allocation", raises = MEMORY, passing = true,
         name = ("allocation %d%s"):format(at, lasting and " and all after it" or ""),
         begin = function(control) control.allocations(at, lasting) end,
@@ -144,7 +151,7 @@ end
 
 --- A hook that raises.
 function sections.hook(add, clean)
-  spread(clean.events, SPREAD, function(at)
+  spread(clean.events, STEPS_TRIED, function(at)
     add { section = "hook", kind = "hook", raises = "raised by the hook", passing = true,
       name = "event " .. at,
       begin = function(control) control.hook(at) end,
