@@ -106,9 +106,10 @@ local function call_fault(kind, name, at, errno, lasting, passing)
 end
 
 -- What no call answers for ever: it is made again after a signal; nobody else has locked a file
--- that is new.
+-- that is new; the sockets are libbpf's and luabpf's to the kernel, which block without a limit.
 local function passes(name, errno)
-  return errno == SHORT or CALLS[name] and errno == "EINTR" or name == "flock" and errno == "EAGAIN"
+  return errno == SHORT or CALLS[name] and errno == "EINTR"
+    or (name == "flock" or name == "receive") and errno == "EAGAIN"
 end
 
 -- Each call with one errno on handles that are new, with the others on those that an earlier try
@@ -149,11 +150,12 @@ function sections.allocation(add, clean)
   end
 end
 
---- A hook that raises.
+--- A hook that raises. The last four events are the end of the function, with what it closes,
+-- and of what called it.
 function sections.hook(add, clean)
   spread(clean.events, STEPS_TRIED, function(at)
     add { section = "hook", kind = "hook", raises = "raised by the hook", passing = true,
-      name = "event " .. at,
+      name = "event " .. at, last = at >= clean.events - 3,
       begin = function(control) control.hook(at) end,
       finish = function(control) return (control.counted()) end }
   end)
@@ -182,9 +184,9 @@ function sections.fork(add)
           if operation.renew then operation.renew(e) end
           return
         end
-        local ok, first, message = pcall(operation.run, e)
-        control.leave(ok and (first or message == nil) and
-          (not operation.right or operation.right(e, first, message)) and 0 or 1)
+        local given = table.pack(pcall(operation.run, e))
+        control.leave(given[1] and (given[2] or given[3] == nil) and (not operation.right
+          or operation.right(e, table.unpack(given, 2, given.n))) and 0 or 1)
       end,
       finish = function(control)
         if math.type(child) then child = control.wait(child) end

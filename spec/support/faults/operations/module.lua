@@ -19,6 +19,9 @@ local function has_layouts(map)
   return about.key ~= nil and about.value ~= nil and is_map(map)
 end
 
+-- What only the very end of the call before has left; see ends.
+local function without_pin(e) os.remove(e.at) end
+
 add { name = "bpf.create", setup = nothing, run = function(e)
   return bpf.create { type = "hash", name = e:name(), key = "u32",
     value = { "u64 a", "u32 b[3]", "char name[8]" }, max_entries = 9 }
@@ -34,12 +37,12 @@ add { name = "bpf.create", as = "with a pin", setup = function(e) e.at = e:pin()
   right = function(e, map)
     e:own(map)
     return has_layouts(map) and map:unpin()
-  end,
+  end, renew = without_pin, ends = "^pin ",
 }
 
 add { name = "bpf.open_or_create", setup = function(e) e.at = e:pin() end, run = function(e)
   return bpf.open_or_create { type = "array", value = "u64", max_entries = 9, pin = e.at }
-end, right = function(e, map)
+end, renew = without_pin, ends = "^pin ", right = function(e, map)
   e:own(map)
   return is_map(map) and map:unpin()
 end }
@@ -62,10 +65,10 @@ add { name = "bpf.create", as = "of a snapshot", setup = function(e)
   e.at = e:pin()
 end, run = function(e)
   return bpf.create { from = e.snapshot, name = e:name(), pin = e.at }
-end, right = function(e, map)
+end, renew = without_pin, ends = "^pin [^_]+_[^_]+_[^_]+$", right = function(e, map)
   e:own(map)
   return e:is_whole(map) and map:unpin()
-end, keeps = "^pin " }
+end }
 
 local function with_pin(e)
   e.map = e:filled()
@@ -79,10 +82,15 @@ end
 
 add { name = "bpf.open", as = "path", setup = with_pin, right = opened,
   run = function(e) return bpf.open(e.at) end }
-add { name = "bpf.open", as = "name", right = opened,
-  run = function(e) return bpf.open(e.map:info().name) end }
-add { name = "bpf.open", as = "id", right = opened,
-  run = function(e) return bpf.open(e.map:info().id) end }
+local function with_info(e)
+  e.map = e:filled()
+  e.info = assert(e.map:info())
+end
+
+add { name = "bpf.open", as = "name", setup = with_info, right = opened,
+  run = function(e) return bpf.open(e.info.name) end }
+add { name = "bpf.open", as = "id", setup = with_info, right = opened,
+  run = function(e) return bpf.open(e.info.id) end }
 add { name = "bpf.open", as = "descriptor", right = opened,
   run = function(e) return bpf.open { fd = e.map:fd() } end }
 
@@ -185,7 +193,8 @@ add { name = "map:info", run = function(e) return e.map:info() end,
 add { name = "map:pin", setup = function(e)
   e.map = e:filled()
   e.at = e:pin()
-end, run = function(e) return e.map:pin(e.at) end, right = function(e)
+end, renew = without_pin, ends = "^pin ", run = function(e) return e.map:pin(e.at) end,
+  right = function(e)
   local again <close> = assert(bpf.open(e.at))
   return again == e.map and e.map:unpin()
 end }

@@ -10,6 +10,9 @@ local add = operations.add
 
 local OBJECT <const> = "bpf/objects.bpf.o"
 
+-- What only the very end of the call before has left.
+local function without_pin(e) os.remove(e.at) end
+
 local function loaded(e)
   e.object = e:own(assert(bpf.load(OBJECT)))
   e.program = e.object.programs.count_egress
@@ -37,6 +40,13 @@ add { name = "bpf.load", as = "with layouts", probes = true, setup = function() 
     return object.maps.flows:describe().key.fields[1].type.kind == "ipv4"
   end }
 
+add { name = "bpf.load", as = "with a pin", probes = true, setup = function(e) e.at = e:pin() end,
+  run = function(e) return bpf.load(OBJECT, { maps = { points = { pin = e.at } } }) end,
+  right = function(e, object)
+    e:own(object)
+    return object.maps.points:unpin()
+  end, renew = without_pin, ends = "^pin " }
+
 add { name = "object:close", probes = true, setup = function() end, run = function()
   local object, message, errno = bpf.load(OBJECT, { maps = { points = { max_entries = 2 } } })
   if not object then return nil, message, errno end
@@ -55,7 +65,7 @@ on_program { name = "program:close", run = function(e) return e.program:close() 
 on_program { name = "program:pin", setup = function(e)
   loaded(e)
   e.at = e:pin()
-end, run = function(e) return e.program:pin(e.at) end,
+end, run = function(e) return e.program:pin(e.at) end, renew = without_pin, ends = "^pin ",
   right = function(e) return os.remove(e.at) end }
 on_program { name = "program:run", run = function(e)
   return e.object.programs.count_xdp:run { data = ("\0"):rep(64) }
@@ -119,7 +129,7 @@ end, run = function(e) return e.link:close() end, once = true,
 on_program { name = "link:pin", setup = function(e)
   attached(e)
   e.at = e:pin()
-end, run = function(e) return e.link:pin(e.at) end,
+end, run = function(e) return e.link:pin(e.at) end, renew = without_pin, ends = "^pin ",
   right = function(e) return os.remove(e.at) end }
 on_program { name = "bpf.open_link", setup = function(e)
   attached(e)
