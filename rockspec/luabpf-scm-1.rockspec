@@ -144,6 +144,7 @@ build = {
       ["luabpf.map.open_or_create"] = "lua/luabpf/map/open_or_create.lua",
       ["luabpf.map.pins"] = "lua/luabpf/map/pins.lua",
       ["luabpf.map.processes"] = "lua/luabpf/map/processes.lua",
+      ["luabpf.map.unfinished"] = "lua/luabpf/map/unfinished.lua",
       ["luabpf.parallel.parallel"] = "lua/luabpf/parallel/parallel.lua",
       ["luabpf.parallel.transfer"] = "lua/luabpf/parallel/transfer.lua",
       ["luabpf.parallel.worker"] = "lua/luabpf/parallel/worker.lua",

@@ -50,7 +50,7 @@ local function measure_engines(self, given)
     local ask = { engine = engine, params = given.params, budget = "10s" }
     if plan.estimates[engine] and map.count(self, given.where or "true", ask) then
       local n, report = map.count(self, given.where or "true", ask)
-      list[#list + 1] = { engine = engine, ns = math.floor(report.seconds * 1e9), matched = n,
+      list[#list + 1] = n and { engine = engine, ns = math.floor(report.seconds * 1e9), matched = n,
         estimate = plan.estimates[engine], chosen = engine == plan.engine }
     end
   end

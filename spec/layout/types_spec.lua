@@ -67,6 +67,14 @@ describe("bpf.types", function()
     assert.same({}, bpf.types())
   end)
 
+  it("are given and taken as copies, with what is in them", function()
+    local inner = { name = "tuple", "ipv4 addr" }
+    bpf.types { pair = { inner } }
+    inner[1] = "nothing"
+    bpf.types().pair[1][1] = "changed"
+    assert.same({ pair = { { name = "tuple", "ipv4 addr" } } }, bpf.types())
+  end)
+
   it("hold for the records of events that are read by the name of their type", function()
     bpf.types { event = { rest = "bytes[24]" } }
     local object <close> = assert(bpf.load "bpf/events.bpf.o")

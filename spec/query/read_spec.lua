@@ -353,6 +353,18 @@ describe("select", function()
     assert.is_true(report.visited < 100)
   end)
 
+  it("refuses rows that need more than its memory, also unsorted", function()
+    local map = filled(300)
+    each(function(engine)
+      local rows, message, errno = map:rows { columns = "key.addr", engine = engine,
+        memory = "1KiB" }
+      assert.is_nil(rows)
+      assert.matches("memory", message)
+      assert.truthy(math.type(errno) == "integer")
+      assert.equal(300, #map:rows { columns = "key.addr", engine = engine, memory = "64KiB" })
+    end)
+  end)
+
   it("judges with Lua functions", function()
     local map = filled(100)
     each(function(engine)

@@ -163,6 +163,14 @@ describe("select with reset", function()
     assert.has_error(function() map:select { reset = true } end)
   end)
 
+  it("names each field once", function()
+    local map = filled(4)
+    local ok, err = pcall(map.aggregate, map, { select = "count() as n",
+      reset = { "value.packets", "value.packets" } })
+    assert.is_false(ok)
+    assert.matches("reset: the field 'value.packets' is named twice", tostring(err))
+  end)
+
   it("names a field at least", function()
     local map = filled(4)
     for _, engine in ipairs { "kernel", "batch" } do

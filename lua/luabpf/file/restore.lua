@@ -13,6 +13,7 @@ local errors = require "luabpf.base.errors"
 local maps = require "luabpf.map.open"
 local options = require "luabpf.base.options"
 local snapshot = require "luabpf.file.snapshot"
+local unfinished = require "luabpf.map.unfinished"
 
 local restore = {}
 
@@ -136,12 +137,14 @@ local function create(wanted)
   core.misuse((tostring(results[2]):gsub("^[^:]*:%d+: ", "")))
 end
 
-local function new_part(path, wanted)
+local function new_part(half, path, wanted)
   local map, message, errno = create(wanted)
   if not map then return nil, message, errno end
+  half.map = map
   local ok
   ok, message, errno = map:pin(path)
   if ok then return map end
+  half.map = nil
   map:close()
   return nil, message, errno
 end
@@ -153,11 +156,10 @@ local function is_free(path)
   return nil, message or ("%s: File exists"):format(path), errno or core.errno.EEXIST
 end
 
--- The map, which has its pin, without the part; nothing here fails any more.
+-- The map has its pin: the part goes; nothing here fails any more.
 local function named(map, part)
   core.forget_pin(map, part)
   os.remove(part)
-  return map
 end
 
 -- Filled under the name of a part, then pinned under its own: in one step where one is replaced.
@@ -165,21 +167,28 @@ local function create_pinned(pin, wanted, from, header, replace)
   local free, message, errno = replace, nil, nil
   if not replace then free, message, errno = is_free(pin) end
   if not free then return nil, message, errno end
+  local half <close> = unfinished.new(replace and pin)
   local part = pin .. "_part"
   local map
   map, message, errno = open_part(part, wanted)
   if map == false then return nil, message, errno end
   local resumed = map ~= nil
-  if not map then map, message, errno = new_part(part, wanted) end
+  half.map = map
+  if not map then map, message, errno = new_part(half, part, wanted) end
   if not map then return nil, message, errno end
   if resumed then core.set_types(map, wanted.key, wanted.value) end
   local ok
   ok, message, errno = filled(map, from, header, resumed)
   if ok then ok, message, errno = map:pin(pin, { replace = replace }) end
-  if ok then return named(map, part) end
-  map:unpin()
-  map:close()
-  return nil, message, errno
+  if not ok then
+    map:unpin()
+    half.map = nil
+    map:close()
+    return nil, message, errno
+  end
+  named(map, part)
+  half.map = nil
+  return map
 end
 
 local function create_plain(wanted, from, header)

@@ -15,6 +15,14 @@ local types = {}
 -- all of it is of another type, or { given =, fields = list of declarations }.
 local known = {}
 
+-- A table with all that is in it; anything else as it is.
+local function copied(x)
+  if type(x) ~= "table" then return x end
+  local copy = {}
+  for name, value in pairs(x) do copy[name] = copied(value) end
+  return copy
+end
+
 -- ---- bpf.types -------------------------------------------------------------------
 
 local function misuse(what, message, ...)
@@ -39,9 +47,9 @@ local function checked(given, what)
   return given
 end
 
--- The declarations of { saddr = "ipv4", { name = "tuple", "ipv4 a" } }, and a copy of it.
+-- The declarations of { saddr = "ipv4", { name = "tuple", "ipv4 a" } }, which is kept as it is.
 local function read_fields(given, what)
-  local list, copy = {}, {}
+  local list = {}
   for name, value in pairs(given) do
     local here = ("%s.%s"):format(what, name)
     if math.type(name) == "integer" then
@@ -52,17 +60,16 @@ local function read_fields(given, what)
       misuse(here, "the type as text expected, got %s (inner structs: { name = %q, ... })",
         type(value), tostring(name))
     end
-    copy[name] = value
   end
   if #list == 0 then misuse(what, "no fields") end
-  return { given = copy, fields = list }
+  return { given = given, fields = list }
 end
 
 local function read(name, given)
   if type(name) ~= "string" then
     misuse(tostring(name), "the name of a type of BTF expected, got %s", type(name))
   end
-  if type(given) == "table" then return read_fields(given, name) end
+  if type(given) == "table" then return read_fields(copied(given), name) end
   if type(given) ~= "string" then
     misuse(name, "fields with their types, a type, or false expected, got %s", type(given))
   end
@@ -92,7 +99,7 @@ function types.declare(given)
   for name, value in pairs(given or {}) do new[name] = value and read(name, value) end
   for name, entry in pairs(new) do known[name] = entry or nil end
   local all = {}
-  for name, entry in pairs(known) do all[name] = entry.given end
+  for name, entry in pairs(known) do all[name] = copied(entry.given) end
   return all
 end
 

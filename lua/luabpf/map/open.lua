@@ -9,6 +9,7 @@ local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
 local later = require "luabpf.base.later"
 local options = require "luabpf.base.options"
+local unfinished = require "luabpf.map.unfinished"
 
 local layout = later.module "luabpf.layout.layout"
 local show = later.module "luabpf.show.show"
@@ -163,28 +164,31 @@ local function explain(message, errno, kind, fields)
   return message
 end
 
-local function pinned(map, path, replace)
+local function pinned(half, path, replace)
+  local map = half.map
   if not path then return map end
   local ok, message, errno = map:pin(path, { replace = replace or false })
   if ok then return map end
+  half.map = nil
   map:close()
   return nil, message, errno
 end
 
--- The map of those fields, pinned.
-local function new_map(fields, kind, given)
+-- The map of those fields, pinned; it is half's (map/unfinished.lua).
+local function new_map(half, fields, kind, given)
   local map, message, errno = core.create(fields)
   if not map then return nil, explain(message, errno, kind, fields), errno end
+  half.map = map
   core.set_types(map, fields.key, fields.value)
-  return pinned(map, given.pin, given.replace)
+  return pinned(half, given.pin, given.replace)
 end
 
 -- The map that is there, or a new one; others may pin one meanwhile.
-local function open_or_new(fields, kind, given, existing)
+local function open_or_new(half, fields, kind, given, existing)
   local map, message, errno = existing(given.pin, fields)
   if map == nil then return nil, message, errno end
   if map then return map, false end
-  map, message, errno = new_map(fields, kind, given)
+  map, message, errno = new_map(half, fields, kind, given)
   if map then return map, true end
   if errno == core.errno.EEXIST then
     local other, why, code = existing(given.pin, fields)
@@ -248,8 +252,15 @@ function maps.create(given, existing)
     flags = flags | (given.numa_node and FLAGS.numa_node or 0), numa_node = given.numa_node,
     map_extra = given.map_extra,
   }
-  if not existing then return new_map(fields, kind, given) end
-  return open_or_new(fields, kind, given, existing)
+  local half <close> = unfinished.new(given.replace and given.pin)
+  local map, more, code
+  if existing then
+    map, more, code = open_or_new(half, fields, kind, given, existing)
+  else
+    map, more, code = new_map(half, fields, kind, given)
+  end
+  half.map = nil
+  return map, more, code
 end
 
 -- ---- opening -------------------------------------------------------------------

@@ -130,6 +130,20 @@ function map:select(given)
     select = read.select, count = read.count }, nil, nil, closing
 end
 
+-- The same steps, refused where all their rows would need more than the memory of the run.
+local function within_memory(query, run, step)
+  local left = run.memory // math.max(query.row_bytes, 1)
+  return function()
+    local first, second = step()
+    if first ~= nil then left = left - 1 end
+    if left < 0 then
+      errors.throw(("%s: rows: they need more than %d bytes (option 'memory')"):format(
+        errors.label(query.facts.info), run.memory), core.errno.ENOBUFS)
+    end
+    return first, second
+  end
+end
+
 --- The rows of `map:select` as a list.
 -- @tparam[opt] query_options options what all queries take
 -- @tparam[opt] where options.where the condition
@@ -150,7 +164,8 @@ function map:rows(given)
   local query, plan, report = runs.begin(self, "select", run, select_parts(run))
   if not query then return nil, plan, report end
   local step, closing = selected.rows(self, query, plan, run, report)
-  local list, message, errno = present.rows(query, step, nil, nil, closing)
+  local list, message, errno = present.rows(query, within_memory(query, run, step), nil, nil,
+    closing)
   if not list then return nil, message, errno end
   return list, report
 end

@@ -39,8 +39,18 @@ local function summed(run, env)
   return list
 end
 
+-- A field that is named twice is not two columns of one name, which no "as" could mend here.
+local function check_names(given)
+  local seen = {}
+  for _, name in ipairs(type(given) == "table" and given or {}) do
+    if seen[name] then error(("reset: the field '%s' is named twice"):format(name), 0) end
+    seen[name] = true
+  end
+end
+
 local function named(given, env)
   local list = {}
+  check_names(given)
   for i, column in ipairs(expr.columns(given, env, {})) do list[i] = column.ast end
   return list
 end

@@ -126,7 +126,8 @@ local function expectation(self, query, run)
   return query.expectation
 end
 
--- Why the kernel engine cannot do it, as far as is known beforehand, and an errno for it.
+-- Why the kernel engine cannot do it, as far as is known beforehand, and an errno for it. Rights
+-- may come: where that engine was asked for, it is asked again.
 local function kernel_obstacle(query, run)
   local facts = query.facts
   if facts.obstacle then
@@ -136,7 +137,8 @@ local function kernel_obstacle(query, run)
   elseif query.too_long then
     return "the expression has more comparisons than the verifier takes"
   end
-  return facts.refused or query.refused, facts.errno or query.errno
+  if facts.refused and run.engine ~= "kernel" then return facts.refused, facts.errno end
+  return query.refused, query.errno
 end
 
 -- The engine that a run takes, why, and what each would cost.
@@ -213,7 +215,7 @@ function runs.scan(query, run, args)
     if for_good then what.refused, what.errno = rows, errno end
     return nil, rows, errno
   end
-  query.loaded = true
+  query.loaded, query.facts.refused = true, nil
   return result, rows
 end
 

@@ -49,18 +49,21 @@ struct globals {
 
 /* ---- initial values --------------------------------------------------- */
 
-/* Pushes the layout of a variable, nil for types without one; returns its shape. */
-static struct lb_shape push_shape(lua_State *L, const struct bpf_object *obj,
-				  const struct lb_var *v)
+/* Pushes the layout of a variable, nil for types without one. False: out of memory. */
+static bool push_shape(lua_State *L, const struct bpf_object *obj, const struct lb_var *v,
+		       struct lb_shape *shape)
 {
 	struct lb_layout *layout = lb_btf_layout(bpf_object__btf(obj), v->type_id);
 
+	if (!layout && errno == ENOMEM)
+		return false;
 	if (layout && layout->root->size != v->size) {
 		lb_layout_free(layout);
 		layout = NULL;
 	}
-	return (struct lb_shape){ .type = lb_layout_push(L, layout), .size = v->size,
-				  .stride = v->size };
+	*shape = (struct lb_shape){ .type = lb_layout_push(L, layout), .size = v->size,
+				    .stride = v->size };
+	return true;
 }
 
 static void find(lua_State *L, const struct bpf_object *obj, const struct lb_path *path,
@@ -87,7 +90,8 @@ void lb_global_init(lua_State *L, const struct bpf_object *obj, const char *name
 	size_t size;
 
 	find(L, obj, &path, &v);
-	shape = push_shape(L, obj, &v);
+	if (!push_shape(L, obj, &v, &shape))
+		lb_throw_no_memory(L);
 	initial = bpf_map__initial_value(v.map, &size);
 	if (!initial)
 		lb_path_error(L, &path, "the section %s has no initial values", v.section);
@@ -161,7 +165,8 @@ static int add(lua_State *L, struct globals *g, const struct bpf_object *obj,
 	*var = (struct variable){ .section = (uint32_t)section, .offset = v->offset,
 				  .kind = v->kind };
 	lua_getiuservalue(L, self, LAYOUTS);
-	var->shape = push_shape(L, obj, v);
+	if (!push_shape(L, obj, v, &var->shape))
+		return -ENOMEM;
 	g->nvariables++;
 	lua_rawseti(L, -2, g->nvariables);
 	lua_getiuservalue(L, self, NAMES);

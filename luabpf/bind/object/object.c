@@ -128,7 +128,7 @@ static void set_pin(lua_State *L, struct bpf_map *map, int idx, const struct lb_
 	if (strlen(lua_tostring(L, idx)) != lua_rawlen(L, idx))
 		lb_path_error(L, path, "a path with a NUL byte");
 	if (bpf_map__set_pin_path(map, lua_tostring(L, idx)) < 0)
-		lb_path_error(L, path, "%s", strerrordesc_np(errno));
+		lb_throw_no_memory(L);
 }
 
 /* The rest is seen to by find_layouts. */
@@ -376,6 +376,37 @@ static int fill(lua_State *L, struct lb_object *o, const char *path,
 	return 1;
 }
 
+struct filling {
+	struct lb_object *o;
+	const char *path;
+	const struct lb_loaded *loaded;
+};
+
+static int fill_step(lua_State *L)
+{
+	const struct filling *f = lua_touserdata(L, OBJECT + 1);
+
+	lua_settop(L, OBJECT);
+	return fill(L, f->o, f->path, f->loaded) == 1 ? 0 : 3;
+}
+
+/* As fill. What is raised meanwhile, by Lua's memory or a hook, takes the pins away that are new. */
+static int fill_or_undo(lua_State *L, struct lb_object *o, const char *path,
+			const struct lb_loaded *loaded)
+{
+	struct filling f = { o, path, loaded };
+
+	lua_pushcfunction(L, fill_step);
+	for (int i = 1; i <= OBJECT; i++)
+		lua_pushvalue(L, i);
+	lua_pushlightuserdata(L, &f);
+	if (lua_pcall(L, OBJECT + 1, LUA_MULTRET, 0) == LUA_OK)
+		return lua_gettop(L) == OBJECT ? 1 : 3;
+	lb_object_unpin(o->obj, loaded);
+	close_object(o);
+	return lua_error(L);
+}
+
 static int load(lua_State *L, const char *path)
 {
 	struct lb_object *o = new_object(L);
@@ -401,7 +432,7 @@ static int load(lua_State *L, const char *path)
 		close_object(o);
 		return lb_log_fail(L, err, &log, "%s: load", path);
 	}
-	if (fill(L, o, path, &loaded) == 1)
+	if (fill_or_undo(L, o, path, &loaded) == 1)
 		return 1;
 	lb_object_unpin(o->obj, &loaded);
 	close_object(o);

@@ -48,14 +48,20 @@ struct lb_query *lb_check_query(lua_State *L, bool live)
 
 /* ---- making one -------------------------------------------------------- */
 
+/* Raises where there is no memory to check with: why a part of a query is refused, or NULL. */
+static const char *checked(lua_State *L, const char *why)
+{
+	if (why == lb_fragment_no_memory)
+		lb_throw_no_memory(L);
+	return why;
+}
+
 static void prepare(lua_State *L, struct lb_interp *ip, const struct lb_fragment *f,
 		    const struct lb_env *env)
 {
 	uint32_t at = 0;
-	const char *why = lb_interp_init(ip, f, env, &at);
+	const char *why = checked(L, lb_interp_init(ip, f, env, &at));
 
-	if (why == lb_fragment_no_memory)
-		lb_throw_no_memory(L);
 	if (why)
 		luaL_error(L, "fragment refused at instruction %d: %s", (int)at, why);
 }
@@ -74,9 +80,7 @@ static void prepare_all(lua_State *L, struct lb_query *q, int kept)
 		prepare(L, &q->columns[i], &s->columns[i], &s->env);
 	if (!s->change.nwords)
 		return;
-	why = lb_edit_check(&s->change, &s->env);
-	if (why == lb_fragment_no_memory)
-		lb_throw_no_memory(L);
+	why = checked(L, lb_edit_check(&s->change, &s->env));
 	if (why)
 		luaL_error(L, "change refused: %s", why);
 	if (s->change.decide.n)

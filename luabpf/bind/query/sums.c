@@ -175,6 +175,13 @@ static struct agg *push_agg(lua_State *L, uint32_t ngroups, uint32_t nwords)
 	return g;
 }
 
+static int agg_failed(lua_State *L, const struct agg *g, int err)
+{
+	char buf[128];
+
+	return lb_throw_text(L, -err, lb_agg_error(&g->a, buf, sizeof(buf)));
+}
+
 /* core.agg(options) */
 static int agg_new(lua_State *L)
 {
@@ -201,17 +208,7 @@ static int agg_new(lua_State *L)
 	spec->memory = get_memory(L);
 	g->open = true;
 	err = lb_agg_open(&g->a, spec);
-	if (err)
-		return err == -ENOMEM ? lb_throw_no_memory(L)
-				      : luaL_error(L, "aggregation: %s", strerror(-err));
-	return 1;
-}
-
-static int agg_failed(lua_State *L, const struct agg *g, int err)
-{
-	char buf[128];
-
-	return lb_throw_text(L, -err, lb_agg_error(&g->a, buf, sizeof(buf)));
+	return err ? agg_failed(L, g, err) : 1;
 }
 
 /* The words of the group whose record has that number: of each its low bits, signed or not. */

@@ -112,10 +112,25 @@ static void push_hook(lua_State *L, const char *name, lua_CFunction f, struct wo
 	lua_setfield(L, -2, name);
 }
 
+/*
+ * Replaces what require has raised at the top by text for people: which module it was, of luabpf's
+ * own, and not where it was asked for and looked for.
+ */
+static const char *loading_problem(lua_State *L, int err)
+{
+	const char *text = luaL_tolstring(L, -1, NULL), *module = strstr(text, "module '");
+	char buf[128];
+
+	if (!module)
+		return text;
+	lua_pushlstring(L, module, strcspn(module, ":\n"));
+	return lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), lb_strerror(err, buf, sizeof(buf)));
+}
+
 /* Pushes the worker's function. Files that cannot be read now are the system's refusal. */
 static void load_worker(lua_State *L)
 {
-	int status;
+	int status, err;
 
 	lua_getglobal(L, "require");
 	lua_pushliteral(L, "luabpf.parallel.worker");
@@ -123,8 +138,9 @@ static void load_worker(lua_State *L)
 	status = lua_pcall(L, 1, 1, 0);
 	if (status == LUA_ERRMEM)
 		lua_error(L);
+	err = errno ? errno : EIO;
 	if (status != LUA_OK)
-		lb_throw_text(L, errno ? errno : EIO, luaL_tolstring(L, -1, NULL));
+		lb_throw_text(L, err, loading_problem(L, err));
 }
 
 /* Arguments: the workers, the index. Returns the text of the result. */
@@ -176,8 +192,11 @@ static bool run_job(lua_State *L, struct workers *w, uint32_t index, struct text
 	if (status != LUA_OK)
 		luaL_tolstring(L, -1, NULL);
 	s = lua_tolstring(L, -1, &len);
-	return keep(result, s ? s : "an error without a text", s ? len : 23) &&
-	       status == LUA_OK;
+	if (!keep(result, s ? s : "an error without a text", s ? len : 23)) {
+		w->errs[index] = ENOMEM;
+		return false;
+	}
+	return status == LUA_OK;
 }
 
 static void work(struct lb_workers *pool, uint32_t index)

@@ -15,6 +15,7 @@
 #include "lib/code/fragment.h"
 #include "lib/layout/layout.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -402,6 +403,13 @@ static const char *check_all(struct check *c, uint32_t *i)
 }
 
 const char lb_fragment_no_memory[] = "out of memory";
+
+int lb_fragment_error(const char *why)
+{
+	if (!why)
+		return 0;
+	return why == lb_fragment_no_memory ? -ENOMEM : -EINVAL;
+}
 
 const char *lb_fragment_check(const struct lb_fragment *f, const struct lb_env *env, uint32_t *at)
 {

@@ -106,6 +106,8 @@ const char *lb_env_check(const struct lb_env *env);
  */
 /* What it says where there is no memory to check with. */
 extern const char lb_fragment_no_memory[];
+/* What a refusal for that reason is: 0 for none, -ENOMEM, which may pass, or -EINVAL. */
+int lb_fragment_error(const char *why);
 
 const char *lb_fragment_check(const struct lb_fragment *f, const struct lb_env *env, uint32_t *at);
 

@@ -307,6 +307,7 @@ static int check_btf(const struct bpf_object *obj, struct lb_loaded *loaded,
 
 /* ---- loading an object ---------------------------------------------------- */
 
+/* Not by libbpf, which would want memory for it, and leaves them where it gets none. */
 void lb_object_unpin(struct bpf_object *obj, const struct lb_loaded *loaded)
 {
 	struct bpf_map *map;
@@ -314,7 +315,7 @@ void lb_object_unpin(struct bpf_object *obj, const struct lb_loaded *loaded)
 
 	bpf_object__for_each_map(map, obj) {
 		if (i < LB_PINS_KNOWN && !(loaded->there >> i & 1) && bpf_map__is_pinned(map))
-			bpf_map__unpin(map, NULL);
+			unlink(bpf_map__pin_path(map));
 		i++;
 	}
 }
@@ -351,9 +352,9 @@ int lb_object_load(struct bpf_object *obj, struct lb_loaded *loaded, struct lb_l
 	lb_signals_release(&before);
 	/* Programs that need BTF are refused when it was not taken, whatever for. */
 	moment = check_btf(obj, loaded, log);
-	if (!err && moment)
+	if (err || moment)
 		lb_object_unpin(obj, loaded);
-	else if (err && !moment)
+	if (err && !moment)
 		explain(obj, err, log);
 	return moment ? moment : -err;
 }

@@ -142,12 +142,13 @@ static int copy_spec(struct lb_keyed *k, const struct lb_keyed_spec *from)
 
 int lb_keyed_open(struct lb_keyed *k, struct lb_kmap *map, const struct lb_keyed_spec *spec)
 {
-	int err = -EINVAL;
+	int err;
 
 	memset(k, 0, sizeof(*k));
 	k->map = map;
 	lb_program_init(&k->program);
 	k->refused = check_spec(map, spec);
+	err = lb_fragment_error(k->refused);
 	if (!k->refused) {
 		k->refused = check_map(map, spec);
 		err = k->refused ? -LB_ENOTSUPP : copy_spec(k, spec);

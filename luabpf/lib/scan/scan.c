@@ -157,12 +157,13 @@ static int copy_spec(struct lb_scan *s, const struct lb_scan_spec *from)
 int lb_scan_open(struct lb_scan *s, struct lb_kmap *map, const struct lb_scan_spec *spec,
 		 struct lb_log *log)
 {
-	int err = -EINVAL;
+	int err;
 
 	memset(s, 0, sizeof(*s));
 	s->map = map;
 	lb_program_init(&s->program);
 	s->refused = check_spec(map, spec);
+	err = lb_fragment_error(s->refused);
 	if (!s->refused) {
 		s->refused = check_map(map, spec);
 		err = s->refused ? -LB_ENOTSUPP : copy_spec(s, spec);
