@@ -188,6 +188,23 @@ describe("calls that fail once #preload", function()
     ]]))
   end)
 
+  it("raise what Lua raises where its memory ends in a function", function()
+    assert.equal("tried", found [[
+      local map = bpf.create { type = "hash", key = "u32", value = "u64", max_entries = 100 }
+      for i = 1, 40 do map:update(i, i * 10) end
+      for n = 1, 12000, 41 do
+        local again <close> = assert(bpf.open { fd = map:fd() })
+        faults.allocations(n, true)
+        local ok, result = faults.call(function()
+          return again:count(function(_, value) return value > 200 end,
+            { compile = false, engine = "batch" })
+        end)
+        if not ok and result ~= "not enough memory" then print(n, result) end
+      end
+      print "tried"
+    ]])
+  end)
+
   it("leave engines out of a measurement", function()
     assert.equal("kernel batch\nbatch", found [[
       local map = bpf.create { type = "hash", key = "u32", value = "u64", max_entries = 100 }

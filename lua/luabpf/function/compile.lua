@@ -305,6 +305,8 @@ function compile.where(f, facts, purpose)
   end
   local done, made = pcall(make, f, facts.env, purpose)
   if not done then
+    -- That may be another the next time.
+    if made == "not enough memory" then error(made, 0) end
     made = failed(f, "it cannot be compiled: " .. tostring(made))
   end
   if #list >= MOST_KEPT then table.remove(list, 1) end

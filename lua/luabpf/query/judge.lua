@@ -236,6 +236,8 @@ end
 -- Raises what a user's function raised.
 -- @tparam string what the function is, as "where"
 function judge.raise(what, failure, report)
+  -- Out of memory: Lua calls no handler then.
+  if type(failure) ~= "table" then error(failure, 0) end
   -- Where there is no memory, the handler is not called.
   if type(failure) ~= "table" then error(failure, 0) end
   errors.throw(("%s: %s"):format(what, tostring(failure.cause)), nil,

@@ -10,8 +10,11 @@
 --             it is not nil or false. Not called where the system refused
 --   after     function(e, refused): what must hold after either; raises if it does not
 --   keeps     a pattern: files that a failure may leave in e.folder
---   makes     a pattern: what it makes, whole. A hook that raises later does not undo it
---   ends      a pattern: what it makes, where a hook that raises when the function ends leaves it
+--   makes     a pattern: what it makes, whole. What is raised later, by a hook or memory, does not
+--             undo it
+--   ends      a pattern: what it makes, where a hook that raises as it ends
+--             leaves it
+--   waits     a signal that a handler takes ends it
 --   prints    it writes to standard output
 --   once      what cannot be tried a second time on the same handles
 --   renew     function(e): puts back what run changed, before each time

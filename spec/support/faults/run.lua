@@ -89,6 +89,8 @@ local function fits(operation, fault)
     local shared = operation.shared and not operation.renew and not operation.once
     return fault.both == (shared or false) and not operation.once and not operation.alone
   end
+  -- A loop over events ends where a handler took a signal.
+  if operation.waits and fault.name:find "EINTR" then return false end
   -- What is printed goes to a file, and it is Lua that writes it.
   if fault.kind == "filesize" then return not operation.prints end
   return true

@@ -16,7 +16,7 @@ local environment = require "spec.support.faults.environment"
 
 local try = {}
 
-local SECONDS <const> = 30
+local SECONDS <const> = 60
 
 --- What may stay of a try, as control.held counts it.
 try.HELD = { "descriptors", "threads", "mapped maps" }
@@ -98,7 +98,7 @@ end
 -- Names that are in now and not in before, but for those that may be left.
 local function more(before, now, operation, fault)
   local left, keeps = {}, operation.keeps or ""
-  if fault.section == "hook" and operation.makes then keeps = keeps .. "\0" .. operation.makes end
+  if fault.raises and operation.makes then keeps = keeps .. "\0" .. operation.makes end
   if fault.last and operation.ends then keeps = keeps .. "\0" .. operation.ends end
   for name in pairs(now) do
     if not before[name] and not is_one_of(name, keeps) then left[#left + 1] = name end

@@ -105,7 +105,8 @@ local function with_perf(e)
   assert(send_perf(e))
 end
 
-add { name = "reader:records, perf buffers", setup = with_perf, once = true, run = function(e)
+add { name = "reader:records, perf buffers", waits = true, setup = with_perf, once = true,
+  run = function(e)
   local n = 0
   for event in e.reader:records { timeout = "0s" } do n = n + (event.number >= 0 and 1 or 0) end
   return n
