@@ -48,7 +48,7 @@ LIBELF_LIBS ?= -lelf
 LIBFLAG ?= -shared
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
-	-Wpointer-arith -Wcast-qual -Wundef -Wvla -Wformat=2 -Wnull-dereference -Wdouble-promotion \
+	-Wframe-larger-than=69632 -Wpointer-arith -Wcast-qual -Wundef -Wvla -Wformat=2 -Wnull-dereference -Wdouble-promotion \
 	$(if $(WERROR),-Werror)
 override ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) $(CFLAGS) \
 	-Iluabpf $(LIBBPF_CFLAGS) -MMD -MP

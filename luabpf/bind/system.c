@@ -177,14 +177,14 @@ static size_t without_comments(char *text, size_t n)
 }
 
 /*
- * core.read_lua(path): the text of a Lua file of less than 256 KiB, for load: its comments are
+ * core.read_lua(path): the text of a Lua file of less than 64 KiB, for load: its comments are
  * left out; nil where it cannot be read. For base/later.lua, which reads many: io.open takes
  * three times as many system calls and pages.
  */
 static int system_read_lua(lua_State *L)
 {
 	int fd = open(lb_check_path(L, 1), O_RDONLY | O_CLOEXEC);
-	char text[256 << 10];
+	char text[64 << 10];	/* threads of a host may have small stacks */
 	ssize_t n;
 
 	if (fd < 0)
