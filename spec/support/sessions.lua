@@ -243,7 +243,8 @@ local serial = 0
 -- @treturn string what is on the terminal then
 function sessions.play(session)
   serial = serial + 1
-  local tail = ("%x%d"):format(math.tointeger(helper.pid) % 0x100000, serial)
+  -- Of one width, since columns are as wide as names.
+  local tail = ("%05x%02d"):format(math.tointeger(helper.pid) % 0x100000, serial)
   -- What stands for names in steps and on the page, and the names; PART is the begin of one.
   local names = { { "CONNS", "con" .. tail .. "ns" }, { "COUNTERS", "count" .. tail },
     { "PART", "con" .. tail } }

@@ -390,6 +390,7 @@ function list_meta.__call(self)
 end
 
 function list_meta.__grid(self)
+  check_list(self)
   local rows = {}
   for i, info in ipairs(self) do
     rows[i] = { info.id, info.type, info.name, info.key_size, info.value_size, info.max_entries,
