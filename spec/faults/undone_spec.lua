@@ -205,6 +205,22 @@ describe("calls that fail once #preload", function()
     ]])
   end)
 
+  it("keep no refusal to compile where memory ends while Lua's bytecode is looked at", function()
+    assert.equal("tried", found [[
+      local raised = 0
+      for n = 1, 400, 3 do
+        package.loaded["luabpf.function.canary"] = nil
+        local canary = require "luabpf.function.canary"
+        faults.allocations(n, true)
+        local ok, why = faults.call(canary.obstacle)
+        raised = raised + (ok and 0 or 1)
+        if ok and why or not ok and why ~= "not enough memory" then print(n, why) end
+        if canary.obstacle() then print(n, "later", canary.obstacle()) end
+      end
+      print(raised > 10 and "tried" or raised)
+    ]])
+  end)
+
   it("leave engines out of a measurement", function()
     assert.equal("kernel batch\nbatch", found [[
       local map = bpf.create { type = "hash", key = "u32", value = "u64", max_entries = 100 }

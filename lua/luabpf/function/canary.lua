@@ -51,9 +51,13 @@ end
 
 local checked, obstacle = false, nil
 
--- Why functions are not compiled by this Lua; nil where they are. Looked at once.
+-- Why functions are not compiled by this Lua; nil where they are. Looked at once, unless memory
+-- ends.
 function canary.obstacle()
-  if not checked then checked, obstacle = true, canary.check(string.dump(sample)) end
+  if not checked then
+    obstacle = canary.check(string.dump(sample))
+    checked = true
+  end
   return obstacle
 end
 
