@@ -108,7 +108,7 @@ describe("odd values in events", function()
       return { pollfd = function() return fd end, timeout = function() return timeout end }
     end
     for _, each in ipairs { pollable(nil), pollable "x", pollable(1.5), pollable(0, "soon"),
-      pollable({}), { pollfd = 1 } } do
+      pollable({}), { pollfd = 1.5 }, { pollfd = -1 }, { pollfd = 1 << 32 }, pollable(1 << 31) } do
       assert.matches("self_spec.lua:%d+: poll: ", raised("poll", function()
         local ready = bpf.poll({ each }, 0)
         return ready

@@ -200,13 +200,20 @@ local function look(list, deadline)
   return ready, deadline
 end
 
+-- The descriptor of one of a list.
+local function descriptor_of(each)
+  local fd = ask(each, "pollfd", "integer")
+  if not fd or fd < 0 or fd > 0x7fffffff then core.misuse "poll: pollfd gave no descriptor" end
+  return fd
+end
+
 -- What of the list is ready after one slice; nil, why, errno.
 local function poll_once(list, deadline)
   local ready, due = look(list, deadline)
   if #ready > 0 then return ready end
   local fds, events = {}, {}
   for i, each in ipairs(list) do
-    fds[i] = ask(each, "pollfd", "integer") or core.misuse "poll: pollfd gave no descriptor"
+    fds[i] = descriptor_of(each)
     events[i] = ask(each, "events", "string") or "r"
   end
   local places, message, errno = core.poll(fds, wait.slice(due), events)
