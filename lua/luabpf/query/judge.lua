@@ -206,9 +206,11 @@ function judge.compile(what, map)
     fragment = made:build { params = {}, percpu = {} } }, by_hand)
 end
 
--- The function of what bpf.compile gave, or what was given.
+-- The function of what bpf.compile gave, or what was given. By name: modules may be loaded
+-- twice.
 function judge.function_of(where)
-  local is_ours = getmetatable(where) == by_hand
+  local meta = getmetatable(where)
+  local is_ours = type(meta) == "table" and meta.__name == by_hand.__name
   return is_ours and where.fn or where
 end
 
