@@ -245,7 +245,7 @@ asan:
 run-asan: build-test
 	$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		$(LUA) spec/run.lua --cpath='$(CURDIR)/.build/asan/?.so' \
-		--exclude-tags=resident,preload $(ARGS)
+		--exclude-tags=resident,preload,forked $(ARGS)
 
 # Each thread's Lua state is its own: what Lua itself does needs no look. Addresses are not
 # random: gcc 12's runtime refuses some that newer kernels give. The runtime is loaded into Lua
@@ -263,7 +263,7 @@ tsan:
 run-tsan: build-test
 	$(RUN) LUABPF_LUA="$(LUA_TSAN)" LUABPF_FUNCTIONS=$${LUABPF_FUNCTIONS:-400} TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
 		setarch -R $(LUA_TSAN) spec/run.lua --cpath='$(CURDIR)/.build/tsan/?.so' \
-		--exclude-tags=resident,preload $(or $(ARGS),$(THREAD_SPECS))
+		--exclude-tags=resident,preload,forked $(or $(ARGS),$(THREAD_SPECS))
 
 # Specs of what depends on the kernel; none of them is decided by timings. What compiles,
 # parses, lays out or checks documents is the same on all kernels.
