@@ -1423,8 +1423,9 @@ function signals:getfd() end
 
 ---Waits for a signal.
 ---@param timeout? integer|string ns or text; none: waits for ever
----@return ?string # its name, "TERM"; nil when none came
----@return ?string # why none came: "timeout", or "signal" when a handler took another one
+---@return ?string? # its name, "TERM"; nil when none came
+---@return (?string|string)? # why none came: "timeout", or "signal" when a handler took another one
+---@return integer? # errno
 function signals:next(timeout) end
 
 ---The descriptor that is readable when a signal has come.
@@ -1575,8 +1576,9 @@ function timer:getfd() end
 
 ---Waits until the timer is due.
 ---@param timeout? integer|string ns or text; none: waits for ever
----@return ?integer # how often it was due since it was last asked; nil when it was not
----@return ?string # why not: "timeout", or "signal" when a handler took one
+---@return ?integer? # how often it was due since it was last asked; nil when it was not
+---@return (?string|string)? # why not: "timeout", or "signal" when a handler took one
+---@return integer? # errno
 function timer:next(timeout) end
 
 ---The descriptor that is readable when the timer is due.

@@ -44,8 +44,9 @@ end
 local function next_of(self, take, timeout)
   local deadline = wait.deadline(timeout, "next", 3)
   while true do
-    local taken = take(self)
+    local taken, why, refused = take(self)
     if taken then return taken end
+    if refused then return nil, "next: " .. why, refused end
     if deadline and core.now() >= deadline then return nil, "timeout" end
     local ready, message, errno = core.poll({ self:pollfd() }, wait.slice(deadline))
     if errno == core.errno.EINTR then return nil, "signal" end
@@ -67,6 +68,7 @@ local timer = core.classes["luabpf.timer"]
 -- @tparam[opt] integer|string timeout ns or text; none: waits for ever
 -- @treturn ?string its name, "TERM"; nil when none came
 -- @treturn ?string why none came: "timeout", or "signal" when a handler took another one
+-- @error the system refuses to read
 -- @usage
 -- local stop <close> = bpf.signals "USR1"
 -- print(stop:next "10ms") -- nil timeout
@@ -79,6 +81,7 @@ end
 -- @tparam[opt] integer|string timeout ns or text; none: waits for ever
 -- @treturn ?integer how often it was due since it was last asked; nil when it was not
 -- @treturn ?string why not: "timeout", or "signal" when a handler took one
+-- @error the system refuses to read
 -- @usage
 -- local tick <close> = bpf.timer "10ms"
 -- print(tick:next() >= 1) -- true

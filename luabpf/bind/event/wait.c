@@ -133,14 +133,20 @@ static struct signals *check_open_signals(lua_State *L)
 	return s;
 }
 
-/* core.signals_take(signals): the name of one that came, or nil. */
+/* What came of reading: nothing as long as nothing is there; else nil, the reason and errno. */
+static int nothing_read(lua_State *L)
+{
+	return errno == EAGAIN || errno == EINTR ? 0 : lb_refuse(L, errno);
+}
+
+/* core.signals_take(signals): the name of one that came, or nil; nil, reason, errno. */
 static int signals_take(lua_State *L)
 {
 	struct signals *s = check_open_signals(L);
 	struct signalfd_siginfo info;
 
 	if (read(s->fd, &info, sizeof(info)) != sizeof(info))
-		return 0;
+		return nothing_read(L);
 	for (size_t i = 0; i < NKNOWN; i++) {
 		if (known[i].number == (int)info.ssi_signo) {
 			lua_pushstring(L, known[i].name);
@@ -221,14 +227,14 @@ static struct timer *check_open_timer(lua_State *L)
 	return t;
 }
 
-/* core.timer_take(timer): how often it was due since it was last asked, or nil. */
+/* core.timer_take(timer): how often it was due since it was asked, or nil; nil, reason, errno. */
 static int timer_take(lua_State *L)
 {
 	struct timer *t = check_open_timer(L);
 	uint64_t n;
 
 	if (read(t->fd, &n, sizeof(n)) != sizeof(n))
-		return 0;
+		return nothing_read(L);
 	lua_pushinteger(L, (lua_Integer)n);
 	return 1;
 }
