@@ -3,10 +3,10 @@
  * The texts of help, which are read and take memory only when somebody asks:
  * they lie in the module.
  */
-#include <string.h>
-
 #include "bind/base.h"
 #include "bind/help_texts.h"
+
+#include <string.h>
 
 /* core.help_texts(): a table of them by the name of a function or table. */
 static int help_texts(lua_State *L)

@@ -254,23 +254,6 @@ static int run(lua_State *L, struct job *j)
 	return err && !loaded ? no_program(L, j, err) : tell(L, j, err);
 }
 
-/* A batch of what was taken: the keys that were changed, and the copies of their values. */
-static void gather(struct job *j, struct lb_batch *taken, uint8_t *keys)
-{
-	size_t ks = j->q->map->key.size, vs = j->q->map->value.stride;
-	uint32_t to = 0;
-
-	for (uint32_t i = 0; i < j->t.done; i++) {
-		if (j->in.status[i] != LB_ST_UPDATED)
-			continue;
-		memcpy(keys + to * ks, j->in.keys + i * ks, ks);
-		if (to != i)
-			memcpy(j->values + to * vs, j->values + i * vs, vs);
-		to++;
-	}
-	taken->n = to;
-}
-
 /* copy: what each change was decided on is handed over. */
 static struct lb_keyed_spec change_of(const struct lb_query *q, bool copy)
 {
@@ -326,7 +309,7 @@ static int query_take(lua_State *L)
 	j.spec = change_of(q, true);
 	taken->n = 0;
 	n = may_write(L, q) ? run(L, &j) : 3;
-	gather(&j, taken, keys);
+	taken->n = lb_query_gather(q, j.in.keys, keys, j.values, j.in.status, LB_ST_UPDATED, j.t.done);
 	lua_pushvalue(L, 5);
 	return n + 1;
 }
@@ -382,7 +365,7 @@ struct tour {
 	uint32_t *entries;		/* which entries that run has */
 	uint8_t *keys, *values;		/* exchange: those that differ on the CPU; take: what was there */
 	uint8_t *taken;			/* whole values, or NULL */
-	uint8_t *got;			/* whether there is any of an entry's */
+	uint8_t *got;			/* LB_ST_UPDATED where there is any of an entry's */
 };
 
 static size_t cpu_offset(const struct tour *t, uint32_t i, uint32_t cpu)
@@ -436,7 +419,7 @@ static void settle(struct tour *t, uint32_t cpu)
 		if (!t->taken || t->status[i] != LB_ST_UPDATED)
 			continue;
 		memcpy(t->taken + cpu_offset(t, at, cpu), t->values + i * vs, vs);
-		t->got[at] = 1;
+		t->got[at] = LB_ST_UPDATED;
 	}
 }
 
@@ -554,22 +537,6 @@ static int query_change_cpus(lua_State *L)
 	return 4;
 }
 
-/* Leaves those of the batch of which there is anything. */
-static void gather_got(const struct tour *t, struct lb_batch *taken, uint8_t *keys)
-{
-	size_t ks = t->j.q->map->key.size, vs = t->j.q->map->value.stride;
-	uint32_t to = 0;
-
-	for (uint32_t i = 0; i < t->old.n; i++) {
-		if (!t->got[i])
-			continue;
-		memcpy(keys + to * ks, t->old.keys + i * ks, ks);
-		memmove(t->taken + to * vs, t->taken + i * vs, vs);
-		to++;
-	}
-	taken->n = to;
-}
-
 /* q:take_cpus(batch, params): the same on all CPUs; also a batch of what was there. */
 static int query_take_cpus(lua_State *L)
 {
@@ -587,7 +554,7 @@ static int query_take_cpus(lua_State *L)
 	begin_tour(L, &t, true);
 	taken->n = 0;
 	n = may_write(L, q) && may_go(L, &t) ? run(L, &t.j) : 3;
-	gather_got(&t, taken, keys);
+	taken->n = lb_query_gather(q, t.old.keys, keys, t.taken, t.got, LB_ST_UPDATED, t.old.n);
 	lua_pushvalue(L, 5);
 	return n + 1;
 }

@@ -343,20 +343,21 @@ struct deletion {
 	struct lb_tally t;
 };
 
-/* What the program deleted: those keys, and the values, which lie at their keys' places. */
-static void gather(struct deletion *x, uint32_t done)
+uint32_t lb_query_gather(const struct lb_query *q, const uint8_t *from, uint8_t *keys,
+			 uint8_t *values, const uint8_t *status, enum lb_status wanted, uint32_t n)
 {
-	size_t ks = x->q->map->key.size, vs = x->q->map->value.stride;
+	size_t ks = q->map->key.size, vs = q->map->value.stride;
 	uint32_t to = 0;
 
-	for (uint32_t i = 0; i < done; i++) {
-		if (x->status[i] != LB_ST_DELETED)
+	for (uint32_t i = 0; i < n; i++) {
+		if (status[i] != wanted)
 			continue;
-		memcpy(x->keys + to * ks, x->block.keys + i * ks, ks);
+		memcpy(keys + to * ks, from + i * ks, ks);
 		if (to != i)
-			memcpy(x->values + to * vs, x->values + i * vs, vs);
+			memcpy(values + to * vs, values + i * vs, vs);
 		to++;
 	}
+	return to;
 }
 
 /*
@@ -385,7 +386,8 @@ static uint32_t decide(struct deletion *x, bool copy)
 		lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &x->t, &log);
 	lb_region_put(&q->map->pool, region);
 	if (copy)
-		gather(x, x->t.done);
+		lb_query_gather(q, x->block.keys, x->keys, x->values, x->status, LB_ST_DELETED,
+				x->t.done);
 	return x->t.done;
 }
 

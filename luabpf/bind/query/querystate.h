@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a luabpf.query is, for the files that have its methods: query.c, changes.c.
+ * What a luabpf.query is, for the files that have its methods: query.c, changes.c, folds.c.
  */
 #ifndef LUABPF_BIND_QUERY_QUERYSTATE_H
 #define LUABPF_BIND_QUERY_QUERYSTATE_H
@@ -44,6 +44,12 @@ struct lb_query *lb_check_query(lua_State *L, bool live);
 const uint64_t *lb_query_params(lua_State *L, const struct lb_query *q, int idx);
 /* The batch at index idx as a block of this query's map. */
 struct lb_block lb_query_block(lua_State *L, const struct lb_query *q, int idx);
+/*
+ * Puts the n entries one after the other of which status says wanted: keys has their keys, which
+ * come from `from`, values their values, which lie there at their entries' places. How many.
+ */
+uint32_t lb_query_gather(const struct lb_query *q, const uint8_t *from, uint8_t *keys,
+			 uint8_t *values, const uint8_t *status, enum lb_status wanted, uint32_t n);
 /* Whether a list of indices of entries is at idx; raises for anything else but nil. */
 bool lb_query_has_list(lua_State *L, int idx);
 #endif

@@ -104,11 +104,11 @@ const char *lb_env_check(const struct lb_env *env);
  * (may be NULL) set to the instruction's index. What passes here can be run
  * without a check of its loads, whatever the data.
  */
-/* What it says where there is no memory to check with. */
+const char *lb_fragment_check(const struct lb_fragment *f, const struct lb_env *env, uint32_t *at);
+
+/* What that says where there is no memory to check with. */
 extern const char lb_fragment_no_memory[];
 /* What a refusal for that reason is: 0 for none, -ENOMEM, which may pass, or -EINVAL. */
 int lb_fragment_error(const char *why);
-
-const char *lb_fragment_check(const struct lb_fragment *f, const struct lb_env *env, uint32_t *at);
 
 #endif

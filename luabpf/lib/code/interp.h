@@ -36,8 +36,8 @@ const char *lb_interp_init(struct lb_interp *ip, const struct lb_fragment *f,
 			   const struct lb_env *env, uint32_t *at);
 
 /*
- * The result for one entry. params: env.nparams and env.ntables slots, NULL if there are none. Not
- * of a fragment that stores there.
+ * The result for one entry. params: env.nparams and env.ntables slots, NULL if there are none. A
+ * fragment that stores does so there: they have to be the caller's to write.
  */
 uint64_t lb_interp_entry(const struct lb_interp *ip, const uint8_t *key, const uint8_t *value,
 			 const uint64_t *params);

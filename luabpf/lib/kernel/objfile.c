@@ -102,7 +102,6 @@ static int read_file(const char *path, struct bytes *file, struct lb_log *log)
 
 /* ---- floats that lie askew ------------------------------------------------ */
 
-/* What a member is, whatever it is called. */
 /* Source: kernel/bpf/btf.c, btf_float_check_member. */
 static bool is_askew(const struct btf *btf, const struct btf_type *record, uint32_t i)
 {
