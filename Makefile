@@ -48,8 +48,8 @@ LIBELF_LIBS ?= -lelf
 LIBFLAG ?= -shared
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
-	-Wframe-larger-than=69632 -Wpointer-arith -Wcast-qual -Wundef -Wvla -Wformat=2 -Wnull-dereference -Wdouble-promotion \
-	$(if $(WERROR),-Werror)
+	-Wpointer-arith -Wcast-qual -Wundef -Wvla -Wformat=2 -Wnull-dereference -Wdouble-promotion \
+	-Wframe-larger-than=69632 $(if $(WERROR),-Werror)
 override ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) $(CFLAGS) \
 	-Iluabpf $(LIBBPF_CFLAGS) -MMD -MP
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
@@ -77,9 +77,9 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 	LUABPF_BUILD='$(abspath $(BUILD))'
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race storm fuzz mutants soak faults asan \
-	tsan test-kernels test-kernels-short build-demo build-test build-bench run-asan run-tsan \
-	clean FORCE
+.PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race storm \
+	fuzz mutants soak faults asan tsan test-kernels test-kernels-short build-demo build-test \
+	build-bench run-asan run-tsan clean FORCE
 
 all: $(MODULE) bpf
 
@@ -261,7 +261,8 @@ tsan:
 		CFLAGS='$(SANITIZE_THREADS)'
 
 run-tsan: build-test
-	$(RUN) LUABPF_LUA="$(LUA_TSAN)" LUABPF_FUNCTIONS=$${LUABPF_FUNCTIONS:-400} TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
+	$(RUN) LUABPF_LUA="$(LUA_TSAN)" LUABPF_FUNCTIONS=$${LUABPF_FUNCTIONS:-400} \
+		TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
 		setarch -R $(LUA_TSAN) spec/run.lua --cpath='$(CURDIR)/.build/tsan/?.so' \
 		--exclude-tags=resident,preload,forked $(or $(ARGS),$(THREAD_SPECS))
 

@@ -29,10 +29,10 @@ struct {
 } shared SEC(".maps");
 
 /* Key 0 ends the storm and is not counted. */
-static long count_own(__u32 i, __u32 *added)
+static __always_inline long count(void *map, __u32 i, __u32 *added)
 {
 	__u32 key = i + 1;
-	struct storm_value *v = bpf_map_lookup_elem(&own, &key);
+	struct storm_value *v = bpf_map_lookup_elem(map, &key);
 
 	if (v) {
 		v->n += 1;
@@ -41,16 +41,14 @@ static long count_own(__u32 i, __u32 *added)
 	return 0;
 }
 
+static long count_own(__u32 i, __u32 *added)
+{
+	return count(&own, i, added);
+}
+
 static long count_shared(__u32 i, __u32 *added)
 {
-	__u32 key = i + 1;
-	struct storm_value *v = bpf_map_lookup_elem(&shared, &key);
-
-	if (v) {
-		v->n += 1;
-		*added += 1;
-	}
-	return 0;
+	return count(&shared, i, added);
 }
 
 SEC("tc")
