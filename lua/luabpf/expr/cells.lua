@@ -43,6 +43,18 @@ function cells.of(place, value_size)
   return found
 end
 
+-- Where a place begins in bits, and how many it has.
+function cells.extent(place)
+  return place.bit, place.bits or 8 * place.desc.size
+end
+
+-- Whether two places have bits in common.
+function cells.touches(a, b)
+  local bit, bits = cells.extent(a)
+  local other_bit, other_bits = cells.extent(b)
+  return bit < other_bit + other_bits and other_bit < bit + bits
+end
+
 -- Whether a place is a whole word that an atomic instruction takes as a number.
 function cells.is_word(place, size)
   local desc = place.desc

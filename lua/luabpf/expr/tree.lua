@@ -53,6 +53,15 @@ function tree.retyped(made, signed)
   return copy
 end
 
+-- Whether a node, or one that it is made of, fits: fits(node).
+function tree.any(node, fits)
+  if fits(node) then return true end
+  for _, arg in ipairs(node.args or {}) do
+    if tree.any(arg, fits) then return true end
+  end
+  return false
+end
+
 -- ---- arithmetic --------------------------------------------------------------
 
 local fold = {

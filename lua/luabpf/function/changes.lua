@@ -10,24 +10,16 @@
 --
 -- @module luabpf.function.changes
 
+local cells = require "luabpf.expr.cells"
 local fields = require "luabpf.expr.fields"
 local run = require "luabpf.function.run"
+local tree_of = require "luabpf.expr.tree"
 
 local changes = {}
 
 local is_int = run.is_int
 
 -- ---- targets ------------------------------------------------------------------------
-
-local function extent(place)
-  return place.bit, place.bits or 8 * place.desc.size
-end
-
-local function touches(a, b)
-  local bit, bits = extent(a)
-  local other_bit, other_bits = extent(b)
-  return bit < other_bit + other_bits and other_bit < bit + bits
-end
 
 local function is_same(a, b)
   local x, y = a.desc, b.desc
@@ -39,7 +31,7 @@ end
 local function target_at(self, place)
   for _, target in ipairs(self.purpose.targets) do
     if is_same(target.place, place) then return target end
-    if touches(target.place, place) then return false end
+    if cells.touches(target.place, place) then return false end
   end
 end
 
@@ -117,7 +109,7 @@ bounds["%%"] = bounds["%"]
 
 -- The least and the greatest that fit a field of less than 64 bits.
 local function range(place)
-  local _, bits = extent(place)
+  local _, bits = cells.extent(place)
   if place.desc.signed then return -(1 << bits - 1), (1 << bits - 1) - 1 end
   return 0, (1 << bits) - 1
 end
@@ -129,7 +121,7 @@ local function set(self, frame, target, tree)
     f.state = run.with_field(f.state, target.key, self:int(tree))
     f.pc = f.pc + 1
   end
-  if select(2, extent(target.place)) == 64 then return store(frame) end
+  if select(2, cells.extent(target.place)) == 64 then return store(frame) end
   local low, high = range(target.place)
   local bound = most(tree)
   local below = bound ~= nil and tree.nonneg and bound <= high
@@ -177,11 +169,7 @@ end
 
 -- Whether a tree has another in it.
 local function contains(tree, part)
-  if tree == part then return true end
-  for _, arg in ipairs(tree.args or {}) do
-    if contains(arg, part) then return true end
-  end
-  return false
+  return tree_of.any(tree, function(node) return node == part end)
 end
 
 -- What is added to old where a tree is old and something else; nil where it is not that.
@@ -197,9 +185,7 @@ end
 
 -- Of a target that is added to, so that concurrent additions are all there.
 local function is_counter(target)
-  local desc = target.place.desc
-  return desc.kind == "int" and desc.size == 8 and not desc.big and not target.place.bits
-    and target.place.bit % 64 == 0
+  return cells.is_word(target.place, 8)
 end
 
 -- The leaf of a path: all is as it was, or { values, addends = by target, next }.
@@ -227,18 +213,11 @@ end
 
 -- Calls see(tree, leaf, i) for all trees of a graph: leaf and i where target i gets it.
 local function each_tree(graph, see)
-  local seen = {}
-  local function visit(node)
-    if not node or seen[node] then return end
-    seen[node] = true
+  run.each_node(graph, function(node)
     if node.test then see(node.test) end
     for _, move in ipairs(node.moves or {}) do see(move.tree) end
     for i, tree in ipairs(node.values or {}) do see(tree, node, i) end
-    visit(node.yes)
-    visit(node.no)
-    visit(node.next)
-  end
-  visit(graph)
+  end)
 end
 
 -- Whether target i is only added to, and read for nothing else.

@@ -40,7 +40,7 @@ local MOST_FUNCTIONS <const> = 64
 
 -- How often each loaded tree is used in a graph, in a list with its order.
 local function uses_of(self, graph)
-  local uses, seen, order = {}, {}, {}
+  local uses, order = {}, {}
   local function count(tree)
     if tree.loaded then
       local base = self.made[tree.loaded]
@@ -50,16 +50,10 @@ local function uses_of(self, graph)
     end
     for _, arg in ipairs(tree.args or {}) do count(arg) end
   end
-  local function visit(node)
-    if seen[node] or node.result then return end
-    seen[node] = true
+  run.each_node(graph, function(node)
     for _, move in ipairs(node.moves or node.stores or {}) do count(move.tree) end
-    if not node.test then return visit(node.next) end
-    count(node.test)
-    visit(node.yes)
-    visit(node.no)
-  end
-  visit(graph)
+    if node.test then count(node.test) end
+  end)
   return uses, order
 end
 
@@ -184,14 +178,9 @@ end
 
 -- Whether a graph has a leaf of that result.
 local function has_leaf(graph, leaf)
-  local seen = {}
-  local function visit(node)
-    if node == leaf then return true end
-    if not node or seen[node] then return false end
-    seen[node] = true
-    return visit(node.yes) or visit(node.no) or visit(node.next)
-  end
-  return visit(graph)
+  local found = false
+  run.each_node(graph, function(node) found = found or node == leaf end)
+  return found
 end
 
 local made_class = {}

@@ -11,6 +11,7 @@ local core = require "luabpf.core"
 local emit_sets = require "luabpf.function.emit_sets"
 local generator = require "luabpf.expr.branch"
 local params = require "luabpf.expr.params"
+local tree_of = require "luabpf.expr.tree"
 
 local emit = {}
 
@@ -210,11 +211,7 @@ end
 
 -- Whether a tree reads an accumulator.
 local function reads(tree, index)
-  if tree.op == "acc" and tree.index == index then return true end
-  for _, arg in ipairs(tree.args or {}) do
-    if reads(arg, index) then return true end
-  end
-  return false
+  return tree_of.any(tree, function(node) return node.op == "acc" and node.index == index end)
 end
 
 -- Whether what a store writes is read by one of those after it.

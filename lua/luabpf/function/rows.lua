@@ -15,7 +15,7 @@ local MOST_SLOTS <const> = 256 -- of a row
 local MOST_NAMES <const> = 32 -- of an enum that is a column
 local MOST_EMPTY <const> = 62 -- columns with empty places
 
-rows.MASK = "\1mask" -- the column of the bits
+local MASK <const> = "\1mask" -- the column of the bits
 
 -- ---- one column of one path -----------------------------------------------------------
 
@@ -117,16 +117,10 @@ end
 
 -- The leaves of a graph that are rows, each once.
 local function leaves_of(graph)
-  local list, seen = {}, {}
-  local function visit(node)
-    if not node or seen[node] then return end
-    seen[node] = true
+  local list = {}
+  run.each_node(graph, function(node)
     if node.row then list[#list + 1] = node end
-    visit(node.yes)
-    visit(node.no)
-    visit(node.next)
-  end
-  visit(graph)
+  end)
   return list
 end
 
@@ -234,7 +228,8 @@ end
 -- Turns the leaves of a graph into stores.
 -- @treturn table words (how many), outputs, names (of the columns, in order; sorted_names),
 --   types (by name, as type() says), empty (columns that may be: { name, bit }), texts (by name
---   the list of texts that its numbers stand for)
+--   the list of texts that its numbers stand for), mask (the column whose bits say which places are
+--   filled, if some are not)
 function rows.finish(self, graph)
   local leaves = leaves_of(graph)
   local list, by_name = gather(leaves)
@@ -249,7 +244,8 @@ function rows.finish(self, graph)
     if column.kind == "choice" then made.texts[column.name] = column.texts end
   end
   if masked then
-    made.outputs[#list + 1] = { name = rows.MASK, word = n, words = 1, signed = true,
+    made.mask = MASK
+    made.outputs[#list + 1] = { name = MASK, word = n, words = 1, signed = true,
       ast = { kind = "signed" } }
   end
   made.sorted_names = table.move(made.names, 1, #made.names, 1, {})

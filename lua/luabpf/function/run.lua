@@ -136,6 +136,22 @@ function run.what(v)
   return v.path and ("'%s' (%s)"):format(v.path, whats[v.t]) or whats[v.t]
 end
 
+-- ---- graphs ---------------------------------------------------------------------
+
+-- Calls see(node) for all nodes of a graph, each once, those that it goes to after it.
+function run.each_node(graph, see)
+  local seen = {}
+  local function visit(node)
+    if not node or seen[node] then return end
+    seen[node] = true
+    see(node)
+    visit(node.yes)
+    visit(node.no)
+    visit(node.next)
+  end
+  visit(graph)
+end
+
 -- ---- frames, leaves, splits -----------------------------------------------------
 
 -- A copy of a frame: { p, f, pc, r (registers), up, to, depth, top, state (effects.lua) }.

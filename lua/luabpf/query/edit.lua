@@ -10,7 +10,7 @@ local assign = require "luabpf.expr.assign"
 local cells = require "luabpf.expr.cells"
 local compile = require "luabpf.expr.compile"
 local core = require "luabpf.core"
-local params = require "luabpf.expr.params"
+local tree = require "luabpf.expr.tree"
 
 local edit = {}
 
@@ -20,30 +20,17 @@ local ASKED_BYTES <const> = 8 << 20
 
 -- ---- stores -----------------------------------------------------------------------
 
--- Where a field begins in bits, and how many it has.
-local function extent(place)
-  return place.bit, place.bits or 8 * place.desc.size
-end
-
 local function same_place(a, b)
-  local bit, bits = extent(a)
-  local other_bit, other_bits = extent(b)
+  local bit, bits = cells.extent(a)
+  local other_bit, other_bits = cells.extent(b)
   return a.of == b.of and bit == other_bit and bits == other_bits
-end
-
-local function touches(a, b)
-  local bit, bits = extent(a)
-  local other_bit, other_bits = extent(b)
-  return bit < other_bit + other_bits and other_bit < bit + bits
 end
 
 -- Whether a tree reads any of the bits of a field of the value.
 local function reads(ast, place)
-  if ast.op == "field" and ast.of == "value" then return touches(ast, place) end
-  for _, arg in ipairs(ast.args or {}) do
-    if reads(arg, place) then return true end
-  end
-  return false
+  return tree.any(ast, function(node)
+    return node.op == "field" and node.of == "value" and cells.touches(node, place)
+  end)
 end
 
 -- What is added where a field gets itself plus something, or less something; nil else.
@@ -62,7 +49,7 @@ end
 local function store_of(place, name, value_size)
   local found, why = cells.of(place, value_size)
   if not found then error(("'%s' cannot be stored: %s"):format(name, why), 0) end
-  local desc, bit, bits = place.desc, extent(place)
+  local desc, bit, bits = place.desc, cells.extent(place)
   return { cell = found, at = bit, bits = bits, name = name, place = place,
     signed = desc.signed, big = desc.big and desc.size > 1 and not place.bits or false }
 end
@@ -71,7 +58,7 @@ end
 local function in_cells(plan)
   for i, store in ipairs(plan.stores) do
     for j = 1, i - 1 do
-      if touches(plan.stores[j].place, store.place) then
+      if cells.touches(plan.stores[j].place, store.place) then
         error(("'%s' and '%s' are of one place, which is changed once in a call"):format(
           plan.stores[j].name, store.name), 0)
       end
@@ -231,15 +218,6 @@ end
 
 -- ---- the spec ---------------------------------------------------------------------
 
--- Takes the writable slots, which come first among the parameters: to be called before anything
--- else is compiled.
-function edit.reserve(plan, shared)
-  plan.slots = #plan.stores
-  local zeros = ("\0"):rep(8 * plan.slots)
-  params.entry({ params = shared.params }, "\1edit", { kind = "outside", slots = plan.slots,
-    read = function() return zeros end })
-end
-
 -- Room for entries that are left to Lua: a walk that changes cannot begin anew, so for all where a
 -- function may ask. What does not fit ends it with the first such entry.
 local function room_for_asked(plan, parts)
@@ -261,7 +239,7 @@ function edit.add(plan, parts, spec, note)
     parts.refused = "groups that are found by hash are taken a batch at a time"
   end
   parts.plan = plan
-  spec.words, spec.puts, spec.nwritable = plan.cells, {}, plan.slots
+  spec.words, spec.puts, spec.nwritable = plan.cells, {}, #plan.stores
   for i, store in ipairs(plan.stores) do
     local fragment = store.value
       and note(parts, store.name, compile.fragment(store.value, parts.env, parts.shared))

@@ -364,7 +364,7 @@ local function new_query(facts, kind, given, sets)
   local parts = new_parts(facts, sets)
   local computed = slots.of(given)
   if kind == "one_cpu" then parts.env = setmetatable({ ncpu = false }, { __index = parts.env }) end
-  if given.change then edit.reserve(given.change, parts.shared) end
+  if given.change then parameters.reserve(parts.shared.params, #given.change.stores) end
   if computed then parameters.reserve(parts.shared.params, computed.words) end
   add_where(parts, given.where)
   if computed and computed.build then add_computed(parts, computed) end

@@ -16,9 +16,6 @@ local slots = {}
 -- The column of a group whose number Lua puts into the slot.
 slots.NUMBER = "\1group"
 
--- The column of the bits that say which places are filled (function/rows.lua).
-slots.MASK = "\1mask"
-
 -- Groups that have a number each.
 slots.numbered = { computed = true, key = "\1numbered", words = 1,
   outputs = { { name = slots.NUMBER, ast = { kind = "signed" }, word = 0, words = 1,
@@ -105,8 +102,8 @@ end
 
 -- A row of what is compiled with the empty places and texts that it has.
 function slots.completed(made, row)
-  local mask = row[slots.MASK]
-  row[slots.MASK] = nil
+  local mask = made.mask and row[made.mask]
+  if mask then row[made.mask] = nil end
   for _, column in ipairs(made.empty) do
     if mask >> column.bit & 1 == 0 then row[column.name] = nil end
   end
