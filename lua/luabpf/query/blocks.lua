@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Blocks of the rows of a query: from a walk inside the kernel, or batch by batch, with
--- what Lua says of the entries that are left to it.
+-- The batches that a query reads; and blocks of its rows: from a walk inside the kernel, or
+-- batch by batch, with what Lua says of the entries that are left to it.
 
 local judge = require "luabpf.query.judge"
 local runs = require "luabpf.query.run"
@@ -15,6 +15,21 @@ function blocks.once(block)
     block = nil
     return only
   end
+end
+
+-- The batches of a run, counted, without what a function as where says no to that Lua runs: as a
+-- generic for takes them. The report is complete at their end.
+function blocks.batches(self, query, plan, run, report)
+  local step, state, control, closing = runs.blocks(self, query, plan, run, report)
+  return function()
+    local batch = step(state, control)
+    if not batch then
+      report.complete = true
+      return nil
+    end
+    report.visited = report.visited + #batch
+    return run.filter and judge.filtered(batch, run.filter, report) or batch
+  end, nil, nil, closing
 end
 
 -- What a walk inside the kernel gave: its rows, and those of what it left to Lua.
@@ -38,7 +53,6 @@ end
 -- The rows of a batch that match.
 local function matching_rows(query, batch, run, report, block)
   local also
-  if run.filter then batch = judge.filtered(batch, run.filter, report) end
   if run.ask then also = select(2, judge.match(query, batch, run, report)) end
   block = query.core:rows(batch, run.packed, block, also)
   report.matched = report.matched + #block
@@ -52,15 +66,11 @@ function blocks.of(self, query, plan, run, report)
     local result, found = runs.try_kernel(query, plan, run, report)
     if result then return kernel_blocks(query, run, report, result, found), found end
   end
-  local step, state, control, closing = runs.blocks(self, query, plan, run, report)
+  local next_batch, _, _, closing = blocks.batches(self, query, plan, run, report)
   local block
   return function()
-    local batch = step(state, control)
-    if not batch then
-      report.complete = true
-      return nil
-    end
-    report.visited = report.visited + #batch
+    local batch = next_batch()
+    if not batch then return nil end
     block = matching_rows(query, batch, run, report, block)
     return block
   end, closing

@@ -105,16 +105,11 @@ local function lists_compiled(self, of, plan)
     local result, found = runs.try_kernel(query, plan, run, report)
     if result then return kernel_lists(of, result, found), found end
   end
-  local step, state, control, closing = runs.blocks(self, query, plan, run, report)
+  local next_batch, _, _, closing = blocks.batches(self, query, plan, run, report)
   local block
   return function()
-    local batch = step(state, control)
-    if not batch then
-      report.complete = true
-      return nil
-    end
-    report.visited = report.visited + #batch
-    if run.filter then batch = judge.filtered(batch, run.filter, report) end
+    local batch = next_batch()
+    if not batch then return nil end
     local _, asked = query.core:match(batch, run.packed)
     block = query.core:rows(batch, run.packed, block)
     report.matched = report.matched + #block
@@ -179,11 +174,6 @@ local function is_sorted_alike(made, order)
   return not made.asks
 end
 
--- Has Lua run a function that is compiled.
-local function leave_to_lua(run, why)
-  run.computed.made, run.computed.why = nil, why
-end
-
 -- What is compiled of a select's function, if this run can begin with it.
 local function usable(run, order)
   local made = run.computed.made
@@ -191,7 +181,7 @@ local function usable(run, order)
   if order then
     arrange.check(run.what, order, made.types, made.names)
     if not is_sorted_alike(made, order) then
-      leave_to_lua(run, "it is sorted by what Lua makes of entries")
+      judge.run_by_lua(run, "it is sorted by what Lua makes of entries")
       return nil
     end
   end
@@ -207,7 +197,7 @@ local function begin_query(self, run, order)
     local query, plan, report = runs.begin(self, "select", run,
       { where = given.where, columns = made, sort = given.sort }, 6)
     if not query or not (run.ask and order) then return query, plan, report end
-    leave_to_lua(run, "it is sorted, and some entries are left to Lua")
+    judge.run_by_lua(run, "it is sorted, and some entries are left to Lua")
   end
   return runs.begin(self, "entries", run, { where = given.where, rows = true }, 5)
 end

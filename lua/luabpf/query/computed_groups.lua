@@ -5,6 +5,7 @@
 -- equal rows get a number, and the sums are made by that.
 
 local arrange = require "luabpf.query.arrange"
+local blocks = require "luabpf.query.blocks"
 local errors = require "luabpf.base.errors"
 local groups = require "luabpf.query.groups"
 local handover = require "luabpf.query.handover"
@@ -67,10 +68,14 @@ local function add(all, batch, report)
   end
 end
 
+-- All rows of what was summed up, in no order.
+local function result_of(query, agg)
+  return agg:result { decoder = query.decoder, names = query.item_names, order = {} }
+end
+
 -- The rows: columns of the groups beside the sums.
 local function rows_of(all)
-  local query = all.query
-  local list = all.agg:result { decoder = query.decoder, names = query.item_names, order = {} }
+  local list = result_of(all.query, all.agg)
   for _, row in ipairs(list) do
     local group = all.list[row[slots.NUMBER]]
     row[slots.NUMBER] = nil
@@ -153,15 +158,12 @@ local function sum_up(self, query, plan, run, report, agg)
     if result then return result.asked == 0 end
   end
   local asks, block = run.ask or run.computed.made.asks, nil
-  for batch in runs.blocks(self, query, plan, run, report) do
-    report.visited = report.visited + #batch
-    if run.filter then batch = judge.filtered(batch, run.filter, report) end
+  for batch in blocks.batches(self, query, plan, run, report) do
     if asks and select(2, query.core:match(batch, run.packed)) then return false end
     block = query.core:rows(batch, run.packed, block)
     report.matched = report.matched + #block
     agg:add(block)
   end
-  report.complete = true
   return true
 end
 
@@ -172,7 +174,7 @@ local function compiled_groups(self, query, plan, run, report)
   local done = not asks and runs.by_threads(query, run, report, agg)
     or sum_up(self, query, plan, run, report, agg)
   if not done then return nil end
-  local list = agg:result { decoder = query.decoder, names = query.item_names, order = {} }
+  local list = result_of(query, agg)
   for _, row in ipairs(list) do slots.completed(made, row) end
   list = arranged(run, query, list, made.types, made.sorted_names)
   runs.finish(query, run, report)

@@ -8,6 +8,7 @@
 --
 -- @module luabpf.query.fold
 
+local blocks = require "luabpf.query.blocks"
 local core = require "luabpf.core"
 local errors = require "luabpf.base.errors"
 local handover = require "luabpf.query.handover"
@@ -113,7 +114,7 @@ local function take(self, run, f, level)
   local computed = run.computed
   run.names = purpose and purpose.acc
   if computed.made and outside.reads(computed.made, computed.fn, run.acc) then
-    computed.made, computed.why = nil, "it reads the accumulators from outside"
+    judge.run_by_lua(run, "it reads the accumulators from outside")
   end
 end
 
@@ -136,14 +137,11 @@ end
 
 -- Over batches, likewise.
 local function over_batches(self, query, plan, run, report, written)
-  for batch in runs.blocks(self, query, plan, run, report) do
-    report.visited = report.visited + #batch
-    if run.filter then batch = judge.filtered(batch, run.filter, report) end
+  for batch in blocks.batches(self, query, plan, run, report) do
     local n, after = query.core:fold(batch, run.packed, written)
     if not n then return false end
     report.matched, written = report.matched + n, after
   end
-  report.complete = true
   return written
 end
 

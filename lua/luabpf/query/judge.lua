@@ -38,29 +38,41 @@ local function obstacle(run)
   return canary.obstacle()
 end
 
--- Lua judges all entries.
-local function by_lua(run, why)
-  run.filter, run.lua_why = run.fn, why
-  return nil
+-- What is compiled of a function, or false; why a run is to begin in Lua, if it is; what the
+-- compiler made. Errors blame the caller of level.
+-- @tparam string what the option that the function is
+-- @tparam[opt] table purpose of function/compile.lua
+-- @tparam[opt] string why it is not compiled, whatever it is
+local function compiled_for(self, run, what, f, level, purpose, why)
+  why = obstacle(run) or why
+  local made = not why and compiled(f, prepare.facts(self), purpose) or nil
+  local how_much = made and made.compiled or false
+  if not how_much then why = why or made.why end
+  if run.given.compile and how_much ~= true then
+    error(("%s: %s: %s"):format(run.what, what, why or made.reasons[1]), level + 1)
+  end
+  if how_much and made.often and made.often > 0 and run.what ~= "explain" then
+    made.often = made.often - 1
+    why = "it left too many entries to Lua: " .. made.reasons[1]
+  end
+  return how_much, why, made
+end
+
+-- Raises, for the caller of level, where threads are to run a function that Lua runs, and why.
+function judge.check_workers(run, why, level)
+  if not why or run.workers == 1 then return end
+  error(("%s: workers do not run this function: %s; map:parallel does"):format(run.what, why),
+    level + 1)
 end
 
 -- Takes a function as where. Errors blame the caller of level.
 -- @treturn table|nil what prepare.query takes as where; nil where Lua judges all entries
 function judge.take(self, run, f, level)
-  run.fn, run.compiled = f, false
-  local why = obstacle(run)
-  local made = not why and compiled(f, prepare.facts(self))
-  if made then
-    run.compiled, why = made.compiled, made.why
-    run.reasons = made.reasons
-  end
-  if run.given.compile and run.compiled ~= true then
-    error(("%s: where: %s"):format(run.what, why or made.reasons[1]), level + 1)
-  end
-  if not run.compiled then return by_lua(run, why) end
-  if made.often and made.often > 0 and run.what ~= "explain" then
-    made.often = made.often - 1
-    return by_lua(run, "it left too many entries to Lua: " .. made.reasons[1])
+  local how_much, why, made = compiled_for(self, run, "where", f, level + 1)
+  run.fn, run.compiled = f, how_much
+  if why then
+    run.filter, run.lua_why = f, why
+    return nil
   end
   run.made, run.ask = made, made.asks and f or nil
   return made
@@ -72,40 +84,26 @@ end
 judge.purposes = { columns = { key = "\1columns", single = false },
   group = { key = "\1group", single = "group" } }
 
--- What is compiled of one, and why it is not; compiled, if a run should begin with that.
-local function compiled_for(self, run, f, purpose, why)
-  why = obstacle(run) or why
-  if why then return false, why end
-  local made = compiled(f, prepare.facts(self), purpose)
-  if not made.compiled then return false, made.why, made end
-  if made.often and made.often > 0 and run.what ~= "explain" then
-    made.often = made.often - 1
-    return made.compiled, "it left too many entries to Lua: " .. made.reasons[1], made
-  end
-  return made.compiled, nil, made
-end
-
--- Takes a function as columns, groups or fold: run.computed, with made where a run is to begin with
--- what is compiled of it. Errors blame the caller of level.
+-- Takes a function as columns, groups, fold or change: run.computed, with made where a run is to
+-- begin with what is compiled of it. Errors blame the caller of level.
 -- @tparam string what the option that it is
 -- @tparam[opt] table purpose of function/compile.lua
 -- @tparam[opt] string why it is not compiled, whatever it is
 function judge.take_computed(self, run, what, f, level, purpose, why)
   local computed = { what = what, fn = judge.function_of(f) }
   local made
-  computed.compiled, computed.why, made = compiled_for(self, run, computed.fn, purpose,
-    why)
-  computed.reasons = made and made.reasons
+  computed.compiled, computed.why, made = compiled_for(self, run, what, computed.fn, level + 1,
+    purpose, why)
+  judge.check_workers(run, computed.why, level + 1)
   run.computed = computed
-  if run.given.compile and computed.compiled ~= true then
-    error(("%s: %s: %s"):format(run.what, what, computed.why or made.reasons[1]), level + 1)
-  elseif run.workers > 1 and computed.why then
-    error(("%s: workers do not run this function: %s; map:parallel does"):format(run.what,
-      computed.why), level + 1)
-  end
   if not computed.why then
     computed.made, made.what = made, what
   end
+end
+
+-- Has Lua run all of a function that is compiled.
+function judge.run_by_lua(run, why)
+  run.computed.made, run.computed.why = nil, why
 end
 
 -- Lua has to run the whole function, as some entry needs it.
@@ -113,7 +111,7 @@ function judge.leave_to_lua(run, report)
   local computed = run.computed
   local asks = computed.made.asks and computed.made or run.made
   asks.often = PATIENCE
-  computed.made, computed.why = nil, "some entry needs Lua: " .. asks.reasons[1]
+  judge.run_by_lua(run, "some entry needs Lua: " .. asks.reasons[1])
   report.visited, report.matched, report.asked, report.complete = 0, 0, 0, false
   report.why = computed.why
 end
@@ -239,8 +237,6 @@ end
 -- @tparam string what the function is, as "where"
 function judge.raise(what, failure, report)
   -- Out of memory: Lua calls no handler then.
-  if type(failure) ~= "table" then error(failure, 0) end
-  -- Where there is no memory, the handler is not called.
   if type(failure) ~= "table" then error(failure, 0) end
   errors.throw(("%s: %s"):format(what, tostring(failure.cause)), nil,
     { partial = report, cause = failure.cause, traceback = failure.traceback })

@@ -225,8 +225,7 @@ function reset.select(self, run)
     { where = run.given.where, columns = run.given.columns })
   if not query then errors.throw(plan, report) end
   if report.engine == "kernel" then
-    report.engine, report.why = query.facts.kind.batch_lookup and "batch" or "walk",
-      "rows are taken a batch at a time"
+    runs.to_cursor(query, report, "rows are taken a batch at a time")
   end
   local next_block, closing = blocks_of(self, query, run, report)
   return rows.iterator(query, nil, next_block), nil, nil,

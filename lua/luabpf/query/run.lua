@@ -280,13 +280,18 @@ local function kernel_failed(query, run, reason, errno)
     errno or core.errno.ENOTSUPP
 end
 
+-- The cursor does it, for that reason.
+function runs.to_cursor(query, report, reason)
+  report.engine, report.why = by_cursor(query), reason
+end
+
 -- The kernel engine did not do it, or not all, for that reason: the cursor has to, unless the
 -- kernel was asked for and never began. Returns nothing.
 local function give_up(query, run, report, reason, errno, stopped)
   if run.engine == "kernel" and not stopped then
     errors.throw(kernel_failed(query, run, reason, errno))
   end
-  report.engine, report.why = by_cursor(query), reason
+  runs.to_cursor(query, report, reason)
 end
 
 runs.give_up = give_up
@@ -380,10 +385,7 @@ local function take_function(self, run, parts, level)
     error(("%s: params go with text"):format(run.what), level)
   end
   local made = judge.take(self, run, parts.where, level)
-  if run.filter and run.workers > 1 then
-    error(("%s: workers do not run this function: %s; map:parallel does"):format(run.what,
-      run.lua_why), level)
-  end
+  judge.check_workers(run, run.lua_why, level)
   -- What a program sums up it has judged.
   if run.filter then parts.plain = nil end
   return made
