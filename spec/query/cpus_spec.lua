@@ -129,16 +129,19 @@ describe("update_where of values of CPUs", function()
     assert(map:update_where(nil, function(_, value) value[1] = value[1] * 2 end))
     assert.equal(14, map:lookup(1)[1])
     for text, f in pairs {
-      ["is not within 1 and"] = function(_, value) value[NCPU + 1] = 1 end,
+      [("value: its elements are [1] to [%d], not [%d]"):format(NCPU, NCPU + 1)] =
+        function(_, value) value[NCPU + 1] = 1 end,
+      [("a per-CPU value is a list: value[1] to value[%d]"):format(NCPU)] =
+        function(_, value) value.packets = 1 end,
       ["value[1]: integer expected"] = function(_, value) value[1] = "x" end,
     } do
       local ok, err = pcall(map.update_where, map, nil, f)
       assert.is_false(ok)
       assert.truthy(tostring(err):find(text, 1, true), tostring(err))
     end
-    assert.has_error(function()
+    assert.error_matches(function()
       filled "percpu_hash":update_where(nil, function(_, value) value[1] = 1 end)
-    end)
+    end, "value%[1%]: a struct is changed by its fields, such as .%w+$")
     assert.equal(14, map:lookup(1)[1])
   end)
 

@@ -217,6 +217,36 @@ describe("update_where by a function", function()
     end)
   end
 
+  -- Lists are views here: what is assigned is not lost in a copy.
+  for _, engine in ipairs(ENGINES) do
+    it("stores elements of lists and fields of structs in them: " .. engine, function()
+      local object <close> = assert(bpf.load "bpf/layouts.bpf.o")
+      local map, key = object.maps.nested, { number = 1, part = 2 }
+      local function change(_, value)
+        value.list[1].a, value.grid[2][3] = 70, value.grid[1][1] - 5
+        for i = 1, #value.list do value.list[i].b = value.list[i].b + i end
+        for i = 1, #value.word.bytes do value.word.bytes[i] = i end
+        value["in"].a = value.list[1].a + 1
+      end
+      for compiled, f in pairs { [true] = change, [false] = function(k, value)
+        value.lines[2] = "x" .. #value.lines
+        change(k, value)
+      end } do
+        assert(map:update(key, { list = { { a = 1, b = 10 }, { a = 2, b = 20 } },
+          grid = { { 3, 4, 5 }, { 6, 7, 8 } }, lines = { "a", "b" } }))
+        local report = assert(map:update_where(nil, f, { engine = engine }))
+        assert.same({ 1, 1, 0 }, { report.matched, report.updated, report.kept })
+        if engine ~= "walk" then assert.equal(compiled, report.compiled ~= false) end
+        local value = map:lookup(key)
+        assert.same({ { a = 70, b = 11 }, { a = 2, b = 22 } }, value.list)
+        assert.same({ { 3, 4, 5 }, { 6, 7, -2 } }, value.grid)
+        assert.same({ 1, 2, 3, 4 }, value.word.bytes)
+        assert.same({ "a", compiled and "b" or "x2" }, value.lines)
+        assert.equal(71, value["in"].a)
+      end
+    end)
+  end
+
   it("does not touch what it leaves as it is, and stops at the limit", function()
     local map = filled()
     local function to_zero(_, value)
@@ -245,7 +275,15 @@ describe("update_where by a function", function()
       ["value.state"] = function(_, value) value.n, value.state = 0, "gone" end,
       ["value.name"] = function(_, value) value.n, value.name = 0, "longer" end,
       ["no field 'nn' in value"] = function(_, value) value.n, value.nn = 0, 1 end,
-      ["'list' is no single field"] = function(_, value) value.n, value.list = 0, {} end,
+      ["value.list: a list is changed by its elements, [1] to [2]"] =
+        function(_, value) value.n, value.list = 0, {} end,
+      ["value.list: its elements are [1] to [2], not [3]"] =
+        function(_, value) value.n, value.list[3] = 0, 1 end,
+      ["value.list: its elements are [1] to [2], not [first]"] =
+        function(_, value) value.n, value.list.first = 0, 1 end,
+      ["value.list[2]: 256 is not within"] = function(_, value) value.n, value.list[2] = 0, 256 end,
+      ["no field 'nm' in value (there are: n, m, a, b, c, p, q, state, on, list, name)"] =
+        function(_, value) value.n = value.nm end,
     } do
       ok, err = pcall(map.update_where, map, "value.a == 7", f)
       assert.is_false(ok)
@@ -277,9 +315,19 @@ describe("update_where by a function", function()
         filled():update_where(nil, function(_, value) value.n = value.n / 2 end, { compile = true })
       end,
       ["the key of an entry cannot be changed"] = function()
-        local other = helper.map { key = { "u32 k" }, value = VALUE }
-        other:update({ k = 1 }, {})
-        other:update_where(nil, function(key) key.k = 2 end)
+        local other = helper.map { key = { "u16 k[2]" }, value = VALUE }
+        other:update({ k = { 1, 2 } }, {})
+        assert.error_matches(function()
+          other:update_where(nil, function(key) key.k = 2 end)
+        end, "the key of an entry cannot be changed")
+        other:update_where(nil, function(key) key.k[1] = 2 end)
+      end,
+      ["it assigns to more than 30 fields"] = function()
+        local wide = helper.map { value = { "u8 list[31]" } }
+        wide:update(1, {})
+        wide:update_where(nil, function(_, value)
+          for i = 1, #value.list do value.list[i] = i end
+        end, { compile = true })
       end,
       ["text or function expected, got number"] = function() map:update_where(nil, 3) end,
     } do

@@ -12,7 +12,7 @@ function changes.new(seed)
 end
 
 local FIELDS <const> = { ".packets", ".i1", ".i2", ".i3", ".i4", ".b1", ".b2", ".sub.x", ".sub.y",
-  ".other.z" }
+  ".other.z", ".n[1]", ".m[2]" }
 
 local function add(self, indent, format, ...)
   self.out[#self.out + 1] = ("  "):rep(indent) .. format:format(...)
@@ -41,7 +41,7 @@ local assignments = {
     return self:pick { "'ng'", "value.comm", "'too long for any of them'" }, "value.comm"
   end,
   function(self, field) return self:pick { "nil", "1.0", "1.5", "'7'", "value.alive" }, field end,
-  function(self) return self:integer(0), self:pick { "value.nothing", "value.n[1]", "key.lev" } end,
+  function(self) return self:integer(0), self:pick { "value.nothing", "value.n[9]", "key.lev" } end,
 }
 
 -- How often each is taken, of 30.

@@ -11,6 +11,7 @@
 -- @module luabpf.function.changes
 
 local cells = require "luabpf.expr.cells"
+local core = require "luabpf.core"
 local fields = require "luabpf.expr.fields"
 local run = require "luabpf.function.run"
 local tree_of = require "luabpf.expr.tree"
@@ -18,6 +19,7 @@ local tree_of = require "luabpf.expr.tree"
 local changes = {}
 
 local is_int = run.is_int
+local MOST <const> = core.limits.stores
 
 -- ---- targets ------------------------------------------------------------------------
 
@@ -131,23 +133,53 @@ local function set(self, frame, target, tree)
   end, unfit)
 end
 
--- The place of object[key] where that is a field of the value that can be assigned to; nil, why.
-local function place_of(self, object, key)
-  if object.t ~= "view" or object.of ~= "value" or object.is_table or self.env.ncpu then
-    return nil, ("assigns to a field of %s"):format(run.what(object))
-  elseif key.t ~= "const" or type(key.v) ~= "string" then
+-- The place of list[key]; nil, why.
+local function place_in_list(self, list, key)
+  local n = key.t == "const" and math.type(key.v) and math.tointeger(key.v)
+  if not n then return nil, ("assigns to an element of '%s' that is named by %s"):format(list.path,
+    run.what(key)) end
+  local place = self:element(list, n)
+  if not place then return nil, ("raises: '%s' has no element %d"):format(list.path, n) end
+  return place, run.element_path(list, n)
+end
+
+-- The place of struct[key]; nil, why.
+local function place_in_struct(object, key)
+  if key.t ~= "const" or type(key.v) ~= "string" then
     return nil, "assigns to a field that is named by " .. run.what(key)
   end
   local place, why = fields.member(object.place, key.v, object.path)
   if not place then return nil, "raises: " .. why end
-  if not numbers[place.desc.kind] then
-    return nil, ("assigns to '%s.%s', which is %s"):format(object.path, key.v,
-      fields.what(place.desc))
-  end
   return place, object.path .. "." .. key.v
 end
 
--- object[key] = value, of a view.
+-- The place of object[key] where that is a number of the value that can be assigned to; nil, why.
+local function place_of(self, object, key)
+  local is_list = object.t == "array"
+  if not is_list and object.t ~= "view" or object.of ~= "value" or self.env.ncpu then
+    return nil, ("assigns to a field of %s"):format(run.what(object))
+  end
+  local place, path
+  if is_list then
+    place, path = place_in_list(self, object, key)
+  else
+    place, path = place_in_struct(object, key)
+  end
+  if place and not numbers[place.desc.kind] then
+    return nil, ("assigns to '%s', which is %s"):format(path, fields.what(place.desc))
+  end
+  return place, path
+end
+
+-- One target more: the function is run again, from the start, with it.
+local function add_target(self, place, path)
+  local targets = self.purpose.targets
+  if #targets == MOST then run.give_up(("it assigns to more than %d fields"):format(MOST)) end
+  targets[#targets + 1] = { place = place, path = path }
+  run.give_up("again", "target " .. path)
+end
+
+-- object[key] = value, of a view of a struct or a list.
 function run:assign_place(frame, object, key, value)
   run.need_constant(key)
   if value.t == "text" then run.need_constant(value) end
@@ -155,11 +187,7 @@ function run:assign_place(frame, object, key, value)
   if not place then return self:lua(frame, "%s", path) end
   local target = target_at(self, place)
   if target == false then return self:lua(frame, "'%s' shares bytes with another field", path) end
-  if not target then
-    local targets = self.purpose.targets
-    targets[#targets + 1] = { place = place, path = path }
-    run.give_up("again", "target " .. path)
-  end
+  if not target then add_target(self, place, path) end
   local tree = numbers[place.desc.kind](self, value, place.desc)
   if not tree then return self:lua(frame, "'%s' gets %s", path, run.what(value)) end
   return set(self, frame, target, tree)

@@ -92,7 +92,7 @@ function run:read_field(frame, register, object, key)
 end
 
 local function assign(self, frame, object, key, value, why)
-  if self.purpose and self.purpose.targets and not run.has_fields(object) then
+  if run.is_change(self) and not run.has_fields(object) then
     return self:assign_place(frame, object, key, value)
   end
   if not run.has_fields(object) then return self:lua(frame, why) end

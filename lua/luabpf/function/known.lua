@@ -76,9 +76,9 @@ known[math.type] = of_integer(function(self) return self:const("integer") end)
 known[type] = function(self, args)
   local names = { int = "number", view = "userdata", array = "table", raw = "string" }
   local v = args[1]
-  local percpu = v and v.place and v.place.percpu
   if not v or not names[v.t] or v.is_table then return nil, "of what is not known" end
-  return { self:const(percpu and "userdata" or names[v.t]) }
+  local is_view = v.t == "array" and (v.place.percpu or run.is_change(self))
+  return { self:const(is_view and "userdata" or names[v.t]) }
 end
 
 -- ---- clocks ---------------------------------------------------------------------

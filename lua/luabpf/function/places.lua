@@ -121,11 +121,16 @@ local function at(self, of, place, path, changed)
   end)
 end
 
+-- Whether the function changes the entry: its lists are views then, as its structs are.
+function run.is_change(self)
+  return self.purpose and self.purpose.targets and true or false
+end
+
 -- register = what is in the place. A node where the path splits.
 function run:read(frame, register, of, place, path)
   local changed
   local holds_others = is_struct(place.desc) or place.desc.kind == "array"
-  if self.purpose and self.purpose.targets and of == "value" and not holds_others then
+  if run.is_change(self) and of == "value" and not holds_others then
     changed = self:changed_at(frame, place)
     if changed == false then
       return self:lua(frame, "'%s' shares bytes with another field", path)
@@ -166,30 +171,31 @@ end
 
 -- ---- looking into places --------------------------------------------------------
 
--- Element i of a list, or nil; structs in lists of the map are tables, those of CPUs are views.
-local function element(list, i)
+-- Element i of a list, or nil; structs in lists of the map are tables, those of CPUs and those of
+-- an entry that is changed are views.
+function run:element(list, i)
   local place = list.place
   if not place.percpu then
     local made = fields.element(place, i, list.path)
-    if made then made.is_table, made.cpu = true, place.cpu end
+    if made then made.is_table, made.cpu = not run.is_change(self), place.cpu end
     return made
   end
   if i < 1 or i > place.desc.n then return nil end
   return { desc = place.desc.elem, bit = 0, cpu = i }
 end
 
-local function element_path(list, i)
+function run.element_path(list, i)
   return ("%s[%d]"):format(list.path, i)
 end
 
 -- register = element i of a list, nil past it.
 function run:read_element(frame, register, list, i)
-  local place = element(list, i)
+  local place = self:element(list, i)
   if not place then
     frame.r[register] = self:const(nil)
     return nil
   end
-  return self:read(frame, register, list.of, place, element_path(list, i))
+  return self:read(frame, register, list.of, place, run.element_path(list, i))
 end
 
 -- register = view[name].

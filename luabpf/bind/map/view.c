@@ -6,7 +6,8 @@
  * batch:views() makes one view of the key and one of the value and moves them
  * along; view.field reads the field's bytes where they lie in the batch. A
  * struct within a struct, and one CPU's value, are views of their own, made
- * when first asked for and moving along too. Everything else is decoded.
+ * when first asked for and moving along too; of an entry that is changed so are
+ * arrays, whose elements can be assigned to. Everything else is decoded.
  * Scalar keys and values have no fields and come as plain Lua values.
  *
  * @module luabpf.bind.map.view
@@ -34,11 +35,12 @@ struct lb_view {
 	const struct lb_type *type;	/* of one value */
 	uint32_t offset;		/* from the start of the entry */
 	uint32_t ncpu;			/* a list of one value per CPU */
+	bool is_list;			/* that, or an array */
 	uint32_t size;			/* bytes it shows */
+	struct lb_path path;		/* "key", "value", "event", and what is within: "value.list[2]" */
 	/* Of a root. */
 	const struct lb_shape *shape;
 	bool edited, writable;		/* of an entry that is changed; its value */
-	const char *what;		/* "key", "value", "event" */
 	const uint8_t *entry;		/* what it shows; NULL: nothing */
 	uint32_t room;			/* bytes of it */
 	struct lb_lender *lender;	/* of the entry; NULL: it stays */
@@ -58,6 +60,30 @@ static const char view_magic;
 static bool is_struct(const struct lb_type *t)
 {
 	return t->kind == LB_STRUCT || t->kind == LB_UNION;
+}
+
+/* Whether what is of that type within a view is a view too. */
+static bool is_inner(const struct lb_view *v, const struct lb_type *t)
+{
+	return is_struct(t) || (v->root->edited && t->kind == LB_ARRAY);
+}
+
+/* How many elements or fields it has. */
+static uint32_t length(const struct lb_view *v)
+{
+	return v->ncpu ? v->ncpu : v->is_list ? v->type->n : v->type->nmembers;
+}
+
+/* Field or element i, from 0; the latter has no name. */
+static struct lb_member part(const struct lb_view *v, uint32_t i)
+{
+	const struct lb_type *t = v->type;
+
+	if (!v->is_list)
+		return t->members[i];
+	if (v->ncpu)
+		return (struct lb_member){ .type = t, .offset = i * lb_cpu_stride(t->size) };
+	return (struct lb_member){ .type = t->elem, .offset = i * t->elem->size };
 }
 
 /* The view at index 1, for the metamethods: their table may be called with anything. */
@@ -100,6 +126,7 @@ static struct lb_view *new_view(lua_State *L, const struct lb_type *type)
 	v->magic = &view_magic;
 	v->root = v;
 	v->type = type;
+	v->is_list = type->kind == LB_ARRAY;
 	v->size = type->size;
 	luaL_setmetatable(L, LB_VIEW);
 	return v;
@@ -148,11 +175,10 @@ static void push_inners(lua_State *L)
 }
 
 /*
- * Pushes a view within the one at index 1. The key at index 2 names it: the
- * same one comes back for the same key.
+ * Pushes a view of a member, or an element, of the one at index 1. The key at
+ * index 2 names it: the same one comes back for the same key.
  */
-static void push_inner(lua_State *L, const struct lb_view *outer, const struct lb_type *type,
-		       uint32_t offset)
+static void push_inner(lua_State *L, const struct lb_view *outer, const struct lb_member *m)
 {
 	struct lb_view *v;
 
@@ -161,10 +187,11 @@ static void push_inner(lua_State *L, const struct lb_view *outer, const struct l
 	if (lua_rawget(L, -2) == LUA_TUSERDATA)
 		return;
 	lua_pop(L, 1);
-	push_names(L, type);
-	v = new_view(L, type);
+	push_names(L, m->type);
+	v = new_view(L, m->type);
 	v->root = outer->root;
-	v->offset = outer->offset + offset;
+	v->offset = outer->offset + m->offset;
+	v->path = (struct lb_path){ &outer->path, m->name, lua_tointeger(L, 2) };
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, OWNER);
 	set_names(L, v, -2);
@@ -176,14 +203,14 @@ static void push_inner(lua_State *L, const struct lb_view *outer, const struct l
 
 /* ---- reading ---------------------------------------------------------- */
 
-/* Decodes the list at p, which is lent, from a copy. */
-static void push_list(lua_State *L, const struct lb_view *v, const struct lb_type *type,
-		      const uint8_t *p)
+/* Decodes the list at p, or what follows the fields of a record, of size bytes: lent, from a copy. */
+static void push_copied(lua_State *L, const struct lb_view *v, const struct lb_type *type,
+			const uint8_t *p, uint32_t size)
 {
 	uint8_t local[LB_LENT_LOCAL];
 	int top = lua_gettop(L);
 
-	lb_push_type(L, type, lent(L, v, p, type->size, local));
+	lb_push_rest(L, type, lent(L, v, p, size, local), size);
 	if (lua_gettop(L) > top + 1)
 		lua_remove(L, top + 1);
 }
@@ -196,58 +223,49 @@ static void push_lent(lua_State *L, const struct lb_view *v, const struct lb_mem
 		      const uint8_t *base)
 {
 	if (m->type->kind == LB_ARRAY)
-		push_list(L, v, m->type, base + m->offset);
+		push_copied(L, v, m->type, base + m->offset, m->type->size);
 	else
 		lb_push_member(L, m, base);
-}
-
-/* What follows the fields of a record. */
-static void push_rest(lua_State *L, const struct lb_view *v, const struct lb_member *m,
-		      const uint8_t *base)
-{
-	uint32_t size = v->room - m->offset;
-	uint8_t local[LB_LENT_LOCAL];
-	int top = lua_gettop(L);
-
-	lb_push_rest(L, m->type, lent(L, v, base + m->offset, size, local), size);
-	if (lua_gettop(L) > top + 1)
-		lua_remove(L, top + 1);
 }
 
 static void push_member(lua_State *L, const struct lb_view *v, const struct lb_member *m)
 {
 	const uint8_t *base = address(L, v);
 
-	if (is_struct(m->type)) {
-		push_inner(L, v, m->type, m->offset);
+	if (is_inner(v, m->type)) {
+		push_inner(L, v, m);
 		return;
 	}
 	if (lb_is_rest(m->type) && v == v->root)
-		push_rest(L, v, m, base);
+		push_copied(L, v, m->type, base + m->offset, v->room - m->offset);
 	else
 		push_lent(L, v, m, base);
 }
 
-static void push_cpu(lua_State *L, const struct lb_view *v, uint32_t cpu)
+static void push_part(lua_State *L, const struct lb_view *v, uint32_t i)
 {
-	const struct lb_member m = { .type = v->type, .offset = cpu * lb_cpu_stride(v->type->size) };
-	const uint8_t *base = address(L, v);
+	const struct lb_member m = part(v, i);
 
-	if (is_struct(v->type))
-		push_inner(L, v, v->type, m.offset);
-	else
-		push_lent(L, v, &m, base);
+	push_member(L, v, &m);
 }
 
-static int index_cpu(lua_State *L, const struct lb_view *v)
+/* The element that index 2 is of, from 1; 0: none. Raises where it is no integer, of CPUs. */
+static uint32_t find_element(lua_State *L, const struct lb_view *v)
 {
 	int exact = 0;
 	lua_Integer i = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &exact) : 0;
 
-	if (!exact)
+	if (!exact && v->ncpu)
 		luaL_error(L, "a per-CPU value is a list: value[1] to value[%d]", (int)v->ncpu);
-	if (i >= 1 && i <= v->ncpu)
-		push_cpu(L, v, (uint32_t)i - 1);
+	return i >= 1 && i <= length(v) ? (uint32_t)i : 0;
+}
+
+static int index_list(lua_State *L, const struct lb_view *v)
+{
+	uint32_t i = find_element(L, v);
+
+	if (i)
+		push_part(L, v, i - 1);
 	else
 		lua_pushnil(L);
 	return 1;
@@ -260,9 +278,13 @@ static const struct lb_member *find_member(lua_State *L, const struct lb_view *v
 
 	push_numbers(L);
 	lua_pushvalue(L, 2);
-	if (lua_rawget(L, -2) != LUA_TNUMBER)
-		luaL_error(L, "no field '%s' in %s", luaL_tolstring(L, 2, NULL),
-			   v->root->what);
+	if (lua_rawget(L, -2) != LUA_TNUMBER) {
+		const char *name = luaL_tolstring(L, 2, NULL);
+
+		lb_push_names(L, v->type);
+		luaL_error(L, "no field '%s' in %s (there are: %s)", name, v->root->path.name,
+			   lua_tostring(L, -1));
+	}
 	i = lua_tointeger(L, -1);
 	lua_pop(L, 2);
 	return &v->type->members[i - 1];
@@ -274,9 +296,9 @@ static int view_index(lua_State *L)
 	const void *name = lua_topointer(L, 2);
 	uint32_t i = 0;
 
-	if (v->ncpu) {
+	if (v->is_list) {
 		lua_settop(L, 2);
-		return index_cpu(L, v);
+		return index_list(L, v);
 	}
 	while (i < v->type->nmembers && v->names[i] != name)
 		i++;
@@ -289,26 +311,39 @@ static int view_index(lua_State *L)
 	return 1;
 }
 
-/* Stores the value at index 3 as that of the CPU at index 2. */
-static int set_cpu(lua_State *L, const struct lb_view *v)
+/* Stores the value at index 3 in a member that the path leads to. */
+static int store(lua_State *L, const struct lb_view *v, const struct lb_member *m,
+		 const struct lb_path *path)
 {
-	const struct lb_path up = { NULL, v->root->what, 0 };
-	lua_Integer i = lb_check_int(L, 2, 1, v->ncpu);
-	struct lb_member m = { .type = v->type };
-
-	if (is_struct(v->type))
-		return luaL_error(L, "the values of CPUs are structs: value[%d].field = ...", (int)i);
-	m.offset = (uint32_t)(i - 1) * lb_cpu_stride(v->type->size);
-	lb_encode_member(L, 3, &m, (uint8_t *)(uintptr_t)address(L, v),
-			 &(struct lb_path){ &up, NULL, (uint32_t)i });
+	if (m->type->kind == LB_ARRAY)
+		return lb_path_error(L, path, "a list is changed by its elements, [1] to [%u]",
+				     m->type->n);
+	if (is_struct(m->type))
+		return lb_path_error(L, path, "a struct is changed by its fields, such as .%s",
+				     m->type->nmembers ? m->type->members[0].name : "");
+	if (m->type->kind == LB_SPECIAL)
+		return lb_path_error(L, path, "the kernel's own (%s) is not changed", m->type->name);
+	lb_encode_member(L, 3, m, (uint8_t *)(uintptr_t)address(L, v), path);
 	return 0;
+}
+
+/* Stores the value at index 3 in the element that index 2 is of. */
+static int set_element(lua_State *L, const struct lb_view *v)
+{
+	uint32_t i = find_element(L, v);
+	struct lb_member m;
+
+	if (!i)
+		return lb_path_error(L, &v->path, "its elements are [1] to [%u], not [%s]", length(v),
+				     luaL_tolstring(L, 2, NULL));
+	m = part(v, i - 1);
+	return store(L, v, &m, &(struct lb_path){ &v->path, NULL, i });
 }
 
 /* Stores the value at index 3 in the field that index 2 names. */
 static int view_newindex(lua_State *L)
 {
 	const struct lb_view *v = self(L);
-	const struct lb_path up = { NULL, v->root->what, 0 };
 	const struct lb_member *m;
 
 	if (!v->root->edited)
@@ -316,44 +351,45 @@ static int view_newindex(lua_State *L)
 	if (!v->root->writable)
 		return luaL_error(L, "the key of an entry cannot be changed");
 	lua_settop(L, 3);
-	if (v->ncpu)
-		return set_cpu(L, v);
+	if (v->is_list)
+		return set_element(L, v);
 	m = find_member(L, v);
-	if (is_struct(m->type) || m->type->kind == LB_ARRAY || m->type->kind == LB_SPECIAL)
-		return luaL_error(L, "'%s' is no single field, and is not changed where it is", m->name);
-	lb_encode_member(L, 3, m, (uint8_t *)(uintptr_t)address(L, v),
-			 &(struct lb_path){ &up, m->name, 0 });
-	return 0;
+	return store(L, v, m, &(struct lb_path){ &v->path, m->name, 0 });
 }
 
 static int view_len(lua_State *L)
 {
 	const struct lb_view *v = self(L);
 
-	if (!v->ncpu)
+	if (!v->is_list)
 		return luaL_error(L, "a struct has no length");
-	lua_pushinteger(L, v->ncpu);
+	lua_pushinteger(L, length(v));
 	return 1;
 }
 
-/* The number of the field or CPU after the control value at index 2. */
+/* The number of the field or element after the control value at index 2. */
 static uint32_t after(lua_State *L, const struct lb_view *v)
 {
 	uint32_t i;
 
 	if (lua_isnil(L, 2))
 		return 0;
-	if (!v->ncpu) {
-		push_numbers(L);
-		lua_pushvalue(L, 2);
-		lua_rawget(L, -2);
-		lua_replace(L, -2);
-	} else {
-		lua_pushvalue(L, 2);
-	}
+	if (v->is_list)
+		return (uint32_t)lua_tointeger(L, 2);
+	push_numbers(L);
+	lua_pushvalue(L, 2);
+	lua_rawget(L, -2);
 	i = (uint32_t)lua_tointeger(L, -1);
 	lua_settop(L, 2);
 	return i;
+}
+
+static void push_name(lua_State *L, const struct lb_view *v, uint32_t i)
+{
+	if (v->is_list)
+		lua_pushinteger(L, (lua_Integer)i + 1);
+	else
+		lua_pushstring(L, v->type->members[i].name);
 }
 
 static int view_next(lua_State *L)
@@ -363,17 +399,11 @@ static int view_next(lua_State *L)
 
 	lua_settop(L, 2);
 	i = after(L, v);
-	if (i >= (v->ncpu ? v->ncpu : v->type->nmembers))
+	if (i >= length(v))
 		return 0;
-	if (v->ncpu)
-		lua_pushinteger(L, (lua_Integer)i + 1);
-	else
-		lua_pushstring(L, v->type->members[i].name);
+	push_name(L, v, i);
 	lua_replace(L, 2);
-	if (v->ncpu)
-		push_cpu(L, v, i);
-	else
-		push_member(L, v, &v->type->members[i]);
+	push_part(L, v, i);
 	lua_pushvalue(L, 2);
 	lua_insert(L, -2);
 	return 2;
@@ -424,22 +454,16 @@ static int view_copy(lua_State *L)
 	return 1;
 }
 
-/* Adds field or CPU i of the view at index 1 to the text at index 3; 2 is for its name. */
+/* Adds field or element i of the view at index 1 to the text at index 3; 2 is for its name. */
 static void add_text(lua_State *L, const struct lb_view *v, uint32_t i)
 {
-	const char *name = v->ncpu ? "" : v->type->members[i].name;
+	const char *name = v->is_list ? "" : v->type->members[i].name;
 
-	if (v->ncpu) {
-		lua_pushinteger(L, (lua_Integer)i + 1);
-		lua_replace(L, 2);
-		push_cpu(L, v, i);
-	} else {
-		lua_pushstring(L, name);
-		lua_replace(L, 2);
-		push_member(L, v, &v->type->members[i]);
-	}
+	push_name(L, v, i);
+	lua_replace(L, 2);
+	push_part(L, v, i);
 	lua_pushfstring(L, "%s%s%s%s%s", lua_tostring(L, 3), i ? ", " : "", name,
-			v->ncpu ? "" : " = ", luaL_tolstring(L, -1, NULL));
+			v->is_list ? "" : " = ", luaL_tolstring(L, -1, NULL));
 	lua_replace(L, 3);
 	lua_settop(L, 3);
 }
@@ -448,7 +472,6 @@ static void add_text(lua_State *L, const struct lb_view *v, uint32_t i)
 static int view_tostring(lua_State *L)
 {
 	const struct lb_view *v = self(L);
-	uint32_t n = v->ncpu ? v->ncpu : v->type->nmembers;
 
 	lua_settop(L, 1);
 	if (!shows(v)) {
@@ -457,7 +480,7 @@ static int view_tostring(lua_State *L)
 	}
 	lua_pushnil(L);
 	lua_pushliteral(L, "{ ");
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < length(v); i++)
 		add_text(L, v, i);
 	lua_pushliteral(L, " }");
 	lua_concat(L, 2);
@@ -500,10 +523,11 @@ struct lb_view *lb_view_new(lua_State *L, int owner, int layout, const struct lb
 	set_names(L, v, -2);
 	lua_remove(L, -2);
 	v->shape = shape;
-	v->what = what;
+	v->path.name = what;
 	v->lender = lender;
 	v->step = step;
 	v->ncpu = shape->ncpu;
+	v->is_list = v->is_list || v->ncpu;
 	v->size = shape->stride;
 	lua_pushvalue(L, owner);
 	lua_setiuservalue(L, -2, OWNER);

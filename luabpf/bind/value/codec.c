@@ -309,8 +309,7 @@ static bool has_member(const struct lb_type *type, const char *name)
 	return (type->ngaps && strcmp(type->padding_name, name) == 0) || lb_find_member(type, name);
 }
 
-/* Raises for a name that the type has not, with those that it has, as many as fit. */
-static void unknown_field(lua_State *L, const struct lb_type *type, const struct lb_path *path)
+void lb_push_names(lua_State *L, const struct lb_type *type)
 {
 	char names[200] = "";
 	size_t n = 0;
@@ -324,7 +323,14 @@ static void unknown_field(lua_State *L, const struct lb_type *type, const struct
 		}
 		n += (size_t)sprintf(names + n, "%s%s", i ? ", " : "", name);
 	}
-	lb_path_error(L, path, "unknown field (there are: %s)", names);
+	lua_pushstring(L, names);
+}
+
+/* Raises for a name that the type has not. */
+static void unknown_field(lua_State *L, const struct lb_type *type, const struct lb_path *path)
+{
+	lb_push_names(L, type);
+	lb_path_error(L, path, "unknown field (there are: %s)", lua_tostring(L, -1));
 }
 
 /* Raises for the first key of the table at idx that is no member. */

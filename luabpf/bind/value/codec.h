@@ -32,5 +32,8 @@ void lb_encode(lua_State *L, int idx, const struct lb_shape *shape, void *out, b
 void lb_encode_member(lua_State *L, int idx, const struct lb_member *m, uint8_t *base,
 		      const struct lb_path *path);
 
+/* Pushes the names of the fields of a struct, as many as a message has room for. */
+void lb_push_names(lua_State *L, const struct lb_type *type);
+
 #endif
 
