@@ -311,6 +311,15 @@ uint32_t lb_opt_upto(lua_State *L, int idx, const char *name, uint32_t max)
 	return (uint32_t)v;
 }
 
+void lb_hold(lua_State *L, int idx, const char *name)
+{
+	if (lua_isnil(L, idx))
+		return;
+	luaL_checktype(L, idx, LUA_TTABLE);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, idx, name);
+}
+
 void lb_set_int(lua_State *L, const char *name, lua_Integer v)
 {
 	lua_pushinteger(L, v);

@@ -94,6 +94,8 @@ uint32_t lb_opt_upto(lua_State *L, int idx, const char *name, uint32_t max);
 
 /* Set a field of the table at the top. */
 void lb_set_int(lua_State *L, const char *name, lua_Integer v);
+/* Puts the value at the top into that field of the holder at idx; does nothing if that is nil. */
+void lb_hold(lua_State *L, int idx, const char *name);
 void lb_set_text(lua_State *L, const char *name, const char *text);
 
 /* The path at arg; raises for anything else, and where a NUL byte would cut it. */

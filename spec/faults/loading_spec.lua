@@ -188,6 +188,18 @@ describe("loading", function()
     folder.remove()
   end)
 
+  it("[fault 18] an export of a coroutine that nobody resumes holds no other one up", function()
+    folder.make()
+    finally(folder.remove)
+    local map, path = filled(50), folder.path "out.jsonl"
+    local function where()
+      coroutine.yield()
+      return true
+    end
+    coroutine.wrap(function() map:export(path, { where = where, compile = false }) end)()
+    assert.equal(50, assert(map:export(path)).entries)
+  end)
+
   it("[fault 25] descriptors stay with handles when Lua is out of memory", function()
     assert(bpf.load "bpf/layouts.bpf.o"):close()
     local before, failures, most = helper.descriptors(), 0, 256

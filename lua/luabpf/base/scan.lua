@@ -54,19 +54,27 @@ end
 -- ---- iterators -----------------------------------------------------------------
 
 -- A cursor, or a crew of threads, that leaves its report where the caller wants it.
-local reporting = {}
-reporting.__index = reporting
+local holder = {}
+holder.__index = holder
 
-function reporting:close()
-  for name, n in pairs(self.cursor:report()) do self.report[name] = n end
-  self.cursor:close()
+function holder:close()
+  if not self.reader then return end
+  if self.report then
+    for name, n in pairs(self.reader:report()) do self.report[name] = n end
+  end
+  self.reader:close()
 end
 
-reporting.__close = reporting.close
+holder.__close = holder.close
 
 -- What closes a cursor at the end of a loop, and fills in the report if there is one.
 function scan.closing(cursor, report)
-  return report and setmetatable({ cursor = cursor, report = report }, reporting) or cursor
+  return report and setmetatable({ reader = cursor, report = report }, holder) or cursor
+end
+
+-- The same for a crew that core.crew puts there.
+function scan.holder(report)
+  return setmetatable({ report = report }, holder)
 end
 
 -- The batches of a cursor of any class.

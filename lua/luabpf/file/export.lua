@@ -166,10 +166,10 @@ local function write_all(self, run, sink, mark, place, report, shown)
 end
 
 local function write_by_threads(run, sink, report, shown)
-  local crew, workers = core.crew { query = run.query.core, params = run.packed,
+  local holder <close> = scan.holder(run.given.report)
+  local crew, workers = core.crew({ query = run.query.core, params = run.packed,
     workers = run.workers, batch_size = run.batch_size, writer = sink.writer,
-    most_asked = defaults.memory }
-  local _ <close> = scan.closing(crew, run.given.report)
+    most_asked = defaults.memory }, holder)
   report.workers = workers
   local rows
   repeat

@@ -42,14 +42,20 @@ end
 local function open_file(self, given)
   self.part = self:part_path(given.drain)
   self.name = self.part
-  local out, message, errno = core.output { path = self.part, summed = given.summed }
-  if errno == core.errno.EAGAIN then
-    -- It may be one of this process, which a debug hook has ended: its handle is not collected yet.
-    collectgarbage()
-    out, message, errno = core.output { path = self.part, summed = given.summed }
+  -- It is self.out already when the part is made.
+  local function open()
+    return core.output({ path = self.part, summed = given.summed }, self)
   end
+  local out, message, errno = open()
+  if errno == core.errno.EAGAIN then
+    -- It may be one of a coroutine that nobody resumes any more, and is not collected yet.
+    collectgarbage()
+    out, message, errno = open()
+  end
+  if out then return end
+  self.out = nil
   if errno == core.errno.EAGAIN then message = "another export is writing it" end
-  self.out = must(self, out, message, errno)
+  must(self, nil, message, errno)
 end
 
 -- Finds out what kind of place a target is; opens nothing.

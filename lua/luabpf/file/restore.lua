@@ -158,8 +158,8 @@ end
 
 -- The map has its pin: the part goes; nothing here fails any more.
 local function named(map, part)
-  core.forget_pin(map, part)
   os.remove(part)
+  core.forget_pin(map, part)
 end
 
 -- Filled under the name of a part, then pinned under its own: in one step where one is replaced.

@@ -362,8 +362,9 @@ end
 function runs.by_threads(query, run, report, agg)
   local possible = query.facts.threads and report.engine == "batch" and not run.filter
   if run.workers == 1 or not possible then return false end
-  local crew <close>, workers = core.crew { query = query.core, params = run.packed, agg = agg,
-    workers = run.workers, batch_size = run.batch_size, most_asked = run.memory }
+  local holder <close> = scan.holder()
+  local crew, workers = core.crew({ query = query.core, params = run.packed, agg = agg,
+    workers = run.workers, batch_size = run.batch_size, most_asked = run.memory }, holder)
   while not crew:wait(scan.PATIENCE) do end
   local visited, matched, asked = crew:finish()
   if not visited then

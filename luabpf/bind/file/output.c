@@ -7,10 +7,12 @@
  *	w = core.row_writer(map, format, columns)	{ { name =, layout =, words =, signed = }... }
  *	w:header()
  *
- *	out = core.output{ path = text, summed = flag }	a file, locked
+ *	out = core.output({ path = text, summed = flag }, holder)	a file, locked
  *	out = core.output{ device = text }		a pipe, a terminal
  *	out = core.output{ handle = file }
  *	out = core.output{}				for out:take()
+ *	With a holder, which is a table, holder.out is the output before anything is opened:
+ *	a debug hook may end what called it before it has it.
  *	out:write(text)
  *	next = out:rows(w, batch or rows, from)		until the buffer is full, if it is taken
  *	out:flush() out:sync() out:seek(offset, crc) out:position() out:take() out:fd() out:close()
@@ -70,8 +72,22 @@ struct lb_row_writer *lb_check_row_writer(lua_State *L, int arg)
 {
 	struct lb_row_writer *rw = lb_checkudata(L, arg, LB_ROW_WRITER);
 
-	luaL_argcheck(L, rw->w, arg, "row writer is closed");
+	luaL_argcheck(L, !rw->closed, arg, "row writer is closed");
 	return rw;
+}
+
+static void free_unused(struct lb_row_writer *rw)
+{
+	if (!rw->closed || rw->users)
+		return;
+	lb_writer_free(rw->w);
+	rw->w = NULL;
+}
+
+void lb_row_writer_left(struct lb_row_writer *rw)
+{
+	rw->users--;
+	free_unused(rw);
 }
 
 /* Keeps the value at the top, popped, in the list at index kept. */
@@ -176,9 +192,8 @@ static int writer_close(lua_State *L)
 {
 	struct lb_row_writer *rw = lb_checkudata(L, 1, LB_ROW_WRITER);
 
-	luaL_argcheck(L, rw->users == 0, 1, "row writer is in use");
-	lb_writer_free(rw->w);
-	rw->w = NULL;
+	rw->closed = true;
+	free_unused(rw);
 	return 0;
 }
 
@@ -235,28 +250,29 @@ static int open_output(lua_State *L, struct output *out)
 			return luaL_error(L, "attempt to use a closed file");
 		out->stream = stream;
 		out->o.file = stream->f;
-		lua_setiuservalue(L, 2, KEPT);
+		lua_setiuservalue(L, 3, KEPT);
 	}
 	return 0;
 }
 
-/* core.output(options) */
+/* core.output(options [, holder]) */
 static int output_new(lua_State *L)
 {
 	struct output *out;
 	int err;
 
-	lua_settop(L, 1);
+	lua_settop(L, 2);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	out = lua_newuserdatauv(L, sizeof(*out), 1);
 	lb_out_begin(&out->o);
 	out->stream = NULL;
 	luaL_setmetatable(L, LB_OUTPUT);
+	lb_hold(L, 2, "out");
 	out->o.asked = (struct lb_asked){ lb_ask_hook, L };
 	err = open_output(L, out);
 	if (err)
 		return refused(L, err);
-	lua_settop(L, 2);
+	lua_settop(L, 3);
 	return 1;
 }
 

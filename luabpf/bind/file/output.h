@@ -12,8 +12,9 @@
 
 /* The class luabpf.row_writer. */
 struct lb_row_writer {
-	struct lb_writer *w;	/* NULL: closed */
-	uint32_t users;		/* threads' crews that write by it: it cannot be closed */
+	struct lb_writer *w;	/* NULL once it is closed and nobody uses it */
+	bool closed;
+	uint32_t users;		/* threads' crews that write by it */
 	bool columns;		/* of rows with columns, else of batches */
 	uint32_t nwords;
 	uint32_t key_size, value_stride;
@@ -21,6 +22,8 @@ struct lb_row_writer {
 
 /* The open row writer at arg; raises otherwise. */
 struct lb_row_writer *lb_check_row_writer(lua_State *L, int arg);
+/* One of its users is done. */
+void lb_row_writer_left(struct lb_row_writer *rw);
 /* The output at arg; raises otherwise, and where its file was closed. */
 struct lb_outfile *lb_check_output(lua_State *L, int arg);
 

@@ -236,10 +236,13 @@ static int writer_add(lua_State *L)
 	return 1;
 }
 
-/* writer:position(): offset, entries, blocks: what resume takes once that much was synced. */
+/*
+ * writer:position(): offset, entries, blocks: what resume takes once that much was synced. Of one
+ * that is closed, as they were.
+ */
 static int writer_position(lua_State *L)
 {
-	struct writer *w = check_writer(L);
+	const struct writer *w = lb_checkudata(L, 1, LB_WRITER);
 
 	lua_pushinteger(L, (lua_Integer)w->w.offset);
 	lua_pushinteger(L, (lua_Integer)w->w.entries);

@@ -3,7 +3,10 @@
  * The class luabpf.crew: a query run by several threads over the batch cursor
  * (crew.h). Internal to lua/luabpf/query/run.lua and export.lua.
  *
- *	crew, threads = core.crew{ query =, params =, workers =, batch_size =, agg = or nil, most_asked = }
+ *	crew, threads = core.crew({ query =, params =, workers =, batch_size =, agg = or nil,
+ *				   most_asked = }, holder)
+ *					holder.reader is the crew before its threads begin: a debug
+ *					hook may end what called it before it has it
  *	crew:wait(ns)			true once all threads have ended
  *	visited, matched, asked = crew:finish()	adds their sums to agg; asked: a batch of what where
  *					leaves to Lua, or nil. nil where that is more than most_asked
@@ -119,7 +122,7 @@ static struct lb_row_writer *check_writer(lua_State *L, const struct lb_map *map
 	return rw;
 }
 
-/* core.crew(options): a crew, and how many threads it has. */
+/* core.crew(options, holder): a crew, and how many threads it has. */
 static int crew_new(lua_State *L)
 {
 	struct lb_crew_spec spec = { 0 };
@@ -128,10 +131,12 @@ static int crew_new(lua_State *L)
 	int err;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
+	lua_settop(L, 2);
 	c = lua_newuserdatauv(L, sizeof(*c), UVALUES);
 	memset(c, 0, sizeof(*c));
 	luaL_setmetatable(L, LB_CREW);
+	lb_hold(L, 2, "reader");
+	lua_remove(L, 2);
 	keep(L, "query", QUERY);
 	keep(L, "params", PARAMS);
 	keep(L, "agg", AGG);
@@ -279,14 +284,20 @@ static int crew_visited(lua_State *L)
 	return 1;
 }
 
-/* crew:report(): ends the threads, if some are running. */
+/* crew:report(): ends the threads, if some are running; of one whose threads never began, nothing. */
 static int crew_report(lua_State *L)
 {
-	struct crew *c = check_crew(L);
-	bool complete = lb_crew_wait(&c->c, 0);
+	struct crew *c = lb_checkudata(L, 1, LB_CREW);
 	struct lb_crew_result r;
 	struct lb_scan_stats all;
+	bool complete;
 
+	if (!c->open) {
+		lua_newtable(L);
+		return 1;
+	}
+	check_crew(L);
+	complete = lb_crew_wait(&c->c, 0);
 	if (!complete)
 		lb_crew_cancel(&c->c);
 	all = lb_crew_stats(&c->c);
@@ -300,7 +311,7 @@ static int crew_close(lua_State *L)
 
 	lb_crew_close(&c->c);
 	if (c->writer)
-		c->writer->users--;
+		lb_row_writer_left(c->writer);
 	c->writer = NULL;
 	c->open = false;
 	return 0;

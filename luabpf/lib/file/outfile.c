@@ -411,7 +411,9 @@ static void sync_folder(const char *path)
 
 int lb_out_remove(const struct lb_outfile *o, const char *path)
 {
-	return o->process != lb_process() ? -ECHILD : unlink(path) < 0 ? -errno : 0;
+	if (o->process != lb_process())
+		return -ECHILD;
+	return !o->owned ? -EBADF : unlink(path) < 0 ? -errno : 0;
 }
 
 int lb_out_rename(const char *from, const char *to)

@@ -77,7 +77,7 @@ add { name = "map:export", as = "drain", after = nothing_lost, renew = function(
   if e:read(e:path "out.ckpt") then return end
   e:fill(e.map)
   os.remove(e:path "out")
-end, keeps = "^out%.", run = function(e)
+end, makes = "^out$", keeps = "^out%.", run = function(e)
   return e.map:export(e:path "out", { drain = true, batch_size = 8, checkpoint_interval = 0 })
 end, right = function(e, report)
   return (report.resumed or e.map:next() == nil) and lines(e:read(e:path "out")) >= e.N
