@@ -101,6 +101,21 @@ describe("a guard:", function()
     ]], folder.path "out")))
   end)
 
+  -- luabpf/bind/object/object.c
+  it("[fault 14] a size that libbpf does not take is no other size #preload", function()
+    assert.equal("points 64, false maps.points.max_entries: Device or resource busy",
+      line_of(injected.process [[
+        local function load()
+          return bpf.load("bpf/objects.bpf.o", { maps = { points = { max_entries = 64 } } })
+        end
+        local object = assert(load())
+        io.write("points ", object.maps.points:info().max_entries)
+        faults.arm(faults.kinds.libbpf, 1, bpf.errno.EBUSY)
+        local ok, message = faults.call(load)
+        io.write(", ", tostring(ok), " ", tostring(message):match "maps.points.*", "\n")
+      ]]))
+  end)
+
   -- luabpf/lib/thread/threads.c
   it("signals are for the script's own thread", function()
     local map = filled(10)

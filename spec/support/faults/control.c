@@ -111,15 +111,68 @@ static int allocations(lua_State *L)
 /* ---- hooks ------------------------------------------------------------------------------ */
 
 static long hook_at, hook_n, hook_fired;
+static int call(lua_State *L);
+
+/* Where the hook has raised. */
+static struct {
+	char text[512];		/* the innermost functions */
+	bool last;		/* the end of what was called, or what it closes at its end */
+} place_of_hook;
+
+static bool is_at_end(const lua_Debug *event, int depth, const char *innermost)
+{
+	return (depth <= 1 && event->event == LUA_HOOKRET) ||
+	       (depth == 2 && strcmp(innermost, "close") == 0);
+}
+
+/* Who calls luabpf: an operation or a spec. It is not there any more where that was a tail call. */
+static bool is_outside(lua_State *L, const lua_Debug *ar)
+{
+	bool outside = lua_tocfunction(L, -1) == call ||
+		       (*ar->what != 'C' && !strstr(ar->short_src, "lua/luabpf/"));
+
+	lua_pop(L, 1);
+	return outside;
+}
+
+static void note_place(lua_State *L, const lua_Debug *event)
+{
+	char *text = place_of_hook.text;
+	const size_t room = sizeof(place_of_hook.text);
+	size_t n = (size_t)snprintf(text, room, "%s of",
+				    event->event == LUA_HOOKRET ? "return" : "call");
+	char innermost[8] = "";
+	lua_Debug ar;
+	int level = 0;
+
+	for (bool ours = true; ours && lua_getstack(L, level, &ar); level += ours) {
+		lua_getinfo(L, "nSlf", &ar);
+		ours = !is_outside(L, &ar);
+		if (!level)
+			snprintf(innermost, sizeof(innermost), "%s", ar.name ? ar.name : "");
+		if (ours && n < room && level < 5)
+			n += (size_t)snprintf(text + n, room - n, "%s %s (%s:%d)", level ? "," : "",
+					      ar.name ? ar.name : "?", ar.short_src, ar.currentline);
+	}
+	place_of_hook.last = is_at_end(event, level, innermost);
+}
 
 static void raise_at(lua_State *L, lua_Debug *ar)
 {
-	(void)ar;
 	if (++hook_n != hook_at)
 		return;
 	hook_fired++;
+	note_place(L, ar);
 	lua_sethook(L, NULL, 0, 0);
 	luaL_error(L, "raised by the hook");
+}
+
+/* Where the hook has raised, as text, and whether that was the end of the call. */
+static int place(lua_State *L)
+{
+	lua_pushstring(L, place_of_hook.text);
+	lua_pushboolean(L, place_of_hook.last);
+	return 2;
 }
 
 /* At the at-th call or return the hook raises. Coroutines made from then on have it too. */
@@ -151,15 +204,15 @@ static void end(lua_State *L)
 	calls.kind = -1;
 }
 
-/* call(f, argument): as pcall, with what was asked for while f runs, and not longer. */
+/* call(f, ...): as pcall, with what was asked for while f runs, and not longer. */
 static int call(lua_State *L)
 {
 	int status;
 
-	lua_settop(L, 2);
+	luaL_checkany(L, 1);
 	luaL_checkstack(L, 200, NULL);
 	begin(L);
-	status = lua_pcall(L, 1, LUA_MULTRET, 0);
+	status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
 	end(L);
 	lua_pushboolean(L, status == LUA_OK);
 	lua_insert(L, 1);
@@ -609,6 +662,7 @@ static int leave(lua_State *L)
 
 static const luaL_Reg functions[] = {
 	{ "arm", arm }, { "counts", counts }, { "allocations", allocations }, { "hook", hook },
+	{ "place", place },
 	{ "call", call }, { "counted", counted }, { "storm", storm }, { "storm_end", storm_end },
 	{ "limit", limit }, { "refuse", refuse }, { "mask", mask }, { "unmask", unmask },
 	{ "held", held }, { "last", last }, { "run", run }, { "fork", fork_here }, { "wait", wait_for },

@@ -145,7 +145,8 @@ local function try_all(operation, list, allowed, place, is_over)
       if not counts(fault, result) and #result.problems == 0 then return end
       say("case", fault.section, fault.kind, result.verdict or "lost", #result.problems)
       for _, problem in ipairs(result.problems) do
-        say("problem", fault.section, operation.title, fault.name, problem)
+        say("problem", fault.section, operation.title,
+          result.place and ("%s: %s"):format(fault.name, result.place) or fault.name, problem)
       end
     end, is_over)
 end

@@ -150,14 +150,18 @@ function sections.allocation(add, clean)
   end
 end
 
---- A hook that raises. The last four events are the end of the function, with what it closes,
--- and of what called it.
+--- A hook that raises. At the end of the function, and in what it closes there, all is done.
 function sections.hook(add, clean)
   spread(clean.events, STEPS_TRIED, function(at)
     add { section = "hook", kind = "hook", raises = "raised by the hook", passing = true,
-      name = "event " .. at, last = at >= clean.events - 3,
+      name = "event " .. at,
       begin = function(control) control.hook(at) end,
-      finish = function(control) return (control.counted()) end }
+      finish = function(control) return (control.counted()) end,
+      tell = function(control, told)
+        local last
+        told.place, last = control.place()
+        if last then told.last = 1 end
+      end }
   end)
 end
 

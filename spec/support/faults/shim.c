@@ -18,6 +18,7 @@
 
 #include "shim.h"
 
+#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -55,6 +56,7 @@ const char *const kind_names[KINDS - KIND_OTHER] = {
 	"mmap", "malloc", "open", "read", "write", "fsync", "fdatasync", "rename", "flock", "stat",
 	"unlink", "seek", "truncate", "close", "thread", "socket", "send", "receive", "ioctl",
 	"dup", "poll", "sleep", "perf_event_open", "sysinfo", "waiter", "readdir",
+	"libbpf",
 };
 
 static struct {
@@ -512,4 +514,28 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 	int err = verdict(KIND_THREAD);
 
 	return err > 0 ? err : NEXT(pthread_create)(thread, attr, f, argument);
+}
+
+/* ---- libbpf -------------------------------------------------------------------------------- */
+
+/* Its functions are not where RTLD_NEXT looks: it is loaded for luabpf alone. */
+static void *of_libbpf(const char *name)
+{
+	void *library = dlopen("libbpf.so.1", RTLD_LAZY | RTLD_NOLOAD);
+	void *f = library ? dlsym(library, name) : NULL;
+
+	if (!f)
+		abort();
+	return f;
+}
+
+EXPORT int bpf_map__set_max_entries(struct bpf_map *map, uint32_t n)
+{
+	static __typeof__(&bpf_map__set_max_entries) real;
+
+	if (fails(KIND_LIBBPF))
+		return -errno;
+	if (!real)
+		real = of_libbpf("bpf_map__set_max_entries");
+	return real(map, n);
 }

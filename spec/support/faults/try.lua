@@ -96,10 +96,10 @@ local function is_one_of(name, patterns)
 end
 
 -- Names that are in now and not in before, but for those that may be left.
-local function more(before, now, operation, fault)
+local function more(before, now, operation, fault, told)
   local left, keeps = {}, operation.keeps or ""
   if fault.raises and operation.makes then keeps = keeps .. "\0" .. operation.makes end
-  if fault.last and operation.ends then keeps = keeps .. "\0" .. operation.ends end
+  if told.last and operation.ends then keeps = keeps .. "\0" .. operation.ends end
   for name in pairs(now) do
     if not before[name] and not is_one_of(name, keeps) then left[#left + 1] = name end
   end
@@ -157,7 +157,7 @@ local function one(control, operation, e, fault, files)
     local ok, message = pcall(operation.after, e, verdict ~= "right")
     if not ok then problem(shown(message)) end
   end
-  local left = verdict ~= "right" and more(files, e:files(), operation, fault) or {}
+  local left = verdict ~= "right" and more(files, e:files(), operation, fault, told) or {}
   if left[1] then problem("left: " .. table.concat(left, ", ")) end
   if not (operation.once or operation.probes or fault.blind) then again(operation, e, problem) end
   e:close(owned)
