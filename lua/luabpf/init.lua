@@ -85,6 +85,8 @@ local bpf = {
   within = words.within,
   prefix = words.prefix,
   text = words.text,
+  duration = words.duration,
+  size = words.size,
   help = later.call("luabpf.show.help", "print"),
   vertical = later.call("luabpf.show.display", "vertical"),
   poll = later.call("luabpf.event.wait", "poll"),
@@ -114,28 +116,6 @@ local bpf = {
 function bpf.create(given)
   if type(given) ~= "table" or given.from == nil then return maps.create(given) end
   return restore(given)
-end
-
---- The nanoseconds of a time.
--- @tparam time time an integer, or text as "1.5s" or "-30s"
--- @treturn integer nanoseconds
--- @raise a text that is no time, or has a fraction of a nanosecond
--- @usage
--- print(bpf.duration "1.5s") -- 1500000000
-function bpf.duration(value)
-  local ns = options.duration(value, "duration", 2)
-  return ns
-end
-
---- The bytes of a size.
--- @tparam size size an integer, or text as "64KiB"
--- @treturn integer bytes
--- @raise a text that is no size
--- @usage
--- print(bpf.size "64KiB") -- 65536
-function bpf.size(value)
-  local bytes = options.size(value, "size", 2)
-  return bytes
 end
 
 --- Sleeps, or waits for a signal that a handler takes.

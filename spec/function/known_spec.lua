@@ -28,6 +28,18 @@ describe("known functions", function()
     agree.on(map, function(_, v) return v.comm:find("x$") ~= nil end, false)
   end)
 
+  it("say what to call for addresses", function()
+    for name, f in pairs {
+      find = function(_, v) return v.peer:find("^10%.") end,
+      match = function(_, v) return v.peer:match("^10") end,
+      sub = function(_, v) return v.peer:sub(1, 3) == "10." end,
+    } do
+      local _, report = map:count(f)
+      assert.matches("string." .. name .. " of an address; bpf.within asks whether one lies in a",
+        report.why)
+    end
+  end)
+
   it("knows that the greatest of several is no less than one of them", function()
     for n = -3, 4 do
       for _, text in ipairs { "math.max(v.delta, 2) == %d", "math.max(v.delta, 2) < %d",

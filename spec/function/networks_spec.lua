@@ -118,6 +118,45 @@ describe("bpf.prefix in a function", function()
   end)
 end)
 
+describe("bpf.prefix as a group and a column", function()
+  -- The rows in an order, as text.
+  local function rows_of(what, options, compile)
+    options.compile = compile
+    local rows, report = map[what](map, options)
+    local list = {}
+    for i, row in ipairs(rows) do
+      list[i] = ("%s %s %s"):format(row.group or row.four, row.six or "", row.n)
+    end
+    if compile then assert.equal(0, report.asked) end
+    table.sort(list)
+    return list
+  end
+
+  it("is compiled, and the same as by Lua", function()
+    for _, n in ipairs { 0, 1, 13, 24, 31, 32, 33, 47, 64, 65, 96, 97, 127, 128 } do
+      local short = math.min(n, 32)
+      for _, engine in ipairs { "kernel", "batch" } do
+        local by_six = { group = function(k) return bpf.prefix(k.v6, n) end, engine = engine,
+          select = "sum(key.id) as n" }
+        assert.same(rows_of("aggregate", by_six, false), rows_of("aggregate", by_six, true))
+        local both = { columns = function(k)
+          return { four = bpf.prefix(k.v4, short), six = bpf.prefix(k.v6, 48), n = k.id }
+        end, engine = engine }
+        assert.same(rows_of("rows", both, false), rows_of("rows", both, true))
+      end
+    end
+    local list = map:aggregate { group = function(k) return bpf.prefix(k.v4, 16) end }
+    assert.same({ group = "10.0.0.0/16", count = 83 }, list[1])
+  end)
+
+  it("is one column with fields that are prefixes", function()
+    local options = { columns = function(k, v)
+      return { four = k.id % 2 == 0 and bpf.prefix(k.v4, 24) or v.net, n = k.id }
+    end }
+    assert.same(rows_of("rows", options, false), rows_of("rows", options, true))
+  end)
+end)
+
 describe("bpf.within in a function", function()
   it("is of addresses and prefixes", function()
     assert(agree.on(map, function(k) return bpf.within(k.v4, "10.1.0.0/16") end, true) > 0)

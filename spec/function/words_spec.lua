@@ -59,6 +59,26 @@ describe("bpf.text", function()
   end)
 end)
 
+describe("bpf.duration and bpf.size", function()
+  it("are constants in a function, of text from outside too", function()
+    local map = helper.map { value = "u64" }
+    for i = 1, 9 do map:update(i, i * 1000000000) end
+    local idle = "5s"
+    local function f(_, value) return value > bpf.duration(idle) and value ~= bpf.size "1KiB" end
+    for _, text in pairs { "5s", "7s", "0.5m" } do
+      idle = text
+      local n, report = map:count(f, { compile = true })
+      assert.same({ math.max(9 - bpf.duration(text) // 1000000000, 0), 0 }, { n, report.asked })
+    end
+    idle = "soon"
+    local ok, err = pcall(map.count, map, f)
+    assert.is_false(ok)
+    assert.matches("words_spec.lua:%d+: duration: ", tostring(err))
+    local _, report = map:count(function(key, value) return bpf.duration(value) == key end)
+    assert.matches("calls 'bpf.duration', which only Lua can do", report.why)
+  end)
+end)
+
 describe("inside functions they", function()
   it("are compiled", function()
     local map = helper.map { key = { "ip addr" }, value = { "char comm[8]" } }

@@ -368,6 +368,8 @@ describe("groups by a function", function()
     end
     refused("group: [^\n]*computed_spec.lua:%d+: a struct or a list is no group; name its fields",
       { group = function(key) return key end })
+    refused("group: [^\n]*computed_spec.lua:%d+: column 'x' is a struct or a list, which",
+      { group = function(key) return { x = { key.port } } end })
     refused("group: [^\n]*computed_spec.lua:%d+: one result is taken",
       { group = function(key, value) return key.port, value.packets end })
     refused("there are two columns 'n'; name one otherwise",

@@ -335,6 +335,10 @@ describe("update_where by a function", function()
       assert.is_false(ok)
       assert.truthy(tostring(err):find(text, 1, true), tostring(err))
     end
+    local report = filled():update_where(nil, function(_, value)
+      if value.name == "" then value.name = "none" end
+    end)
+    assert.matches("assigns to 'value.name', which is text", report.why)
     -- Views of other loops are for reading still.
     for batch in filled():batches() do
       for _, value in batch:views() do

@@ -96,7 +96,7 @@ function run:call(frame, a, b, count)
   local callee = frame.r[a]
   if callee.t ~= "const" then return self:lua(frame, "%s is called", run.what(callee)) end
   local f, args = callee.v, arguments(frame, a, b)
-  local inline = type(f) == "function" and not run.known[f]
+  local inline = type(f) == "function" and not run.known[f] and not pure[f]
     and debug.getinfo(f, "S").what ~= "C"
   if inline and callee.src then return enter(self, frame, callee, args, a, count) end
   if inline then return self:lua(frame, "a function made here is called") end

@@ -95,6 +95,16 @@ local function is_text(v)
   return v and v.t == "raw" and v.desc.kind == "text" and not v.first and not v.cut
 end
 
+local addresses <const> = { ipv4 = true, ipv6 = true, ip = true, prefix4 = true, prefix6 = true }
+
+-- Why a function of strings is Lua's: for that reason, or since it looks at an address.
+local function refused(v, why)
+  if v and v.t == "raw" and addresses[v.desc.kind] then
+    why = "of an address; bpf.within asks whether one lies in a network"
+  end
+  return nil, why
+end
+
 -- The same place, seen otherwise.
 local function seen_as(self, v, name, value)
   return self:unique(("%s%d %s"):format(name, v.id, value), function()
@@ -106,7 +116,7 @@ known[string.sub] = function(self, args)
   local v, from, to = args[1], args[2], args[3]
   if not (is_text(v) and from and from.v == 1 and to and math.type(to.v) == "integer"
     and to.v >= 0) then
-    return nil, "other than of a text field from 1 to a constant"
+    return refused(v, "other than of a text field from 1 to a constant")
   end
   return { seen_as(self, v, "first", to.v) }
 end
@@ -126,7 +136,9 @@ end
 known[string.find] = function(self, args)
   local v, pattern, from, plain = args[1], args[2], args[3], args[4]
   local text = pattern and pattern.t == "const" and pattern.v
-  if not is_text(v) or type(text) ~= "string" then return nil, "other than in a text field" end
+  if not is_text(v) or type(text) ~= "string" then
+    return refused(v, "other than in a text field")
+  end
   if plain and plain.v == true and from and from.v == 1 and not text:find("\0", 1, true)
     and #text > 0 then
     local test = begins(self, v, text)
@@ -144,7 +156,7 @@ known[string.match] = function(self, args)
   local v, pattern = args[1], args[2]
   local text = pattern and pattern.t == "const" and anchored(pattern.v)
   if not is_text(v) or not text or args[3] then
-    return nil, "other than of a plain beginning: match('^text')"
+    return refused(v, "other than of a plain beginning: match('^text')")
   end
   return "split", begins(self, v, text), { self:const(text) }, { self:const(nil) }
 end

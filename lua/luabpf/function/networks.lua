@@ -94,6 +94,19 @@ function run:network_pieces(v)
   return list
 end
 
+-- The words that a network's bytes are as a column: eight bytes in each.
+function run:network_words(v)
+  local list, low = {}, v.network.length
+  for i, piece in ipairs(self:network_pieces(v)) do
+    if i > 1 then
+      list[i - 1] = self:arith("|", low, self:arith("<<", piece[1], self:number(32)))
+      low = self:arith(">>", piece[1], self:number(32))
+    end
+  end
+  if v.desc.size % 8 ~= 0 then list[#list + 1] = low end
+  return list
+end
+
 -- Whether a network shows as a text.
 function run:is_network(v, text)
   local bytes = texts.bytes(v.desc, text)

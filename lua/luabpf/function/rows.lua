@@ -44,7 +44,9 @@ local of_type = {}
 
 -- The byte of a bool is a number where it is neither 0 nor 1.
 function of_type.int(_, v)
-  if v.tree.of_bool then return nil, "a bool that is neither 0 nor 1" end
+  if v.tree.of_bool then
+    return nil, "a number where the bool is neither 0 nor 1; '== true' makes a truth of it"
+  end
   return { kind = "integer", words = { v.tree } }
 end
 
@@ -58,7 +60,8 @@ function of_type.const(self, v)
 end
 
 function of_type.raw(self, v)
-  if v.network or v.first or v.cut then return nil, "a part of a text" end
+  if v.first or v.cut then return nil, "a part of a text" end
+  if v.network then return { kind = "bytes", desc = v.desc, words = self:network_words(v) } end
   if v.desc.size > 8 * MOST_WORDS then return nil, "too long" end
   return { kind = "bytes", desc = v.desc, words = words_of(self, v) }
 end

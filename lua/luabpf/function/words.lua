@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 
---- What expressions have beside Lua's own, for functions: bpf.within, bpf.prefix and bpf.text.
--- Inside a function that is compiled they are instructions; these are the same outside.
+--- What expressions have beside Lua's own, for functions: bpf.within, bpf.prefix and bpf.text,
+-- which are instructions inside a function that is compiled, and bpf.duration and bpf.size, which
+-- are constants there; these are the same outside.
 --
 -- @module luabpf.function.words
 
 local core = require "luabpf.core"
 local later = require "luabpf.base.later"
+local options = require "luabpf.base.options"
 
 local pattern_of = later.call("luabpf.expr.literal", "pattern")
 local mask_of = later.call("luabpf.expr.literal", "mask")
@@ -103,6 +105,30 @@ function words.text(text)
     error(("text: string expected, got %s"):format(type(text)), 2)
   end
   return text:match "^[^\0]*"
+end
+
+--- The nanoseconds of a time.
+-- @function bpf.duration
+-- @tparam time time an integer, or text as "1.5s" or "-30s"
+-- @treturn integer nanoseconds
+-- @raise a text that is no time, or has a fraction of a nanosecond
+-- @usage
+-- print(bpf.duration "1.5s") -- 1500000000
+function words.duration(value)
+  local ns = options.duration(value, "duration", 2)
+  return ns
+end
+
+--- The bytes of a size.
+-- @function bpf.size
+-- @tparam size size an integer, or text as "64KiB"
+-- @treturn integer bytes
+-- @raise a text that is no size
+-- @usage
+-- print(bpf.size "64KiB") -- 65536
+function words.size(value)
+  local bytes = options.size(value, "size", 2)
+  return bytes
 end
 
 return words

@@ -152,7 +152,7 @@ end
 
 -- The plan of a function that is compiled (function/changes.lua).
 function edit.of_compiled(made, env)
-  if #made.targets == 0 then error("it assigns to no field", 0) end
+  if #made.targets == 0 then error(made.reasons[1] or "it assigns to no field", 0) end
   local plan = { key = made.key, stores = {}, made = made }
   for i, target in ipairs(made.targets) do
     local store = store_of(target.place, target.path, env.value_size)

@@ -36,6 +36,8 @@ local function new_column(self, name, kind)
     refuse(self, "there are two columns '%s'; name one otherwise", name)
   elseif not KINDS[kind] then
     refuse(self, "column '%s' is a %s, which no row holds", name, kind)
+  elseif self.single and kind == "table" then
+    refuse(self, "column '%s' is a struct or a list, which is no group; name its fields", name)
   end
   self.types[name] = kind
   self.names[#self.names + 1] = name
