@@ -39,6 +39,24 @@ describe("calls", function()
     agree.on(map, f, true)
   end)
 
+  it("of several closures are each their own, whatever they share", function()
+    local function above(n) return function(x)
+      local more = 0
+      if x > 2 then more = 1 end
+      return more + n > 1
+    end end
+    local low, high = above(0), above(1)
+    agree.on(map, function(k, v) local f = v.on and low or high return f(k.port) end, true)
+    agree.on(map, function(k, v) local f = v.on and high or low return f(k.port) end, true)
+    -- Of one line, and of what has no lines.
+    local texts = "local n = 0 if x > 2 then n = 1 end return n == %d"
+    local a, b = load(("return function(x) %s end, function(x) %s end"):format(texts, texts)
+      :format(0, 1), "=f")()
+    agree.on(map, function(k, v) local f = v.on and a or b return f(k.port) end, true)
+    a, b = load(string.dump(a, true)), load(string.dump(b, true))
+    agree.on(map, function(k, v) local f = v.on and a or b return f(k.port) end, true)
+  end)
+
   it("of constants are made once", function()
     local net = "10.1.2.3"
     agree.on(map, function(k) return k.port == 5 and bpf.prefix(net, 8) == "10.0.0.0/8" end, true)

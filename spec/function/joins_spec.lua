@@ -33,4 +33,28 @@ describe("paths that meet", function()
       return a > b + 2
     end, true)
   end)
+
+  it("move what reads a variable, also where a loop has it", function()
+    for n = 1, 8 do
+      local squares = ("i = i * i + i "):rep(n)
+      agree.on(map, load("return function(_, v) for i = 1, 2 do i = v.packets " .. squares
+        .. "if i % 3 == 1 then return true end end end")(), true)
+    end
+    agree.on(map, function(k, v)
+      local n = v.n[1]
+      if v.on then n = n + 1 end
+      if k.port > 3 then n = n + v.n[2] end
+      if k.port > 9 then n = n + 1 end
+      if k.port > 12 then n = n - v.n[1] end
+      if k.port > 17 then n = n + 1 end
+      local sum = 0
+      n = n & 3
+      for i = 1, n do
+        n = n + i
+        sum = sum + n
+        if i == 3 then return sum > 11 end
+      end
+      return sum > 6
+    end, true)
+  end)
 end)

@@ -106,6 +106,18 @@ describe("a set", function()
     agree.on(map, function(_, v) return (set[v.any] or 1) == 7 end, true)
   end)
 
+  it("that was empty may be of several values the next time", function()
+    local set = {}
+    local function f(_, v) return (set[v.any] or 1) == 7 end
+    assert.equal(0, agree.on(map, f, true))
+    set["10.0.0.2"], set["10.0.0.4"] = 7, 8
+    assert(agree.on(map, f, true) > 0)
+    set = {}
+    assert.equal(0, agree.on(map, f, true))
+    set["10.0.0.4"] = { 7 }
+    assert.equal(0, (map:count(f)))
+  end)
+
   it("is looked up with a field and with a network of its type", function()
     local prefix = require("luabpf.function.words").prefix
     local set = { ["10.3.0.0/16"] = true, ["10.0.0.0/8"] = true, ["2001:db8::/32"] = true,

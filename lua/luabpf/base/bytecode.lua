@@ -143,7 +143,7 @@ end
 function bytecode.read(chunk)
   if chunk:sub(1, #HEADER) ~= HEADER then return nil, other(chunk) end
   local self = setmetatable({ s = chunk, at = #HEADER + 2 }, reader)
-  local ok, p = pcall(proto, self)
+  local ok, p = pcall(proto, self, "=?") -- the source, in what was stripped
   if p == "not enough memory" then error(p, 0) end -- that says nothing of the chunk
   if not ok or self.at ~= #chunk + 1 then return nil, "the bytecode is not as Lua 5.4 writes it" end
   return p

@@ -74,7 +74,11 @@ local function call_known(self, frame, a, count, name, args)
   local values, why, yes, no = run.known[frame.r[a].v](self, args)
   if not values then return self:lua(frame, "%s %s", name, why) end
   frame.pc = frame.pc + 1
-  if values ~= "split" then return deliver(self, frame, a, count, values) end
+  if values ~= "split" then
+    deliver(self, frame, a, count, values)
+    return count == 1 and values[1].t == "int" and self:settle_large(frame, a, values[1].tree)
+      or nil
+  end
   return self:split(frame, why, function(f) deliver(self, f, a, count, yes) end,
     function(f) deliver(self, f, a, count, no) end)
 end

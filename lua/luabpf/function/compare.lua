@@ -8,6 +8,7 @@
 
 local literal = require "luabpf.expr.literal"
 local match = require "luabpf.expr.match"
+local outside = require "luabpf.function.outside"
 local run = require "luabpf.function.run"
 local texts = require "luabpf.function.texts"
 
@@ -250,14 +251,13 @@ local function equal_symbols(self, a, b)
   return nil, ("%s and %s are compared"):format(what(a), what(b))
 end
 
-local function equal_constants(a, b)
-  if rawequal(a.v, b.v) then return true end
+local function equal_constants(self, a, b)
   local kind = type(a.v)
-  if kind ~= type(b.v) or kind ~= "table" and kind ~= "userdata" then return a.v == b.v end
-  if debug.getmetatable(a.v) or debug.getmetatable(b.v) then
-    return nil, "a comparison of objects"
-  end
-  return false
+  if kind ~= type(b.v) or not outside.is_object(a.v) then return a.v == b.v end
+  local may_ask = (kind == "table" or kind == "userdata") and not rawequal(a.v, b.v)
+    and (debug.getmetatable(a.v) or debug.getmetatable(b.v))
+  if may_ask or not (a.src and b.src) then return nil, "a comparison of objects" end
+  return self:same_object(a, b)
 end
 
 -- a == b.
@@ -268,7 +268,7 @@ function run:equal(a, b)
     if a.t == "int" or a.t == "view" or a.t == "array" then return false end
     run.need_constant(b)
   end
-  if a.t == "const" and b.t == "const" then return equal_constants(a, b) end
+  if a.t == "const" and b.t == "const" then return equal_constants(self, a, b) end
   if a.t == "const" then a, b = b, a end
   if b.t == "const" then return self:equal_const(a, b.v) end
   return equal_symbols(self, a, b)

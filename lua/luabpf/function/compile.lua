@@ -214,8 +214,10 @@ local ids = 0
 
 local function new_made(f)
   ids = ids + 1
-  return setmetatable({ key = "\1function " .. ids, ref = setmetatable({ f = f }, { __mode = "v" }),
-    reasons = {}, guards = {}, params = {}, snapshots = {}, sets = {} }, made_class)
+  local made = setmetatable({ key = "\1function " .. ids,
+    ref = setmetatable({ f = f }, { __mode = "v" }), reasons = {} }, made_class)
+  for _, list in ipairs(outside.LISTS) do made[list] = {} end
+  return made
 end
 
 local function failed(f, why)
@@ -244,8 +246,7 @@ local function make(f, env, purpose)
   if not self then return failed(f, why) end
   for name, value in pairs(self.computed or {}) do made[name] = value end
   made.computed = self.computed ~= nil
-  made.guards, made.params, made.snapshots, made.sets = self.guards, self.params, self.snapshots,
-    self.sets
+  for _, list in ipairs(outside.LISTS) do made[list] = self[list] end
   keep(made, self)
   for i, reason in ipairs(self.reasons) do made.reasons[i] = reason_text(reason) end
   if self.graph == run.LUA then

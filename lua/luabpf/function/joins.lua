@@ -3,7 +3,7 @@
 --- Where paths meet. Frames that agree in all registers that matter there are one node.
 -- Past some versions of a place the integers in which they differ go into variables,
 -- slots of the program's frame, so that code grows with the function and not with its
--- paths. Registers of for loops never do: loops unroll because they are constants. What
+-- paths. Constants of for loops never do: that they are known unrolls the loops. What
 -- moves into variables does so at once, all read before one is written, and whatever
 -- else reads a variable that changes moves too.
 --
@@ -20,7 +20,15 @@ local WAITING <const> = 8 -- slots of the frame that emit.lua needs for itself
 
 -- ---- where a frame is -----------------------------------------------------------
 
--- Of one frame: adds what its registers hold to the text, and integers to open.
+-- The slots that a tree reads.
+local function slots_in(tree, found)
+  if tree.op == "held" then found[tree.slot] = true end
+  for _, arg in ipairs(tree.args or {}) do slots_in(arg, found) end
+  return found
+end
+
+-- Of one frame: adds what its registers hold to the text, and integers to open. What reads
+-- variables and is no integer (an enum that was assigned to) is noted in open.stuck.
 local function describe(self, frame, at, waits, open, text)
   local p, pc = at.p, at.pc
   self:spend(1 + p.stack // REGISTERS)
@@ -28,14 +36,16 @@ local function describe(self, frame, at, waits, open, text)
   -- A call gives its results from the register of its function on.
   if waits then live = live & ~opcodes.bits(waits.a, p.stack - 1) end
   if at == frame and frame.asked then live = live | 1 << frame.asked end
-  text[#text + 1] = ("%s:%d:%s:%s"):format(p.name, pc, at.top, at.rounds)
+  -- Closures of one function differ in what they read from outside.
+  text[#text + 1] = ("%s:%d:%s:%s"):format(at.f.id, pc, at.top, at.rounds)
   for r = 0, p.stack - 1 do
     local v = live >> r & 1 == 1 and at.r[r]
-    if v and is_int(v) and loops >> r & 1 == 0 then
+    if v and is_int(v) and (v.t == "int" or loops >> r & 1 == 0) then
       open[#open + 1] = { frame = at, register = r, depth = at.depth or 1, value = v }
       text[#text + 1] = r .. "#"
     elseif v then
       text[#text + 1] = r .. "=" .. v.id
+      if v.tree then open.stuck = slots_in(v.tree, open.stuck or {}) end
     end
   end
 end
@@ -52,13 +62,6 @@ local function place_of(self, frame)
 end
 
 -- ---- variables ------------------------------------------------------------------
-
--- The slots that a tree reads.
-local function slots_in(tree, found)
-  if tree.op == "held" then found[tree.slot] = true end
-  for _, arg in ipairs(tree.args or {}) do slots_in(arg, found) end
-  return found
-end
 
 -- A slot of the frame that is taken for good; nil where there is none left.
 function run:new_slot()
@@ -94,6 +97,9 @@ local function with_readers(self, open, chosen)
         end
       end
     end
+  end
+  for slot in pairs(open.stuck or {}) do
+    if written[slot] then run.give_up "an enum that was assigned to changes with variables" end
   end
 end
 

@@ -11,12 +11,21 @@ local run = require "luabpf.function.run"
 
 local outside = {}
 
+-- What of a run says when it is good for another one.
+outside.LISTS = { "guards", "relations", "params", "snapshots", "sets" }
+
 -- Tables that a metatable leads to, one after the other.
 local MOST_TABLES <const> = 8
 
--- Whether two values are one and the same.
+-- Whether two values are one and the same; zeros are two.
 function outside.alike(a, b)
-  return rawequal(a, b) and math.type(a) == math.type(b)
+  return rawequal(a, b) and math.type(a) == math.type(b) and (a ~= 0 or 1 / a == 1 / b)
+end
+
+-- Whether a value is one of those that are told apart by what they are, not what they hold.
+function outside.is_object(v)
+  local kind = type(v)
+  return kind == "table" or kind == "function" or kind == "userdata" or kind == "thread"
 end
 
 -- A field of a table, or of the tables that its metatables have as __index; false as the second
@@ -34,19 +43,26 @@ function outside.field(t, key)
   return nil, false
 end
 
--- The value of a source, as it is now.
+-- What strings have under a name, as field().
+local function method(name)
+  local meta = debug.getmetatable("")
+  local methods = meta and rawget(meta, "__index")
+  if type(methods) ~= "table" then return nil, false end
+  return outside.field(methods, name)
+end
+
+-- The value of a source, as it is now; false as the second result where a function would be asked.
 function outside.resolve(src, root)
-  if src.kind == "root" then return root end
-  local of = outside.resolve(src.of, root)
+  if src.kind == "root" then return root, true end
+  if src.kind == "method" then return method(src.key) end
+  local of, is_known = outside.resolve(src.of, root)
   if src.kind == "upvalue" then
-    if type(of) ~= "function" then return nil end
+    if type(of) ~= "function" then return nil, is_known end
     local _, v = debug.getupvalue(of, src.key)
-    return v
-  elseif src.kind == "method" then
-    return string[src.key]
+    return v, true
   end
-  if type(of) ~= "table" then return nil end
-  return (outside.field(of, src.key))
+  if type(of) ~= "table" then return nil, is_known end
+  return outside.field(of, src.key)
 end
 
 local resolve = outside.resolve
@@ -93,10 +109,17 @@ function run:outside(src)
       return self:unique("x" .. src.id, function() return { t = "text", src = src } end)
     end
   end
-  local made = self:const(v)
-  if kind == "table" or kind == "function" or kind == "userdata" then made.src = made.src or src end
   self.guards[src.path] = guarded(v, src)
-  return made
+  if not outside.is_object(v) then return self:const(v) end
+  -- One object may be read from several places, which need not have the same one in the next run.
+  return self:unique("o" .. src.path, function() return { t = "const", v = v, src = src } end)
+end
+
+-- Whether two objects from outside are the same, which is guarded.
+function run:same_object(a, b)
+  local same = rawequal(a.v, b.v)
+  self.relations[a.src.path .. "\1" .. b.src.path] = { a = a.src, b = b.src, same = same }
+  return same
 end
 
 -- All of a table from outside, which is guarded whole; nil where it is too large.
@@ -136,10 +159,14 @@ end
 
 -- Whether what f reads from outside is as it was compiled for; parameters may have other values,
 -- and sets that fit in as many slots.
--- @tparam table made guards, params, snapshots, sets of a run
+-- @tparam table made guards, relations, params, snapshots, sets of a run
 function outside.holds(made, f)
   for _, guard in pairs(made.guards) do
-    if not is_still(guard, resolve(guard.src, f)) then return false end
+    local v, is_known = resolve(guard.src, f)
+    if not is_known or not is_still(guard, v) then return false end
+  end
+  for _, one in pairs(made.relations) do
+    if rawequal(resolve(one.a, f), (resolve(one.b, f))) ~= one.same then return false end
   end
   for _, param in pairs(made.params) do
     local v = resolve(param.src, f)

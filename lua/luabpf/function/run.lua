@@ -56,8 +56,9 @@ end
 -- and earlier ones; purpose: nil for a condition, else what it gives (compile.lua).
 function run.new(f, env, fixed, spent, purpose)
   local self = setmetatable({ made = {}, ids = 0, objects = {}, nobjects = 0, root = f, env = env,
-    fixed = fixed, params = {}, guards = {}, snapshots = {}, sets = {}, reasons = {}, nodes = 0,
-    spent = spent, places = {}, slots = {}, nslots = 0, percpu = {}, purpose = purpose }, run)
+    fixed = fixed, params = {}, guards = {}, relations = {}, snapshots = {}, sets = {},
+    reasons = {}, nodes = 0, spent = spent, places = {}, slots = {}, nslots = 0, percpu = {},
+    purpose = purpose }, run)
   self.slots_of_frame = env.ncpu and core.limits.frame_percpu or core.limits.frame
   self.root_src = self:source("root", nil, 0, "")
   return self

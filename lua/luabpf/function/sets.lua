@@ -103,7 +103,8 @@ function set:refill(t)
   if outside.same(self, t) then return true end
   if type(t) ~= "table" or debug.getmetatable(t) then return false end
   local all, n = copy_of(t)
-  if n > 0 and not outside.alike(only_value(all), self.value) then return false end
+  local only = only_value(all)
+  if n > 0 and (only == nil or not outside.alike(only, self.value)) then return false end
   return self:take(all, n, records_of(all, self.record_of))
 end
 

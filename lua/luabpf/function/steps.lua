@@ -5,6 +5,7 @@
 --
 -- @module luabpf.function.steps
 
+local outside = require "luabpf.function.outside"
 local run = require "luabpf.function.run"
 
 local steps, is_int, what, is_number = run.steps_of, run.is_int, run.what, run.is_number
@@ -107,9 +108,12 @@ function steps.SELF(self, frame, i)
   elseif object.t ~= "raw" and not (object.t == "const" and type(object.v) == "string") then
     return self:lua(frame, "a method of %s is called", what(object))
   end
+  local src = self:source("method", self.root_src, key.v, "string." .. tostring(key.v))
+  if not select(2, outside.resolve(src)) then
+    return self:lua(frame, "a method of strings, which are other than Lua's")
+  end
   frame.r[i.a + 1] = object
-  local name = "string." .. key.v
-  set(frame, i.a, self:outside(self:source("method", self.root_src, key.v, name)))
+  set(frame, i.a, self:outside(src))
 end
 
 function steps.LEN(self, frame, i)

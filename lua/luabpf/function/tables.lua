@@ -19,7 +19,9 @@ function run:read_table(frame, register, value, key)
     frame.r[register] = self:const(nil)
     return nil
   end
-  if not select(2, outside.field(value.v, key)) then
+  if outside.is_object(key) then
+    return self:lua(frame, "a table is indexed with a %s", type(key))
+  elseif not select(2, outside.field(value.v, key)) then
     return self:lua(frame, "a table whose metatable asks a function is indexed")
   elseif not value.src then
     return self:lua(frame, "a table made here is indexed")

@@ -10,6 +10,9 @@
 local run = require "luabpf.function.run"
 
 local MOST_TEXT <const> = 60
+-- Nodes of a tree, each as often as it is computed. Larger ones go into variables (steps.lua), but
+-- for those of registers that are none.
+local MOST_SIZE <const> = 1024
 
 -- At most so much of a text, for listings.
 function run.short(text)
@@ -31,6 +34,7 @@ function run:tree(op, args, extra, text)
     local made = extra or {}
     made.op, made.args, made.text, made.size_of = op, args, text, 1
     for _, arg in ipairs(args) do made.size_of = made.size_of + (arg.size_of or 3) end
+    if made.size_of > MOST_SIZE then run.give_up "an expression is too large" end
     made.signed = not made.unsigned
     made.node = { source = text, first = 1, last = #text }
     return made
