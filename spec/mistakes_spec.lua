@@ -65,7 +65,7 @@ local MISTAKES <const> = {
     "calling 'key' on bad self (the batch is stale: its iterator moved on or was closed (batch:copy() keeps one))" },
   { [[for _, v in map:views() do print(v.packet) end]], "raises", "no field 'packet' in value" },
   { [[for _, v in map:views() do v.packets = 5 end]], "raises",
-    "views are for reading; map:update writes an entry" },
+    "views are for reading; map:update writes an entry, map:update_where fields of many" },
   { [[map:count("value.packet > 1")]], "raises",
     "expression:1:7: no field 'packet' in value (did you mean 'packets'?)" },
   { [[map:count("value.packets >")]], "raises", "expression:1:16: a value expected at the end" },

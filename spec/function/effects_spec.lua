@@ -55,6 +55,10 @@ describe("effects of a function", function()
       return made.why or made.reasons[1]
     end
     assert.matches("adds 'm' to the accumulators", why(function(acc) acc.m = 1 end))
+    assert.matches("the accumulators are indexed with ",
+      why(function(acc, key) acc[key.id] = acc[key.id] + 1 end))
+    assert.matches("assigns to a field that is named by ",
+      why(function(acc, key) acc[key.id] = 1 end))
     assert.matches("accumulator 'n' gets a float", why(function(acc) acc.n = 1.5 end))
     assert.matches("accumulator 'n' gets 'value.comm'",
       why(function(acc, _, value) acc.n = value.comm end))

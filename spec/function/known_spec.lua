@@ -15,6 +15,9 @@ describe("known functions", function()
       return math.ult(v.delta, 3) and math.type(v.delta) == "integer"
     end, true)
     agree.on(map, function(_, v) return math.tointeger(v.delta) == 1 or math.sqrt(4) == 3 end, true)
+    agree.on(map, function(_, v)
+      return math.floor(v.delta) == 1 or math.ceil(v.delta // 2) == -1
+    end, true)
     agree.on(map, function(_, v) return math.sqrt(v.packets) == 3 end, false)
   end)
 

@@ -46,6 +46,7 @@ describe("columns of a function", function()
       made_of(function(key, value) return { x = key.id > 3 and key.id or value.comm } end).why)
     assert.matches("its rows have no columns", made_of(function() return {} end).why)
     assert.matches("column 'x' is a float", made_of(function() return { x = 1.5 } end).why)
+    assert.matches("makes a list", made_of(function(key) return { x = { key.id } } end).why)
     assert.matches("column 'x' is a part of a text",
       made_of(function(_, value) return { x = value.comm:sub(1, 2) } end).why)
     local partly = made_of(function(_, value) return { state = value.state } end)

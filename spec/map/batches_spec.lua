@@ -347,6 +347,19 @@ describe("views", function()
     end
   end)
 
+  it("print as what is in them, lists too, which stay tables", function()
+    local map = helper.map { value = { "u8 a[2]", { name = "in", "u16 b[2][2]", "ipv4 c[1]" } } }
+    map:update(1, { a = { 1, 2 }, ["in"] = { b = { { 3, 4 }, { 5, 6 } }, c = { "10.0.0.1" } } })
+    for _, value in map:views() do
+      for _ = 1, 2 do
+        assert.equal("{ a = { 1, 2 }, in = { b = { { 3, 4 }, { 5, 6 } }, c = { 10.0.0.1 } } }",
+          tostring(value))
+        assert.same({ 1, 2 }, value.a)
+        assert.same({ { 3, 4 }, { 5, 6 } }, value["in"].b)
+      end
+    end
+  end)
+
   it("refuse unknown fields and writing", function()
     for key, value in structs():views() do
       assert.error_matches(function() return value.byts end, "no field 'byts' in value")

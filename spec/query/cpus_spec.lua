@@ -159,7 +159,8 @@ describe("update_where of values of CPUs", function()
   it("says what it cannot do, and what can", function()
     local map = filled "percpu_hash"
     for text, message in pairs {
-      ["value.n = value.n + 1"] = "'value.n' stands for all CPUs, which get what reads no value",
+      ["value.n = value.n + 1"] = "'value.n' stands for all CPUs, which get what reads no value; "
+        .. "value[1]... is one CPU's, and a function assigns to each: for cpu = 1, #value do",
       ["value[1].n = value.n"] = "is changed on its own CPU, and reads value[1] alone",
       ["value[1].n = cpu_max(value.n)"] = "is changed on its own CPU",
       ["value.n = 0, value[1].n = 1"] = "are of one place",

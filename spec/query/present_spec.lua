@@ -43,6 +43,24 @@ describe("a select", function()
     assert.equal("key  value.n  value.d\n  3        3       -3", tostring(whole))
   end)
 
+  it("shows lists and structs by what is in them", function()
+    local map = helper.map { value = { "ipv4 nets[2]", { name = "peer", "mac mac", "u64 n" },
+      "char names[2][4]" } }
+    map:update(1, { nets = { "10.0.0.1", "10.0.0.2" }, peer = { mac = "00:00:00:00:00:01", n = -1 },
+      names = { "ab", "c" } })
+    local nets, names = "{ 10.0.0.1, 10.0.0.2 }", "{ ab, c }"
+    local list = map:rows { columns = "value.nets, value.names, value.peer" }
+    assert.equal(nets .. "  " .. names ..
+      "  { mac = 00:00:00:00:00:01, n = 18446744073709551615 }", tostring(list):match "\n(.*)")
+    list = map:rows { columns = function(_, value)
+      return { list = { value.peer }, nets = value.nets, none = {} }
+    end }
+    assert.equal("{ { mac = 00:00:00:00:00:01, n = -1 } }  " .. nets .. "  {  }",
+      tostring(list):match "\n(.*)")
+    list = map:rows { columns = function(_, value) return { a = value.peer } end }
+    assert.equal("{ mac = 00:00:00:00:00:01, n = -1 }", tostring(list):match "\n(.*)")
+  end)
+
   it("runs when its first row is asked for", function()
     local map = filled(1)
     local step, state, control, closing = map:select { columns = "key" }

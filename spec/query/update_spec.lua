@@ -153,7 +153,10 @@ describe("update_where", function()
   it("says what it cannot do, and what can", function()
     local map = filled()
     local cases = {
-      ["value.name = 'x'"] = "'value.name' is text; integers, bools and enums are changed where",
+      ["value.name = 'x'"] = "'value.name' is text; assignments in text are to integers, bools "
+        .. "and enums, a function assigns to this too",
+      ["value.list = 1"] = "'value.list' is an array; assignments in text are to its elements",
+      ["n = 1"] = "a field of the value expected %(did you mean 'value.n'%?%)",
       ["key = 1"] = "the key of an entry cannot be changed",
       ["value.n == 1"] = "'=' expected, found '=='",
       ["value.n = 1, value.n = 2"] = "'value.n' and 'value.n' are of one place",
@@ -161,7 +164,6 @@ describe("update_where", function()
       ["value.on = 3"] = "is an integer where a condition is needed",
       ["value.state = 'gone'"] = "gone",
       ["value.nn = 1"] = "no field 'nn' in value",
-      ["n = 1"] = "a field of the value expected",
       ["value.n = 1 value.a = 2"] = "an operator expected",
     }
     for text, message in pairs(cases) do

@@ -12,6 +12,7 @@ local assign = {}
 local text_of = parser.text_of
 
 local assignable = { int = true, bool = true, enum = true }
+local holds = { array = "its elements", struct = "its fields", union = "its fields" }
 
 -- Raises where a field is none that can be assigned to.
 local function check_target(self, node)
@@ -19,8 +20,9 @@ local function check_target(self, node)
     self:fail(node, "'%s' cannot be assigned to; fields of the value can, value.field = ...",
       text_of(node))
   elseif not assignable[node.desc.kind] then
-    self:fail(node, "'%s' is %s; integers, bools and enums are changed where they are, and " ..
-      "map:update stores a whole value", text_of(node), fields.what(node.desc))
+    self:fail(node, "'%s' is %s; assignments in text are to %s", text_of(node),
+      fields.what(node.desc),
+      holds[node.desc.kind] or "integers, bools and enums, a function assigns to this too")
   end
 end
 
@@ -35,12 +37,19 @@ local function check_value(self, target, value)
   return value
 end
 
+-- Raises for a name that is not "value".
+local function no_field(self, token)
+  if token.value == "key" then self:fail(token, "the key of an entry cannot be changed") end
+  local desc = self.env.value
+  if desc and desc.fields and fields.member(fields.root(desc), token.value, "value") then
+    self:fail(token, "a field of the value expected (did you mean 'value.%s'?)", token.value)
+  end
+  self:fail(token, "a field of the value expected, such as value.packets")
+end
+
 local function assignment(self)
   local token = self:expect("name", "a field such as value.packets")
-  if token.value ~= "value" then
-    self:fail(token, token.value == "key" and "the key of an entry cannot be changed"
-      or "a field of the value expected, such as value.packets")
-  end
+  if token.value ~= "value" then no_field(self, token) end
   local target = self:field(token, "all")
   check_target(self, target)
   self:expect("=", "'='")

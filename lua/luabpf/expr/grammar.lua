@@ -38,7 +38,12 @@ local function unknown_name(self, token)
       end
     end
   end
-  self:fail(token, "unknown name '%s'%s", token.value, literal.suggest(token.value, candidates))
+  local hint = literal.suggest(token.value, candidates)
+  local before = self.tokens[self.at - 2]
+  if hint == "" and before and (comparing[before.type] or before.type == "=") then
+    hint = (" (texts and names of enums are in quotes: '%s')"):format(token.value)
+  end
+  self:fail(token, "unknown name '%s'%s", token.value, hint)
 end
 
 local function name(self, token)

@@ -11,9 +11,9 @@ local lexer = {}
 
 -- Longest first, with those that are none.
 local operators = {
-  "==", "~=", "!=", "<=", ">=", "<<", ">>", "//", "&&", "||", "--",
+  "==", "~=", "!=", "<=", ">=", "<<", ">>", "//", "&&", "||", "--", "+=", "-=", "*=", "|=", "&=",
   "+", "-", "*", "/", "%", "&", "|", "~", "<", ">", "(", ")", "[", "]", "{", "}", ",", ".",
-  "^", "!", "=",
+  "^", "!", "=", ";", ":",
 }
 
 -- What people write from habit.
@@ -22,7 +22,13 @@ local habits = {
   ["--"] = "there are no comments in expressions; write '- -' for two signs",
   ["^"] = "'^' is not an operator; exclusive or is '~'",
   ["!"] = "'!' is written 'not'", ["="] = "'=' compares as '=='",
+  [";"] = "';' ends nothing here; ',' separates columns and assignments",
+  [":"] = "text has no methods here; a function in place of the expression has",
 }
+for _, operator in ipairs { "+", "-", "*", "|", "&" } do
+  habits[operator .. "="] = ("'%s=' is written out: value.f = value.f %s ..."):format(operator,
+    operator)
+end
 
 local escapes = {
   a = "\a", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", v = "\v",
@@ -68,6 +74,8 @@ local function read_string(text, first)
 end
 
 local function read_number(text, first)
+  local address = text:match("^%d+%.%d+%.%d+%.%d+[%d/]*", first)
+  if address then lexer.fail(text, first, ("addresses are in quotes: '%s'"):format(address)) end
   local last = select(2, text:find("^%d+%.%d%w*", first)) or select(2, text:find("^%w+", first))
   local value, reason = literal.number(text:sub(first, last))
   if not value then lexer.fail(text, first, reason) end

@@ -86,7 +86,10 @@ end
 function run:read_field(frame, register, object, key)
   run.need_constant(key)
   local name = key.t == "const" and key_of(object, key.v)
-  if not name then return self:lua(frame, "a table is indexed with %s", run.what(key)) end
+  if not name then
+    return self:lua(frame, "%s indexed with %s", object.t == "acc" and "the accumulators are"
+      or "a table is", run.what(key))
+  end
   frame.r[register] = frame.state.fields[name] or self:const(nil)
   frame.pc = frame.pc + 1
 end
@@ -98,7 +101,9 @@ local function assign(self, frame, object, key, value, why)
   if not run.has_fields(object) then return self:lua(frame, why) end
   run.need_constant(key)
   local name = key.t == "const" and key_of(object, key.v)
-  if not name then return self:lua(frame, "assigns to field %s of a table", run.what(key)) end
+  if not name then
+    return self:lua(frame, "assigns to a field that is named by %s", run.what(key))
+  end
   if object.t == "acc" and not frame.state.fields[name] then
     return self:lua(frame, "adds '%s' to the accumulators", tostring(key.v))
   end

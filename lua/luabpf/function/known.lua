@@ -70,7 +70,9 @@ local function of_integer(give)
   end
 end
 
-known[math.tointeger] = of_integer(function(_, v) return v end)
+for _, name in ipairs { "tointeger", "floor", "ceil" } do
+  known[math[name]] = of_integer(function(_, v) return v end)
+end
 known[math.type] = of_integer(function(self) return self:const("integer") end)
 
 known[type] = function(self, args)

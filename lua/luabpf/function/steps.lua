@@ -17,7 +17,8 @@ run.ends.SETUPVAL = "assigns to a variable from outside"
 run.ends.SETTABUP = "assigns to a global variable"
 run.ends.SETTABLE, run.ends.SETI = "assigns into a table", "assigns into a table"
 run.ends.SETFIELD = "assigns to a field"
-run.ends.NEWTABLE, run.ends.CLOSURE = "makes a table", "makes a function"
+run.ends.NEWTABLE, run.ends.SETLIST = "makes a table", "makes a list"
+run.ends.CLOSURE = "makes a function"
 run.ends.VARARG, run.ends.TBC = "uses '...'", "has a to-be-closed variable"
 
 -- Sets a register and goes on.

@@ -101,7 +101,8 @@ end
 local function of_one(ast, cpu, target)
   if ast.op == "field" and ast.of == "value" then
     if not cpu then
-      error(("'%s' stands for all CPUs, which get what reads no value: value[1]... is one CPU's")
+      error(("'%s' stands for all CPUs, which get what reads no value; value[1]... is one CPU's, "
+        .. "and a function assigns to each: for cpu = 1, #value do value[cpu]... end")
         :format(target), 0)
     elseif ast.cpu ~= cpu then
       error(("'%s' is changed on its own CPU, and reads value[%d] alone, not '%s'"):format(target,

@@ -27,11 +27,15 @@ local function hist_text(hist, format)
   return table.concat(parts, ", ")
 end
 
-local function cell_of(value, signed)
+local HOLDS <const> = { array = true, struct = true, union = true }
+
+local function cell_of(value, signed, desc)
   local format = signed and "%d" or "%u"
   if value == nil then return "" end
   if type(value) == "table" and value[1] and value[1].from then return hist_text(value, format) end
-  if type(value) == "table" then return show.value(nil, value) end
+  if type(value) == "table" then
+    return desc and HOLDS[desc.kind] and show.value(desc, value) or show.data(value)
+  end
   if type(value) == "string" then return show.text(value) end
   if type(value) == "boolean" then return tostring(value) end
   return math.type(value) == "integer" and format:format(value) or value
@@ -63,13 +67,14 @@ local function add_made(list, known, names, types, signs)
   end
 end
 
--- The columns that a query gives: lists of names, types, whether they are signed.
+-- The columns that a query gives: lists of names, types, whether they are signed, and descriptions
+-- where they are known.
 local function columns_of(query, list)
-  local names, types, signs = {}, {}, {}
+  local names, types, signs, descs = {}, {}, {}, {}
   if query.made then add_made(list, query.names, names, types, signs) end
   for i, output in ipairs(query.outputs or {}) do
     local desc = output.ast and output.ast.desc
-    names[i], signs[i] = output.name, output.signed
+    names[i], signs[i], descs[i] = output.name, output.signed, desc or false
     types[i] = desc and show.type(desc) or output.signed and "s64" or "u64"
   end
   for i, item in ipairs(query.items or {}) do
@@ -77,17 +82,18 @@ local function columns_of(query, list)
     names[#names + 1] = query.item_names[i]
     signs[#names], types[#names] = signed, item_type(item, signed)
   end
-  return names, types, signs
+  return names, types, signs, descs
 end
 
 -- Rows of named columns as a table.
 local function rows_grid(query, list, about)
-  local names, types, signs = columns_of(query, list)
+  local names, types, signs, descs = columns_of(query, list)
   local rows = {}
   for i, row in ipairs(list) do
     rows[i] = { numeric = {} }
     for c, name in ipairs(names) do
-      rows[i][c], rows[i].numeric[c] = cell_of(row[name], signs[c]), type(row[name]) == "number"
+      rows[i][c] = cell_of(row[name], signs[c], descs[c])
+      rows[i].numeric[c] = type(row[name]) == "number"
     end
   end
   about.types = types

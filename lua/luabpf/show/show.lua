@@ -55,11 +55,15 @@ local function shortened(texts)
   return parts
 end
 
-local function list_text(desc, list)
-  local parts = {}
-  for i, item in ipairs(list) do parts[i] = show.value(desc, item) end
-  if room.columns() then parts = shortened(parts) end
+local function joined(parts)
   return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+local function list_text(list, text_of, desc)
+  local parts = {}
+  for i, item in ipairs(list) do parts[i] = text_of(desc, item) end
+  if room.columns() then parts = shortened(parts) end
+  return joined(parts)
 end
 
 -- Bytes as digits, zeros in a row counted.
@@ -96,7 +100,7 @@ local function struct_text(desc, value)
       parts[#parts + 1] = struct_text(field.type, value):sub(3, -3)
     end
   end
-  return "{ " .. table.concat(parts, ", ") .. " }"
+  return joined(parts)
 end
 
 -- Text as it may be printed, in one line: quoted where it has more than ASCII, escaped what a
@@ -121,13 +125,30 @@ function show.value(desc, value)
     if raw then return bytes_text(value) end
     return show.text(value)
   elseif type(value) == "table" and kind == "array" then
-    return list_text(desc.elem, value)
+    return list_text(value, show.value, desc.elem)
   elseif type(value) == "table" and (kind == "struct" or kind == "union") then
     return struct_text(desc, value)
   elseif type(value) == "table" then
-    return list_text(nil, value)
+    return list_text(value, show.value)
   end
   return tostring(value)
+end
+
+local function data_text(_, value)
+  if type(value) == "string" then return show.text(value) end
+  if type(value) ~= "table" then return show.value(nil, value) end
+  if value[1] ~= nil or next(value) == nil then return list_text(value, data_text) end
+  local parts = {}
+  for name, field in next, value do
+    parts[#parts + 1] = ("%s = %s"):format(name, data_text(nil, field))
+  end
+  table.sort(parts)
+  return joined(parts)
+end
+
+-- A table whose type is not known: a list, or fields by their names.
+function show.data(value)
+  return data_text(nil, value)
 end
 
 -- ---- entries ---------------------------------------------------------------------

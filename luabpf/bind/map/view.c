@@ -242,11 +242,15 @@ static void push_member(lua_State *L, const struct lb_view *v, const struct lb_m
 		push_lent(L, v, m, base);
 }
 
-static void push_part(lua_State *L, const struct lb_view *v, uint32_t i)
+/* shown: an array is a view too, which prints as what is in it. */
+static void push_part(lua_State *L, const struct lb_view *v, uint32_t i, bool shown)
 {
 	const struct lb_member m = part(v, i);
 
-	push_member(L, v, &m);
+	if (shown && m.type->kind == LB_ARRAY && m.type->n)
+		push_inner(L, v, &m);
+	else
+		push_member(L, v, &m);
 }
 
 /* The element that index 2 is of, from 1; 0: none. Raises where it is no integer, of CPUs. */
@@ -265,7 +269,7 @@ static int index_list(lua_State *L, const struct lb_view *v)
 	uint32_t i = find_element(L, v);
 
 	if (i)
-		push_part(L, v, i - 1);
+		push_part(L, v, i - 1, false);
 	else
 		lua_pushnil(L);
 	return 1;
@@ -347,7 +351,8 @@ static int view_newindex(lua_State *L)
 	const struct lb_member *m;
 
 	if (!v->root->edited)
-		return luaL_error(L, "views are for reading; map:update writes an entry");
+		return luaL_error(L, "views are for reading; map:update writes an entry, "
+				     "map:update_where fields of many");
 	if (!v->root->writable)
 		return luaL_error(L, "the key of an entry cannot be changed");
 	lua_settop(L, 3);
@@ -403,7 +408,7 @@ static int view_next(lua_State *L)
 		return 0;
 	push_name(L, v, i);
 	lua_replace(L, 2);
-	push_part(L, v, i);
+	push_part(L, v, i, false);
 	lua_pushvalue(L, 2);
 	lua_insert(L, -2);
 	return 2;
@@ -461,7 +466,7 @@ static void add_text(lua_State *L, const struct lb_view *v, uint32_t i)
 
 	push_name(L, v, i);
 	lua_replace(L, 2);
-	push_part(L, v, i);
+	push_part(L, v, i, true);
 	lua_pushfstring(L, "%s%s%s%s%s", lua_tostring(L, 3), i ? ", " : "", name,
 			v->is_list ? "" : " = ", luaL_tolstring(L, -1, NULL));
 	lua_replace(L, 3);
