@@ -3,20 +3,16 @@
 -- Random Lua functions that assign to fields: in the kernel, over batches and by Lua entries become
 -- what plain Lua makes of copies of them; where it raises this does, and nothing of that entry is
 -- stored.
---
--- LUABPF_SEED=n, LUABPF_FROM=n, LUABPF_FUNCTIONS=n, LUABPF_FUZZ=s as in differential_spec.lua.
+-- spec/support/fuzz.lua says how to run others.
 
 local bpf = require "luabpf"
 local changes = require "spec.support.changes"
 local core = require "luabpf.core"
+local fuzz = require "spec.support.fuzz"
 local helper = require "spec.support.helper"
 local prepare = require "luabpf.query.prepare"
 
-local SEED <const> = math.tointeger(os.getenv "LUABPF_SEED")
-local FROM <const> = math.tointeger(os.getenv "LUABPF_FROM") or 1
-local FUZZ <const> = tonumber(os.getenv "LUABPF_FUZZ")
-local FUNCTIONS <const> = math.tointeger(os.getenv "LUABPF_FUNCTIONS") or 400
-local BY_SEED <const>, ENTRIES <const> = 10, 16
+local ENTRIES <const> = 16
 
 local WAYS <const> = {
   kernel = { engine = "kernel" }, batch = { engine = "batch", batch_size = 8 },
@@ -89,9 +85,8 @@ local function note(report, text)
   counts.wholly = counts.wholly + (report.compiled == true and 1 or 0)
   counts.partly = counts.partly + (report.compiled == "partly" and 1 or 0)
   if report.compiled then return end
-  local why = report.why:gsub("^.-:%d+: ", ""):gsub("'[^']*'", "'..'")
-  reasons[why] = (reasons[why] or 0) + 1
-  if why:find "cannot be compiled" then fail(text, "%s", report.why) end
+  fuzz.note(reasons, report.why)
+  if report.why:find "cannot be compiled" then fail(text, "%s", report.why) end
 end
 
 local function compare(case, way, f, text, wanted, given, raises)
@@ -142,7 +137,7 @@ local function run_seed(seed)
   local random = changes.new(seed)
   local case = make_map(random)
   local map <close> = case.map
-  for _ = 1, BY_SEED do
+  for _ = 1, fuzz.BY_SEED do
     local text = random:source()
     local chunk, why = load(text, "=f", "t", random:globals())
     if chunk then
@@ -155,26 +150,14 @@ local function run_seed(seed)
 end
 
 local function report()
-  local list, lines = {}, {}
-  for why, n in pairs(reasons) do list[#list + 1] = { n = n, why = why } end
-  table.sort(list, function(a, b) return a.n > b.n end)
-  for i = 1, math.min(#list, 25) do lines[i] = ("%6d  %s"):format(list[i].n, list[i].why) end
   return ("%d functions: %d wholly compiled, %d partly; %d entries compared, %d raised, %d refused")
     :format(counts.functions, counts.wholly, counts.partly, counts.compared, counts.raised,
-      counts.refused) .. "\n" .. table.concat(lines, "\n")
+      counts.refused) .. "\n" .. fuzz.frequent(reasons)
 end
 
 describe("Lua functions that assign to fields", function()
   it("make the same of entries everywhere", function()
-    local first = SEED or FUZZ and os.time() * 1000 or FROM
-    local last = SEED or FUZZ and math.maxinteger or first + FUNCTIONS // (2 * BY_SEED) - 1
-    local stop = core.now() + (FUZZ or 1e9) * 1e9 // 1
-    for seed = first, last do
-      local ok, err = pcall(run_seed, seed)
-      if not ok then error(("LUABPF_SEED=%d: %s"):format(seed, err), 0) end
-      if core.now() > stop then break end
-    end
-    if FUZZ or os.getenv "LUABPF_FUNCTIONS" then print(report()) end
-    assert(SEED or counts.wholly + counts.partly >= 0.6 * counts.functions, report())
+    fuzz.run(400, run_seed, report)
+    assert(fuzz.is_one or counts.wholly + counts.partly >= 0.6 * counts.functions, report())
   end)
 end)

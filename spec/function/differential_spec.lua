@@ -3,23 +3,16 @@
 -- Random Lua functions over random layouts and entries in real maps: the kernel, the
 -- batch engine and threads say of each entry what Lua says of it, and raise where Lua
 -- raises; deletions leave what Lua would leave.
---
--- LUABPF_SEED=n runs the functions of that seed only, LUABPF_FUNCTIONS=n another number,
--- LUABPF_FROM=n begins with that seed, LUABPF_FUZZ=s takes new seeds for so many seconds (make
--- fuzz).
+-- spec/support/fuzz.lua says how to run others.
 
 local bpf = require "luabpf"
 local compile = require "luabpf.function.compile"
-local core = require "luabpf.core"
 local functions = require "spec.support.functions"
+local fuzz = require "spec.support.fuzz"
 local helper = require "spec.support.helper"
 local prepare = require "luabpf.query.prepare"
 
-local SEED <const> = math.tointeger(os.getenv "LUABPF_SEED")
-local FROM <const> = math.tointeger(os.getenv "LUABPF_FROM") or 1
-local FUZZ <const> = tonumber(os.getenv "LUABPF_FUZZ")
-local FUNCTIONS <const> = math.tointeger(os.getenv "LUABPF_FUNCTIONS") or 2000
-local BY_SEED <const>, ENTRIES <const> = 10, 24
+local ENTRIES <const> = 24
 
 local KINDS <const> = { { type = "hash" }, { type = "hash" }, { type = "lru_hash" },
   { type = "percpu_hash", percpu = true } }
@@ -172,9 +165,7 @@ local function check(case, random, text, chunk, through_methods)
   counts.functions = counts.functions + 1
   if made.why and made.why:find "cannot be compiled" then error(made.why .. "\n" .. text, 0) end
   if not made.compiled then
-    local why = made.why:gsub("^.-:%d+: ", ""):gsub("'[^']*'", "'..'")
-    reasons[why] = (reasons[why] or 0) + 1
-    return
+    return fuzz.note(reasons, made.why)
   end
   counts[made.asks and "partly" or "wholly"] = counts[made.asks and "partly" or "wholly"] + 1
   local lua = by_lua(case, f)
@@ -188,11 +179,10 @@ local function run_seed(seed)
   local random = functions.new(seed)
   local case = make_map(random, random:pick(KINDS))
   local map <close> = case.map
-  for n = 1, BY_SEED do
+  for n = 1, fuzz.BY_SEED do
     local text = random:source(case.ncpu)
     local chunk, why = load(text, "=f", "t", random:globals())
     if chunk then
-      -- Two closures: the second is the same program with other parameters, or another one.
       for _ = 1, 2 do check(case, random, text, chunk, n % 5 == 0) end
     else
       assert(why:find "registers", why)
@@ -203,29 +193,16 @@ end
 
 -- What was found, and why functions are not compiled, the most frequent first.
 local function report()
-  local list, lines = {}, {}
-  for why, n in pairs(reasons) do list[#list + 1] = { n = n, why = why } end
-  table.sort(list, function(a, b) return a.n > b.n end)
-  for i = 1, math.min(#list, 25) do lines[i] = ("%6d  %s"):format(list[i].n, list[i].why) end
   return ("%d functions: %d wholly compiled, %d partly; %d entries judged, %d left to Lua, which "
     .. "raises for %d of them; Lua raised %d times; %d refused by the verifier"):format(
     counts.functions, counts.wholly, counts.partly, counts.judged, counts.asked,
-    counts.asked_raised, counts.raised, counts.refused) .. "\n" .. table.concat(lines, "\n")
+    counts.asked_raised, counts.raised, counts.refused) .. "\n" .. fuzz.frequent(reasons)
 end
 
 describe("Lua functions", function()
   it("are the same in every engine", function()
-    local first = SEED or FUZZ and os.time() * 1000 or FROM
-    -- Of each text there are two functions.
-    local last = SEED or FUZZ and math.maxinteger or FUNCTIONS // (2 * BY_SEED)
-    local stop = core.now() + (FUZZ or 1e9) * 1e9 // 1
-    for seed = first, last do
-      local ok, err = pcall(run_seed, seed)
-      if not ok then error(("LUABPF_SEED=%d: %s"):format(seed, err), 0) end
-      if core.now() > stop then break end
-    end
-    if FUZZ then print(report()) end
-    assert(SEED or counts.wholly + counts.partly >= 0.95 * counts.functions, report())
-    assert(SEED or counts.wholly >= 0.65 * counts.functions, report())
+    fuzz.run(2000, run_seed, report)
+    assert(fuzz.is_one or counts.wholly + counts.partly >= 0.95 * counts.functions, report())
+    assert(fuzz.is_one or counts.wholly >= 0.65 * counts.functions, report())
   end)
 end)

@@ -3,20 +3,15 @@
 -- Random Lua functions that give columns or groups, or fold: in the kernel, over batches and by Lua
 -- the rows and accumulators are those that plain Lua makes of each entry, and what raises there
 -- raises here.
---
--- LUABPF_SEED=n, LUABPF_FROM=n, LUABPF_FUNCTIONS=n, LUABPF_FUZZ=s as in differential_spec.lua.
+-- spec/support/fuzz.lua says how to run others.
 
 local bpf = require "luabpf"
-local core = require "luabpf.core"
 local effects = require "spec.support.effects"
+local fuzz = require "spec.support.fuzz"
 local helper = require "spec.support.helper"
 local prepare = require "luabpf.query.prepare"
 
-local SEED <const> = math.tointeger(os.getenv "LUABPF_SEED")
-local FROM <const> = math.tointeger(os.getenv "LUABPF_FROM") or 1
-local FUZZ <const> = tonumber(os.getenv "LUABPF_FUZZ")
-local FUNCTIONS <const> = math.tointeger(os.getenv "LUABPF_FUNCTIONS") or 600
-local BY_SEED <const>, ENTRIES <const> = 10, 24
+local ENTRIES <const> = 24
 
 local TYPES <const> = { { "hash" }, { "hash" }, { "lru_hash" }, { "percpu_hash" } }
 local KINDS <const> = { "columns", "group", "fold" }
@@ -111,8 +106,7 @@ local function note(report, text)
   counts.wholly = counts.wholly + (compiled == true and 1 or 0)
   counts.partly = counts.partly + (compiled == "partly" and 1 or 0)
   if not compiled and report.why then
-    local why = report.why:gsub("^.-:%d+: ", ""):gsub("'[^']*'", "'..'")
-    reasons[why] = (reasons[why] or 0) + 1
+    fuzz.note(reasons, report.why)
     if report.why:find "cannot be compiled" then fail(text, "%s", report.why) end
   end
 end
@@ -235,7 +229,7 @@ end
 local function run_seed(seed)
   local random = effects.new(seed, KINDS[seed % #KINDS + 1])
   local map <close>, ncpu = make_map(random, random:pick(TYPES))
-  for _ = 1, BY_SEED do
+  for _ = 1, fuzz.BY_SEED do
     local text = random:source(ncpu)
     local chunk, why = load(text, "=f", "t", random:globals())
     if chunk then
@@ -248,13 +242,9 @@ local function run_seed(seed)
 end
 
 local function report()
-  local list, lines = {}, {}
-  for why, n in pairs(reasons) do list[#list + 1] = { n = n, why = why } end
-  table.sort(list, function(a, b) return a.n > b.n end)
-  for i = 1, math.min(#list, 25) do lines[i] = ("%6d  %s"):format(list[i].n, list[i].why) end
   return ("%d functions: %d wholly compiled, %d partly; %d entries compared, %d raised"):format(
     counts.functions, counts.wholly, counts.partly, counts.compared, counts.raised) .. "\n"
-    .. table.concat(lines, "\n")
+    .. fuzz.frequent(reasons)
 end
 
 -- ---- twins in text -------------------------------------------------------------------------
@@ -320,28 +310,19 @@ end
 
 describe("Lua functions that compute", function()
   it("give the same everywhere", function()
-    local first = SEED or FUZZ and os.time() * 1000 or FROM
-    local last = SEED or FUZZ and math.maxinteger or first + FUNCTIONS // (2 * BY_SEED) - 1
-    local stop = core.now() + (FUZZ or 1e9) * 1e9 // 1
-    for seed = first, last do
-      local ok, err = pcall(run_seed, seed)
-      if not ok then error(("LUABPF_SEED=%d: %s"):format(seed, err), 0) end
-      if core.now() > stop then break end
-    end
-    if FUZZ or os.getenv "LUABPF_FUNCTIONS" then print(report()) end
-    assert(SEED or counts.wholly + counts.partly >= 0.6 * counts.functions, report())
+    fuzz.run(600, run_seed, report)
+    assert(fuzz.is_one or counts.wholly + counts.partly >= 0.6 * counts.functions, report())
   end)
 
   it("give what text gives", function()
-    for seed = SEED or 1, SEED or FUNCTIONS // 50 do
+    fuzz.seeds(12, function(seed)
       local random = effects.new(seed, "columns")
       local map <close>, ncpu = make_map(random, random:pick(TYPES))
       for _ = 1, 4 do
         for _, given in ipairs { { engine = "kernel" }, { engine = "batch" } } do
-          local ok, err = pcall(check_twins, map, random, ncpu, given)
-          if not ok then error(("LUABPF_SEED=%d: %s"):format(seed, err), 0) end
+          fuzz.with_seed(seed, check_twins, map, random, ncpu, given)
         end
       end
-    end
+    end)
   end)
 end)

@@ -40,7 +40,7 @@ end
 -- Runs the fuzz over functions from one number to another; whether it failed, and its output.
 local function fuzz(folder, from, to)
   local command = ("cd '%s' && LUABPF_FROM=%d LUABPF_FUNCTIONS=%d lua5.4 spec/run.lua "
-    .. "spec/function/differential_spec.lua 2>&1"):format(folder, from // BY_SEED + 1, to)
+    .. "spec/function/differential_spec.lua 2>&1"):format(folder, from // BY_SEED + 1, to - from)
   local pipe = io.popen(command)
   local output = pipe:read "a"
   return not pipe:close(), output
