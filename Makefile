@@ -79,7 +79,7 @@ RUN = @env -u MAKEFLAGS -u MFLAGS LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/
 .DELETE_ON_ERROR:
 .PHONY: all bpf install-bpf demo test shell paths lint docs bench performance fit race storm \
 	fuzz mutants soak faults asan tsan test-kernels test-kernels-short build-demo build-test \
-	build-bench run-asan run-tsan clean FORCE
+	build-bench build-asan run-asan run-tsan clean FORCE
 
 all: $(MODULE) bpf
 
@@ -238,9 +238,15 @@ faults:
 
 # Leaks are looked for in the engine tests only: Lua leaves its memory to exit(2). Tests
 # tagged #resident measure memory, of which the sanitizers take their own share.
+SANITIZED = BUILD=.build/asan MODULE=.build/asan/luabpf/core.so CFLAGS='$(SANITIZE)'
+
 asan:
 	@$(SETUP) asan
-	$(THEN) run-asan BUILD=.build/asan MODULE=.build/asan/luabpf/core.so CFLAGS='$(SANITIZE)'
+	$(THEN) run-asan $(SANITIZED)
+
+build-asan:
+	@$(SETUP) asan
+	$(THEN) build-test $(SANITIZED)
 
 run-asan: build-test
 	$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
