@@ -182,24 +182,14 @@ static int go_here(struct job *j, struct lb_region *region)
 /* 0, or -errno: *loaded says whether the program was. */
 static int run_program(struct job *j, bool *loaded)
 {
-	struct lb_query_program *p = j->program;
-	struct lb_map *m = j->q->map;
-	struct lb_region *region = NULL;
-	int err = 0;
+	struct lb_region *region;
+	int err = lb_query_program_begin(j->q, j->program, &j->spec, j->in.n, &region, &j->log);
 
-	*loaded = false;
-	if (!p->open)
-		err = lb_keyed_open(&p->keyed, &m->k, &j->spec);
-	p->open = !err;
-	if (!err)
-		err = lb_region_get(&m->pool, lb_keyed_room(&p->keyed, j->in.n), &region);
+	*loaded = !err;
 	if (err)
 		return err;
-	err = lb_keyed_load(&p->keyed, region, &j->log);
-	*loaded = !err;
-	if (!err)
-		err = (j->go ? j->go : go_here)(j, region);
-	lb_region_put(&m->pool, region);
+	err = (j->go ? j->go : go_here)(j, region);
+	lb_region_put(&j->q->map->pool, region);
 	return err;
 }
 

@@ -320,16 +320,22 @@ static int query_pick(lua_State *L)
 
 /* ---- deleting given keys ------------------------------------------------- */
 
-static int open_decider(struct lb_query *q, struct lb_query_program *d, bool copy)
+int lb_query_program_begin(struct lb_query *q, struct lb_query_program *p,
+			   const struct lb_keyed_spec *spec, uint32_t n, struct lb_region **region,
+			   struct lb_log *log)
 {
-	struct lb_keyed_spec spec = { .op = LB_KEYED_DECIDE, .env = q->spec.env,
-				      .where = q->spec.where, .copy = copy,
-				      .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
 	int err = 0;
 
-	if (!d->open)
-		err = lb_keyed_open(&d->keyed, &q->map->k, &spec);
-	d->open = !err;
+	if (!p->open)
+		err = lb_keyed_open(&p->keyed, &q->map->k, spec);
+	p->open = !err;
+	if (!err)
+		err = lb_region_get(&q->map->pool, lb_keyed_room(&p->keyed, n), region);
+	if (err)
+		return err;
+	err = lb_keyed_load(&p->keyed, *region, log);
+	if (err)
+		lb_region_put(&q->map->pool, *region);
 	return err;
 }
 
@@ -368,22 +374,23 @@ static uint32_t decide(struct deletion *x, bool copy)
 {
 	struct lb_query *q = x->q;
 	struct lb_query_program *d = &q->programs[copy ? LB_DECIDER_COPY : LB_DECIDER];
+	const struct lb_keyed_spec spec = { .op = LB_KEYED_DECIDE, .env = q->spec.env,
+					    .where = q->spec.where, .copy = copy,
+					    .zeros = q->spec.zeros, .nzeros = q->spec.nzeros };
 	struct lb_keys in = { .keys = x->block.keys, .n = x->block.n, .status = x->status };
-	struct lb_region *region = NULL;
+	struct lb_region *region;
 	struct lb_log log;
 	int err;
 
 	/* Values with a lock are judged as they are read under it. */
 	if (x->block.n == 0 || d->refused || q->map->k.lock || !lb_kmap_allows(&q->map->k, true))
 		return 0;
-	err = open_decider(q, d, copy);
-	d->refused = err && !lb_momentary(err);
-	if (err || lb_region_get(&q->map->pool, lb_keyed_room(&d->keyed, in.n), &region))
+	err = lb_query_program_begin(q, d, &spec, in.n, &region, &log);
+	/* -E2BIG: so many entries at once. */
+	d->refused = err && err != -E2BIG && !lb_momentary(err);
+	if (err)
 		return 0;
-	err = lb_keyed_load(&d->keyed, region, &log);
-	d->refused = err && !lb_momentary(err);
-	if (!err)
-		lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &x->t, &log);
+	lb_keyed_run(&d->keyed, &in, x->params, x->values, region, &x->t, &log);
 	lb_region_put(&q->map->pool, region);
 	if (copy)
 		lb_query_gather(q, x->block.keys, x->keys, x->values, x->status, LB_ST_DELETED,

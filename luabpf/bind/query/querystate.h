@@ -45,6 +45,13 @@ const uint64_t *lb_query_params(lua_State *L, const struct lb_query *q, int idx)
 /* The batch at index idx as a block of this query's map. */
 struct lb_block lb_query_block(lua_State *L, const struct lb_query *q, int idx);
 /*
+ * Gets a program of the query ready for n keys: opened by that spec, if it is not yet, and loaded,
+ * with a region of the map's pool. 0, or -errno: then there is no region.
+ */
+int lb_query_program_begin(struct lb_query *q, struct lb_query_program *p,
+			   const struct lb_keyed_spec *spec, uint32_t n, struct lb_region **region,
+			   struct lb_log *log);
+/*
  * Puts the n entries one after the other of which status says wanted: keys has their keys, which
  * come from `from`, values their values, which lie there at their entries' places. How many.
  */
