@@ -185,7 +185,8 @@ describe("update_where", function()
     for _, engine in ipairs { "kernel", "batch" } do
       local none, message, errno = readonly:update_where(nil, "value.n = 0", { engine = engine })
       assert.is_nil(none)
-      assert.matches("not for reading and writing", message)
+      assert.matches("^" .. map:info().name .. ": update_where: .*not for reading and writing$",
+        message)
       assert.equal(bpf.errno.EPERM, errno)
     end
     assert.equal(1, map:lookup(1).n)

@@ -128,9 +128,9 @@ local function take(query, run, report, batch)
   local taken = results[results.n]
   report.matched = report.matched + #taken
   if results[1] then return taken end
-  local label = errors.label(query.facts.info)
-  return taken, results.n == 4 and ("%s: %s: %s"):format(label, run.what, results[2])
-    or results[2], results[3]
+  local label, in_between = errors.label(query.facts.info), type(results[4]) == "table"
+  return taken, in_between and results[2] or ("%s: %s: %s"):format(label, run.what, results[2]),
+    results[3]
 end
 
 -- The rows of what was taken.

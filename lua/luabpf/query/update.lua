@@ -32,29 +32,32 @@ local function add(report, updated, missing, kept)
   report.kept = report.kept + kept
 end
 
+-- Raises why nothing can be stored.
+local function refuse(query, why, errno)
+  errors.throw(("%s: update_where: %s"):format(errors.label(query.facts.info), why), errno)
+end
+
 -- No program can be loaded: single calls, where they were asked for or take a spin lock.
 local function no_program(query, run, why, errno)
-  if run.cpus then
-    errors.throw(("%s: update_where: %s"):format(errors.label(query.facts.info), why), errno)
-  end
+  if run.cpus then refuse(query, why, errno) end
   local asked_for = run.engine == "batch" or run.engine == "walk"
   if asked_for or edit.lock(query.facts.env.value) then
     run.how, run.inexact = "calls", true
     return
   end
-  errors.throw(("%s: update_where: %s; engine = \"batch\" changes entries by single calls"):format(
-    errors.label(query.facts.info), why), errno)
+  refuse(query, why .. "; engine = \"batch\" changes entries by single calls", errno)
 end
 
 -- By a program, else by single calls: `try`, given how, and what it gives.
 local function stored(query, run, report, try)
   local updated, missing, kept, partial = try(run.how)
-  if not updated and not partial and run.how == "program" then
+  if not updated and partial == nil and run.how == "program" then
     no_program(query, run, missing, kept)
     updated, missing, kept, partial = try(run.how)
   end
   if updated then return add(report, updated, missing, kept) end
-  add(report, table.unpack(partial or { 0, 0, 0 }, 1, 3))
+  if not partial then refuse(query, missing, kept) end
+  add(report, table.unpack(partial, 1, 3))
   errors.throw(missing, kept)
 end
 

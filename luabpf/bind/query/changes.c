@@ -14,8 +14,8 @@
  *	updated, missing, kept = q:exchange_cpus(old, new)
  *
  * how is "program" or "calls". What a program does is nil, reason, errno where it cannot be
- * loaded, with nothing done; nil, message, errno and a list of the three where the system
- * refused in between.
+ * loaded, with nothing done, and false after those where nothing else would do it either; nil,
+ * message, errno and a list of the three where the system refused in between.
  */
 #include "bind/map/batch.h"
 #include "bind/query/querystate.h"
@@ -222,7 +222,7 @@ static bool by_calls(lua_State *L, int arg)
 	return luaL_checkoption(L, arg, NULL, ways) == 1;
 }
 
-/* Whether the map may be written; pushes what is returned where it may not. */
+/* Whether the map may be written; pushes what is returned where it may not: nil, why, errno, false. */
 static bool may_write(lua_State *L, const struct lb_query *q)
 {
 	if (lb_kmap_allows(&q->map->k, false) && lb_kmap_allows(&q->map->k, true))
@@ -230,6 +230,7 @@ static bool may_write(lua_State *L, const struct lb_query *q)
 	luaL_pushfail(L);
 	lua_pushliteral(L, "the map is frozen, or the handle not for reading and writing");
 	lua_pushinteger(L, EPERM);
+	lua_pushboolean(L, false);
 	return false;
 }
 
@@ -270,7 +271,7 @@ static int query_change(lua_State *L)
 	j.in = (struct lb_keys){ .keys = block.keys, .n = block.n };
 	j.spec = change_of(q, false);
 	if (!may_write(L, q))
-		return 3;
+		return 4;
 	if (!calls)
 		return run(L, &j);
 	return tell(L, &j, lb_live_change(&q->map->k, &x, (uint64_t *)(uintptr_t)j.params, &j.in,
@@ -298,7 +299,7 @@ static int query_take(lua_State *L)
 	j.in.n = block.n;
 	j.spec = change_of(q, true);
 	taken->n = 0;
-	n = may_write(L, q) ? run(L, &j) : 3;
+	n = may_write(L, q) ? run(L, &j) : 4;
 	taken->n = lb_query_gather(q, j.in.keys, keys, j.values, j.in.status, LB_ST_UPDATED, j.t.done);
 	lua_pushvalue(L, 5);
 	return n + 1;
@@ -337,7 +338,7 @@ static int query_exchange(lua_State *L)
 	j.in = (struct lb_keys){ .keys = old.keys, .values = values, .n = old.n };
 	j.spec = exchange_of(q);
 	if (!may_write(L, q))
-		return 3;
+		return 4;
 	if (!calls)
 		return run(L, &j);
 	return tell(L, &j, lb_live_exchange(&q->map->k, &j.in, value, &j.t));
@@ -460,6 +461,7 @@ static bool may_go(lua_State *L, const struct tour *t)
 		lua_pushfstring(L, "the value of CPU %d is changed on that CPU, and this process "
 				   "may not run there", (int)cpu + 1);
 		lua_pushinteger(L, -err);
+		lua_pushboolean(L, false);
 		return false;
 	}
 	t->j.q->reaches_cpus = true;
@@ -519,7 +521,7 @@ static int query_change_cpus(lua_State *L)
 	if (len == t.old.n)
 		memcpy(t.states, states, len);
 	if (!may_write(L, q) || !may_go(L, &t))
-		return 3;
+		return 4;
 	n = run(L, &t.j);
 	if (n > 3 || lua_isnil(L, -3))
 		return n;
@@ -543,7 +545,7 @@ static int query_take_cpus(lua_State *L)
 	taken = lb_batch_new(L, 4, lb_query_block(L, q, 2).n, false, &keys, &t.taken, &present);
 	begin_tour(L, &t, true);
 	taken->n = 0;
-	n = may_write(L, q) && may_go(L, &t) ? run(L, &t.j) : 3;
+	n = may_write(L, q) && may_go(L, &t) ? run(L, &t.j) : 4;
 	taken->n = lb_query_gather(q, t.old.keys, keys, t.taken, t.got, LB_ST_UPDATED, t.old.n);
 	lua_pushvalue(L, 5);
 	return n + 1;
@@ -567,7 +569,7 @@ static int query_exchange_cpus(lua_State *L)
 	t.j.in.n = t.old.n;
 	t.j.spec = exchange_of(q);
 	if (!may_write(L, q) || !may_go(L, &t))
-		return 3;
+		return 4;
 	return run(L, &t.j);
 }
 
