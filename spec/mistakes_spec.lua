@@ -226,6 +226,8 @@ local MISTAKES <const> = {
   { [[bpf.load("bpf/objects.bpf.o", { map = {} })]], "raises", "load: unknown option 'map'" },
   { [[bpf.load("bpf/objects.bpf.o").programs.count_xdp:attach { xdp = "eth77" }]], "refuses",
     "count_xdp: attach: no network interface 'eth77'" },
+  { [[error((tostring(select(2, pcall(closed.count, closed))):gsub("^.-: ", "<")))]], "raises",
+    "<map is closed" },
   { [[bpf.load("bpf/objects.bpf.o").programs.count_xdp:attach { xpd = "lo" }]], "raises",
     "attach: unknown option 'xpd'" },
   { [[bpf.load("bpf/objects.bpf.o").programs.count_xdp:attach { xdp = "lo", tc = "lo" }]], "raises",

@@ -67,9 +67,10 @@ const char *lb_called(lua_State *L)
 	lua_Debug ar;
 
 	lua_pop(L, 1);
-	if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "n", &ar))
+	if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "nS", &ar) || !ar.name ||
+	    strchr(ar.name, ' '))
 		return NULL;
-	return ar.name && !strchr(ar.name, ' ') ? ar.name : NULL;
+	return ar.what[0] == 'C' && strstr(ar.name, "pcall") ? NULL : ar.name;
 }
 
 int lb_is_closed(lua_State *L, const char *what)

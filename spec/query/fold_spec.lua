@@ -88,8 +88,10 @@ describe("fold", function()
           function(_, value) return value.packets > 10 and tostring(value.packets) ~= "" end }
         for i, where in ipairs(wheres) do
           local acc = copied(case[1])
-          local got, report = map:fold(acc, case[2], with(way, { where = where,
-            params = i == 1 and { few = 10 } or nil }))
+          local results = table.pack(map:fold(acc, case[2], with(way, { where = where,
+            params = i == 1 and { few = 10 } or nil })))
+          local got, report = results[1], results[2]
+          assert.equal(2, results.n)
           assert.equal(acc, got)
           assert.same(expected, acc)
           assert.same({ N, n, true }, { report.visited, report.matched, report.complete })

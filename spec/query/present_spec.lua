@@ -57,6 +57,13 @@ describe("a select", function()
     end }
     assert.equal("{ { mac = 00:00:00:00:00:01, n = -1 } }  " .. nets .. "  {  }",
       tostring(list):match "\n(.*)")
+    -- Numbers, and what is called as the steps of histograms are.
+    list = map:rows { columns = function()
+      return { a = { 1, 2 }, b = { { from = 1, to = 2, count = 3 } } }
+    end }
+    assert.equal("{ 1, 2 }  { { count = 3, from = 1, to = 2 } }", tostring(list):match "\n(.*)")
+    list = map:aggregate { select = "hist(value.peer.n) as h" }
+    assert.matches("h\n[%d-]+: 1$", tostring(list))
     list = map:rows { columns = function(_, value) return { a = value.peer } end }
     assert.equal("{ mac = 00:00:00:00:00:01, n = -1 }", tostring(list):match "\n(.*)")
   end)

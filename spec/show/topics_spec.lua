@@ -15,7 +15,7 @@ describe("a topic of help", function()
       assert.equal(name, text:gsub("^the ", ""):match "^%w+")
       for line in text:gmatch "[^\n]+" do assert(#line <= 80, line) end
     end
-    assert.equal(2, n)
+    assert.equal(4, n)
   end)
 
   it("has all functions of expressions, each as it is written", function()

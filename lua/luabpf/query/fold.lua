@@ -166,7 +166,8 @@ local function fold(self, run, level)
   if not query then return nil, plan, report end
   judge.begin_computed(run, report)
   local acc, message, errno = errors.caught(nil, pcall(compiled, self, query, plan, run, report))
-  if acc or message then return acc, message, errno end
+  if acc then return acc, message end
+  if message then return nil, message, errno end
   judge.leave_to_lua(run, report)
   return by_lua(self, run, level)
 end

@@ -27,14 +27,13 @@ local function hist_text(hist, format)
   return table.concat(parts, ", ")
 end
 
-local HOLDS <const> = { array = true, struct = true, union = true }
-
+-- Of a table desc is what describes it, "histogram", or nil.
 local function cell_of(value, signed, desc)
   local format = signed and "%d" or "%u"
   if value == nil then return "" end
-  if type(value) == "table" and value[1] and value[1].from then return hist_text(value, format) end
   if type(value) == "table" then
-    return desc and HOLDS[desc.kind] and show.value(desc, value) or show.data(value)
+    if desc == "histogram" then return hist_text(value, format) end
+    return desc and show.value(desc, value) or show.data(value)
   end
   if type(value) == "string" then return show.text(value) end
   if type(value) == "boolean" then return tostring(value) end
@@ -45,6 +44,7 @@ local function is_signed(item)
   return item.signed or item.arg and item.arg.kind == "signed"
 end
 
+local HOLDS <const> = { array = true, struct = true, union = true }
 local TYPES <const> = { avg = "float", hist = "histogram" }
 
 local function item_type(item, signed)
@@ -74,13 +74,14 @@ local function columns_of(query, list)
   if query.made then add_made(list, query.names, names, types, signs) end
   for i, output in ipairs(query.outputs or {}) do
     local desc = output.ast and output.ast.desc
-    names[i], signs[i], descs[i] = output.name, output.signed, desc or false
+    names[i], signs[i], descs[i] = output.name, output.signed, desc and HOLDS[desc.kind] and desc
     types[i] = desc and show.type(desc) or output.signed and "s64" or "u64"
   end
   for i, item in ipairs(query.items or {}) do
     local signed = is_signed(item)
     names[#names + 1] = query.item_names[i]
     signs[#names], types[#names] = signed, item_type(item, signed)
+    descs[#names] = TYPES[item.fn]
   end
   return names, types, signs, descs
 end

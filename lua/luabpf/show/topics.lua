@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- What help knows besides functions and tables: bpf.help "expressions".
+-- What help knows besides functions and tables: bpf.help "expressions", "functions", "updates".
 
 local functions = require "luabpf.expr.functions"
 
@@ -32,6 +32,49 @@ sort      "size", "size asc, key.addr": largest first for numbers
 
 docs/expressions.md has all of it.]],
 
+functions = [[
+functions
+
+A Lua function of key and value, where a query takes text. It gets views, is
+compiled and runs inside the kernel; what only Lua can do is left to Lua.
+
+  where = f              f(key, value): whether the entry counts; also
+                         map:count(f), map:delete_where(f), update_where
+  columns = f            of select and rows: a table of named columns
+  group = f              of aggregate: a value, or a table of columns
+  map:fold(acc, f)       f(acc, key, value) adds to accumulators
+  map:update_where(w, f) f assigns to fields of the value
+
+  integers, and or not, if, for i = 1, n, ipairs(list), return
+  key.port  value.in.addr  value.list[1]   an enum is its name, else a number
+  text == "x"  #text  text:sub(1, 3)  text:find("^word")
+  variables, sets { [80] = true } and functions from outside
+  math.min max abs floor  bpf.now()  bpf.duration "5m"
+  bpf.within(key.addr, "10.0.0.0/8")  bpf.prefix(key.addr, 24)
+
+The report's compiled, asked and why say what ran where, map:explain { where =
+f } shows it; compile = true raises unless no entry can need Lua.
+
+    map:count(function(key, value) return web[key.port] and value.n > 9 end)
+
+docs/functions.md has all of it.]],
+
+updates = [[
+updates
+
+Entries changed where they are, inside the kernel, only what is named of them.
+
+  map:update_where("value.state == 1", "value.state = 2, value.n = value.n + 1")
+  map:update_where(nil, function(key, value) value.slots[1] = 0 end)
+                         dry_run = true only counts, limit = 10, params = {}
+  map:aggregate { select = "sum(value.packets) as n", reset = true }
+  map:select { columns = "key, value.packets", reset = "value.packets" }
+                         read and zeroed in one step: nothing is lost
+
+The report has matched, updated, kept (somebody else was quicker) and missing.
+help "map:update_where" has the options, docs/updates.md what it is worth
+against others who write.]],
+
 prompt = [[
 the prompt
 
@@ -41,7 +84,7 @@ the prompt
   TAB               names, methods, options; maps in bpf.open "", fields in
                     where = ""
   help(x)           of a function or a handle; help "map:select"; help
-                    "expressions"
+                    "expressions", "functions", "updates"
   bpf.vertical(x)   a field a line: what a table had no room for
   Ctrl-C            ends what runs, or the line; Ctrl-D leaves
 
