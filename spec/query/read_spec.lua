@@ -157,6 +157,10 @@ describe("count", function()
     refused("count: table of options expected", 5)
     helper.raises('select: table of options expected, got string; write { where = "value.n > 1" }',
       map.select, map, "value.n > 1")
+    helper.raises('got string; write { select = "sum(value.n)" }', map.aggregate, map,
+      "sum(value.n)")
+    helper.raises("got function; write { where = function(key, value) ... end }", map.rows, map,
+      function() end)
   end)
 
   it("blames the caller", function()

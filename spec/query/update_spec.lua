@@ -332,6 +332,8 @@ describe("update_where by a function", function()
           for i = 1, #value.list do value.list[i] = i end
         end, { compile = true })
       end,
+      ["change: text or function expected, got nil; the condition comes before it, nil for all"] =
+        function() map:update_where("value = 1") end,
       ["text or function expected, got number"] = function() map:update_where(nil, 3) end,
     } do
       local ok, err = pcall(call)

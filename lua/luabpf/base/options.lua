@@ -69,6 +69,15 @@ local function shortly(text)
   return #text <= 60 and not text:find "[%c\"]" and ('"%s"'):format(text) or "..."
 end
 
+-- How the options are written that a query was given a text or a function in place of.
+local function written(given, known)
+  if not known.where then return "" end
+  if type(given) == "function" then return "; write { where = function(key, value) ... end }" end
+  if type(given) ~= "string" then return "" end
+  local name = known.select and given:find "^%s*%a+%(" and "select" or "where"
+  return ("; write { %s = %s }"):format(name, shortly(given))
+end
+
 -- The options of a call, checked: an empty table for nil.
 -- @tparam string what names the call in messages
 -- @param given what the caller passed
@@ -78,9 +87,8 @@ function options.check(what, given, known, level)
   level = level or 3
   if given == nil then return {} end
   if type(given) ~= "table" then
-    local hint = type(given) == "string" and known.where
-      and ("; write { where = %s }"):format(shortly(given)) or ""
-    error(("%s: table of options expected, got %s%s"):format(what, type(given), hint), level)
+    error(("%s: table of options expected, got %s%s"):format(what, type(given),
+      written(given, known)), level)
   end
   for name, value in pairs(given) do
     local wanted = known[name]

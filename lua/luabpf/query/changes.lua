@@ -43,7 +43,8 @@ function changes.plan(self, run, what, level)
     local plan = of_function(self, run, what, level + 1)
     return plan
   elseif type(what) ~= "string" then
-    error(("%s: change: text or function expected, got %s"):format(run.what, type(what)), level)
+    error(("%s: change: text or function expected, got %s%s"):format(run.what, type(what),
+      what == nil and "; the condition comes before it, nil for all entries" or ""), level)
   end
   run.has_text = true
   local of = run.cpus and edit.of_cpus or edit.of_text

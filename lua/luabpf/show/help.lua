@@ -88,6 +88,8 @@ bpf.help "map:select"   what a function does, its options and results
 bpf.help "map"          what a map has; also batch, object, program, ...
 bpf.help(x)             the same of a handle, or a function
 bpf.help "expressions"  what where, columns, select and sort take
+bpf.help "functions"    Lua functions in their place, which the kernel runs
+bpf.help "updates"      entries changed where they are, counters zeroed
 bpf.help "prompt"       what the prompt does
 docs/guide.md           a tour]]
 
