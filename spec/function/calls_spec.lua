@@ -63,6 +63,25 @@ describe("calls", function()
     agree.on(map, function(k) return k.port == 5 or bpf.within(net, "10.0.0.0/8") end, true)
   end)
 
+  it("that make long texts of constants are left to Lua", function()
+    local before = collectgarbage "count"
+    agree.on(map, function(_, v)
+      if v.delta == 100 then return #("x"):rep(1 << 28) == v.delta end
+      return v.on
+    end, "partly")
+    agree.on(map, function(_, v)
+      if v.delta == 100 then
+        local text = "x"
+        for _ = 1, 28 do text = text .. text end
+        return #text == v.delta
+      end
+      return v.on
+    end, "partly")
+    assert(collectgarbage "count" < before + (1 << 16))
+    agree.on(map, function(_, v) return ("x"):rep(4) == "xxxx" and v.comm .. "" ~= "" end, false)
+    agree.on(map, function(_, v) return ("n"):rep(1) .. "g" == v.comm end, true)
+  end)
+
   it("of other maps are left to Lua, which is told", function()
     local other = helper.map { key = { "u32 id" }, value = { "u32 n" } }
     assert(other:update({ id = 7 }, { n = 1 }))

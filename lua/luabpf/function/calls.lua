@@ -11,6 +11,9 @@ local run = require "luabpf.function.run"
 local words = require "luabpf.function.words"
 
 local MOST_FRAMES <const> = 16
+-- Bytes of a text that is made while compiling.
+local MOST_MADE <const> = 1 << 16
+run.MOST_MADE = MOST_MADE
 
 -- By function of C: function(run, args) to a list of values; or nil and why not; or "split", a
 -- test, the values where it holds and those where not.
@@ -40,6 +43,12 @@ for _, list in ipairs { math, string } do
   end
 end
 
+-- Whether string.rep would make too much.
+local function is_long(f, text, n, separator)
+  return f == string.rep
+    and 1.0 * (#tostring(text) + #tostring(separator or "")) * (tonumber(n) or 0) > MOST_MADE
+end
+
 local function of_constants(self, f, args)
   if not pure[f] then return nil end
   local values = {}
@@ -47,6 +56,7 @@ local function of_constants(self, f, args)
     if arg.t ~= "const" or type(arg.v) == "table" or type(arg.v) == "function" then return nil end
     values[i] = arg.v
   end
+  if is_long(f, table.unpack(values, 1, #args)) then return nil end
   local results = table.pack(pcall(f, table.unpack(values, 1, #args)))
   if not results[1] then return nil end
   local list = {}

@@ -133,7 +133,7 @@ function steps.LEN(self, frame, i)
 end
 
 function steps.CONCAT(self, frame, i)
-  local parts = {}
+  local parts, size = {}, 0
   for r = i.a, i.a + i.b - 1 do
     local v = frame.r[r]
     run.need_constant(v)
@@ -141,7 +141,9 @@ function steps.CONCAT(self, frame, i)
       return self:lua(frame, "'..' makes text of what depends on the entry")
     end
     parts[#parts + 1] = v.v
+    size = size + #tostring(v.v)
   end
+  if size > run.MOST_MADE then return self:lua(frame, "'..' makes a long text") end
   set(frame, i.a, self:const(table.concat(parts)))
 end
 
