@@ -127,3 +127,89 @@ describe("a subject of queries", function()
     end
   end)
 end)
+
+-- Each reads variables of its own from outside, and other fields of CPUs.
+describe("two functions of one query", function()
+  after_each(helper.close_all)
+
+  local function filled(kind)
+    local map = helper.map { type = kind, value = { "u64 a", "u32 b", "u8 c" } }
+    for i = 1, 30 do
+      local value = { a = 7 * i, b = i, c = i % 3 }
+      local other = { a = i, b = 100, c = 5 }
+      assert(map:update(i, kind == "percpu_hash" and { value, other } or value))
+    end
+    return map
+  end
+
+  -- What all methods give, as text.
+  local function results(map, where, of, given)
+    local low, factor, set, list = 3, 1000, { [2] = true, [9] = true }, {}
+    local function with(more)
+      local options = { where = where }
+      for name, value in pairs(given) do options[name] = value end
+      for name, value in pairs(more or {}) do options[name] = value end
+      return options
+    end
+    for _, row in ipairs(assert(map:rows(with { sort = "k", columns = function(k, v)
+      return { k = k, a = factor * (set[k] and 2 or 1) * of(v).a, is_in = set[k] or false }
+    end }))) do list[#list + 1] = ("%d %d %s"):format(row.k, row.a, row.is_in) end
+    for _, row in ipairs(assert(map:aggregate(with { sort = "group",
+      group = function(k, v) return factor * (set[k] and 2 or 1) + of(v).c end }))) do
+      list[#list + 1] = ("%d: %d"):format(row.group, row.count)
+    end
+    local acc = assert(map:fold({ n = 0, low = low }, function(acc, k, v)
+      acc.n = acc.n + factor * of(v).a
+      if set[k] then acc.low = acc.low - low end
+    end, with()))
+    list[#list + 1] = ("%d %d"):format(acc.n, acc.low)
+    return table.concat(list, "\n")
+  end
+
+  for _, kind in ipairs { "hash", "percpu_hash" } do
+    it("are told apart: " .. kind, function()
+      local map = filled(kind)
+      local low, set = 20, { [5] = true, [8] = true }
+      local function of(v) return v end
+      local where = { function(k, v) return v.b > low or set[k] end,
+        "value.b > 20 or key in (5, 8)" }
+      if kind == "percpu_hash" then
+        function of(v) return v[2] end
+        where = { function(k, v) return v[1].b > low or set[k] end,
+          "value[1].b > 20 or key in (5, 8)" }
+      end
+      local wanted = results(map, where[1], of, { compile = false })
+      assert.matches("^30 %d+ false\n.*\n8 %d+ false\n5 %d+ false\n", wanted)
+      for _, one in ipairs(where) do
+        for _, engine in ipairs { "kernel", "batch" } do
+          assert.equal(wanted, results(map, one, of, { engine = engine }))
+        end
+      end
+    end)
+  end
+
+  it("are told apart where one changes entries", function()
+    for _, engine in ipairs { "kernel", "batch" } do
+      local map, low, more = filled "hash", 20, 5
+      local report = map:update_where(function(_, v) return v.b > low end, function(_, v)
+        v.a = v.a + more
+      end, { engine = engine, compile = true })
+      assert.same({ 10, 140, 145 + 7 }, { report.updated, map:lookup(20).a, map:lookup(21).a })
+    end
+  end)
+
+  it("are refused where both are too much for one program", function()
+    local map = helper.map { type = "percpu_hash", value = { "u64 l[40]" } }
+    local function sum_of(cpu)
+      local parts = {}
+      for i = 1, 17 do parts[i] = ("v[%d].l[%d]"):format(cpu, i) end
+      return ("(%s)"):format(table.concat(parts, " + "))
+    end
+    local where = load("return function(k, v) return " .. sum_of(1) .. " >= 0 end")()
+    local columns = load("return function(k, v) return { s = " .. sum_of(2) .. " } end")()
+    assert(map:update(1, { { l = { 1 } }, { l = { 2 } } }))
+    assert.error_matches(function() map:rows { where = where, columns = columns } end,
+      "columns: with the rest of the query more than 32 fields of CPUs are read; compile = false")
+    assert.equal(2, map:rows { where = where, columns = columns, compile = false }[1].s)
+  end)
+end)

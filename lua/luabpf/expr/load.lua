@@ -44,17 +44,27 @@ local function same(a, b)
   return true
 end
 
+-- The slot of a reduction in a list of them, which gets it if it is not there.
+local function slot_of(list, reduction)
+  for i = 1, #list + 1 do
+    if not list[i] then list[i] = reduction end
+    if same(list[i], reduction) then return i - 1 end
+  end
+end
+
 -- The slot for a reduction of a per-CPU value; see struct lb_reduction in
 -- luabpf/lib/code/fragment.h.
 local function reduced(context, node, reduction)
-  local list = context.percpu
   reduction.op, reduction.cpu = node.reduce, (node.cpu or 1) - 1
-  for i = 1, #list + 1 do
-    if not list[i] then list[i] = reduction end
-    if same(list[i], reduction) then
-      return core(node, "reduced", reduction.signed, nil, { index = i - 1 })
-    end
-  end
+  return core(node, "reduced", reduction.signed, nil,
+    { index = slot_of(context.percpu, reduction) })
+end
+
+-- Adds the reductions of one list to another: by slot in the first that in the other.
+function load.merged(list, other)
+  local slots = {}
+  for i, reduction in ipairs(list) do slots[i - 1] = slot_of(other, reduction) end
+  return slots
 end
 
 -- The unsigned integer of size bytes (1, 2, 4, 8) at the offset, or one CPU's.

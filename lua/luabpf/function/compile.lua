@@ -10,6 +10,7 @@
 local changes = require "luabpf.function.changes"
 local emit = require "luabpf.function.emit"
 local liveness = require "luabpf.function.liveness"
+local load = require "luabpf.expr.load"
 local outside = require "luabpf.function.outside"
 local params = require "luabpf.expr.params"
 local rows = require "luabpf.function.rows"
@@ -143,14 +144,15 @@ local function reader(made, tree)
   end
 end
 
--- Tells trees their slots in the fragment's context.
+-- Tells trees their slots in the fragment's context. Functions of one query have clocks together,
+-- and fields of CPUs (emit.lua).
 local function bind(made, context)
   for _, tree in ipairs(made.slots) do
     if tree.clock then
       tree.index = params.entry(context, tree.clock, { kind = "clock" }).slot
     else
-      tree.index = params.entry(context, tree.key, { kind = "outside", slots = tree.n or 1,
-        read = reader(made, tree), is_table = tree.is_table }).slot
+      tree.index = params.entry(context, made.key .. " " .. tree.key, { kind = "outside",
+        slots = tree.n or 1, read = reader(made, tree), is_table = tree.is_table }).slot
     end
   end
   for _, tree in ipairs(made.behind) do tree.index = tree.behind.index + tree.offset_in end
@@ -198,7 +200,7 @@ function made_class:build(shared)
   end
   local context = { params = shared.params, percpu = shared.percpu }
   bind(self, context)
-  table.move(self.percpu, 1, #self.percpu, 1, context.percpu)
+  context.cpu_slots = load.merged(self.percpu, context.percpu)
   return emit.graph(self.graph, context, self.slots_of_frame, self.nslots, function(leaf)
     return changes.stores(leaf, self.targets)
   end)

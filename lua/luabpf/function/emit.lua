@@ -15,7 +15,7 @@ local tree_of = require "luabpf.expr.tree"
 
 local emit = {}
 
-local FRAME <const>, PARAMS <const>, SCRATCH <const> = "r10", "r8", "r5"
+local FRAME <const>, PARAMS <const>, PERCPU <const>, SCRATCH <const> = "r10", "r8", "r9", "r5"
 local limits <const> = core.limits
 
 -- Comparisons of a search cost the verifier so many times less than those of a chain.
@@ -57,6 +57,12 @@ end
 function integers.held(self, node, depth)
   self:note(node)
   self.asm:load(8, register(depth), FRAME, -8 * node.slot)
+end
+
+-- A field of one CPU, in the slot that it has in the whole query.
+function integers.reduced(self, node, depth)
+  self:note(node)
+  self.asm:load(8, register(depth), PERCPU, 8 * self.cpu_slots[node.index])
 end
 
 -- What an accumulator holds before the entry.
@@ -286,12 +292,16 @@ local function check_limits(context)
   if params.slots(context.params) > limits.params
     or params.table_slots(context.params) > limits.tables then
     error({ gave_up = true, why = "what it reads from outside is too large" }, 0)
+  elseif #context.percpu > limits.reductions then
+    error({ gave_up = true, why = ("more than %d fields of CPUs are read"):format(
+      limits.reductions) }, 0)
   end
 end
 
 -- The fragment of a graph.
 -- @tparam table root
--- @tparam table context params and percpu, of expr/compile.lua
+-- @tparam table context params and percpu, of expr/compile.lua, and cpu_slots: where in percpu a
+--   reduction of the graph is
 -- @tparam integer slots of the frame
 -- @tparam integer variables in how many of them, from the far end
 -- @tparam[opt] function stores_of of a leaf with values: { index, tree } each
@@ -299,7 +309,7 @@ end
 --   that are passed over); raises { gave_up, why }
 function emit.graph(root, context, slots, variables, stores_of)
   local self = setmetatable(generator.new {}, writer)
-  self.room, self.stores_of = slots - variables, stores_of
+  self.room, self.stores_of, self.cpu_slots = slots - variables, stores_of, context.cpu_slots
   write_all(self, in_order(root))
   check_limits(context)
   local code, listing = self.asm:assemble()

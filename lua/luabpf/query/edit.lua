@@ -234,7 +234,8 @@ end
 
 -- Into the spec of a query.
 -- @tparam function note of prepare.lua: notes a fragment for listings
-function edit.add(plan, parts, spec, note)
+-- @tparam function note_function of prepare.lua: the same for what is compiled of a function
+function edit.add(plan, parts, spec, note, note_function)
   room_for_asked(plan, parts)
   if #parts.columns > 0 and not parts.record_bytes then
     parts.refused = "groups that are found by hash are taken a batch at a time"
@@ -248,7 +249,7 @@ function edit.add(plan, parts, spec, note)
       signed = store.signed or false, positive = store.positive or false, big = store.big,
       code = fragment and fragment.code }
   end
-  if plan.made then spec.decide = note(parts, "change", plan.made:build(parts.shared)).code end
+  if plan.made then spec.decide = note_function(parts, "change", plan.made).code end
   spec.lock, spec.one_cpu = edit.lock(parts.facts.env.value), parts.env.ncpu == false
 end
 

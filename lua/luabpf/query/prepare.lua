@@ -172,15 +172,24 @@ local function note(parts, title, fragment)
   return fragment
 end
 
+-- The same for a function, which may be too much beside what else the query has.
+local function note_function(parts, title, made)
+  local ok, fragment = pcall(made.build, made, parts.shared)
+  if ok then return note(parts, title, fragment) end
+  if type(fragment) ~= "table" or not fragment.gave_up then error(fragment, 0) end
+  core.misuse(("%s: with the rest of the query %s; compile = false leaves functions to Lua")
+    :format(title, fragment.why))
+end
+
 local function add_function(parts, made)
-  local fragment = note(parts, "where", made:build(parts.shared))
+  local fragment = note_function(parts, "where", made)
   parts.where, parts.instructions = fragment, fragment.run
   if made.asks then parts.most_asked = cost.most_asked(parts.facts) end
 end
 
 -- What a function computes of what matches is done by the program that judges.
 local function add_computed(parts, made)
-  local fragment = note(parts, made.what, made:build(parts.shared))
+  local fragment = note_function(parts, made.what, made)
   parts.where = slots.joined(parts.where, fragment)
   parts.instructions = parts.where.run
   if made.asks then parts.most_asked = cost.most_asked(parts.facts) end
@@ -247,7 +256,7 @@ end
 
 -- Changes of what matches.
 function build.update(parts, given, spec)
-  edit.add(given.change, parts, spec, note)
+  edit.add(given.change, parts, spec, note, note_function)
 end
 
 -- Changes of the values that CPUs have, as a program sees them: one at a time.
@@ -260,7 +269,7 @@ function build.select(parts, given, spec)
   else
     spec.keys, spec.values = true, true
   end
-  if given.change then edit.add(given.change, parts, spec, note) end
+  if given.change then edit.add(given.change, parts, spec, note, note_function) end
   if not given.sort then return end
   spec.keys = true
   parts.sort = order.of_rows(parts, given.sort, function(...) return add_words(parts, ...) end)
@@ -352,7 +361,7 @@ function build.aggregate(parts, given, spec)
     add_groups(parts, groups, items, spec, given.plain)
   end
   parts.order = given.sort and order.of_groups(parts, given.sort) or {}
-  if given.change then edit.add(given.change, parts, spec, note) end
+  if given.change then edit.add(given.change, parts, spec, note, note_function) end
 end
 
 -- ---- preparing -------------------------------------------------------------------
