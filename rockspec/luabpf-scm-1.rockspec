@@ -153,6 +153,7 @@ build = {
       ["luabpf.prompt.complete"] = "lua/luabpf/prompt/complete.lua",
       ["luabpf.prompt.habits"] = "lua/luabpf/prompt/habits.lua",
       ["luabpf.prompt.history"] = "lua/luabpf/prompt/history.lua",
+      ["luabpf.prompt.parameters"] = "lua/luabpf/prompt/parameters.lua",
       ["luabpf.prompt.remember"] = "lua/luabpf/prompt/remember.lua",
       ["luabpf.prompt.session"] = "lua/luabpf/prompt/session.lua",
       ["luabpf.prompt.things"] = "lua/luabpf/prompt/things.lua",

@@ -158,6 +158,26 @@ describe("completion", function()
     assert.same({}, at 'flows:count("value.packets == 1", "value.by')
   end)
 
+  it("of the parameters of functions that queries are given", function()
+    has("flows:count(function(k, v) return v.", "bytes", "packets", "state", "inner")
+    assert.same({ "addr", "pad", "port" }, at "flows:count(function(k, v) return k.")
+    assert.same({ "deep" }, at "flows:update_where(nil, function(key, value) value.inner.")
+    assert.same({ "bytes" }, at "flows:fold({ n = 0 }, function(acc, key, value) x = value.by")
+    assert.same({ "port" }, at "flows:aggregate { limit = 3, group = function(k) return { a = k.po")
+    assert.same({ "bytes" }, at "flows:delete_where('true', { on_delete = function(k, v) print(v.b")
+    local percpu = helper.map { type = "percpu_hash", value = { "u32 n", "u8 list[2]",
+      { name = "t[2]", "u16 a" } } }
+    scope.locals.percpu = { value = percpu }
+    assert.same({ "n" }, at "percpu:count(function(k, v) return v[1].n")
+    assert.same({ "a" }, at "percpu:count(function(k, v) return v[1].t[2].")
+    assert.same({ "a" }, at 'percpu:count("value[1].t[2].')
+    -- Acc is none, nor are the parameters of other functions.
+    assert.same({}, at "flows:fold({ n = 0 }, function(acc, key, value) acc.")
+    assert.same({}, at "table_of.alpha(function(k, v) return v.")
+    assert.same({}, at "flows:count(function(k, v) return x.")
+    assert.same({}, at "flows:count(function(k, v) return v.bytes.")
+  end)
+
   it("of options goes by what the method is called on, where classes share one", function()
     require "luabpf.file.snapshot"
     for _ = 1, 8 do has("flows:aggregate { re", "reset = ") end

@@ -3,6 +3,7 @@
 -- Completion: what may stand at the end of a text of Lua. It never raises and runs nothing of the
 -- text's (things.lua); any text will do.
 
+local parameters = require "luabpf.prompt.parameters"
 local things = require "luabpf.prompt.things"
 local tokens = require "luabpf.prompt.tokens"
 local words = require "luabpf.prompt.words"
@@ -68,6 +69,8 @@ local function of_code(list, text, scope)
   end
   last = list[#list]
   if last and (last.text == "." or last.text == ":") and word:find "^[%w_]*$" then
+    local fields = last.text == "." and parameters.names(list, #list - 1, scope)
+    if fields then return fields, word, "name" end
     local owner = things.resolve(list, #list - 1, scope)
     return owner and things.names(owner, last.text == ":") or {}, word, "name"
   end

@@ -182,16 +182,17 @@ local function field_type(desc, name)
   return found
 end
 
--- The description at the end of a path, "value.in.addr".
+-- The description at the end of a path, "value.in.addr", "value.list[2]"; value[2] of a CPU is value.
 local function at_path(layouts, path)
   local desc
-  for name in path:gsub("%[%d*%]", ""):gmatch "[^.]+" do
+  for name, indexes in path:gmatch "([^.%[]+)([^.]*)" do
     if desc then
       desc = field_type(desc, name)
     else
       desc = layouts[name]
     end
     if not desc then return nil end
+    for _ in indexes:gmatch "%[" do desc = desc.elem or desc end
   end
   return desc
 end
@@ -289,6 +290,23 @@ local function is_expression(at)
   local name = things.name_of(at.callee)
   local is_first = not at.option and name and at.argument <= (ARGUMENTS[name] or 0)
   return name and OPTIONS[at.option] or is_first
+end
+
+-- By option: functions of key and value beside those that stand for expressions.
+local FUNCTIONS <const> = { change = true, on_delete = true }
+local SIDES <const> = { "key", "value" }
+
+-- The fields that parameter n of a function has which stands there, at a path within it (".inner");
+-- nil for what is no key or value.
+function words.members(at, n, path)
+  local name = things.name_of(at.callee)
+  local folds = at.option == "fold" or name and name:find ":fold$" and at.argument == 2
+  if not name or not (folds or FUNCTIONS[at.option] or is_expression(at)) then return nil end
+  local side = SIDES[folds and n - 1 or n]
+  local layouts = side and layouts_of(at.callee)
+  local list = layouts and fields_of(at_path(layouts, side .. path)) or {}
+  for i, field in ipairs(list) do list[i] = field:gsub("%.$", "") end
+  return list
 end
 
 -- What may stand in the string that is being written.
