@@ -12,7 +12,8 @@ describe("a parameter", function()
   local function names(text)
     local map = helper.map { value = { "u32 n", { name = "inner", "u8 x" } } }
     local list = tokens.of(text)
-    local found = parameters.names(list, #list, { locals = { map = { value = map } }, globals = {} })
+    local scope = { locals = { map = { value = map } }, globals = {} }
+    local found = parameters.names(list, #list, scope)
     return found and table.concat(found, " ")
   end
 

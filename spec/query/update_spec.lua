@@ -250,6 +250,36 @@ describe("update_where by a function", function()
     end)
   end
 
+  -- More than kernels of today take, as each element is computed from those before it.
+  it("is stored from copies where the program is too complex", function()
+    local function change(_, value)
+      for _ = 1, 3 do
+        for i = 1, #value.list do
+          value.list[i] = (value.list[i] + value.list[1] * value.a % 6 + value.list[3]) % 250
+        end
+      end
+      if value.n % 3 == 0 then value.n = value.n + value.list[2] end
+    end
+    local wanted, n
+    for _, given in ipairs { { compile = false }, {}, { exact = true }, { limit = 7 },
+      { where = function(_, value) return tostring(value.n) ~= "" end } } do
+      local map = helper.map { value = { "u64 n", "u8 a", "u8 list[4]" } }
+      for i = 1, 20 do map:update(i, { n = i, a = i, list = { i, 2 * i, 3 * i, i } }) end
+      local where = given.where
+      given.where = nil
+      local report = assert(map:update_where(where, change, given))
+      local found = {}
+      for key, value in map:entries() do found[key] = value end
+      if given.limit then
+        assert.same({ 7, 7, 0 }, { report.matched, report.updated, report.kept })
+      else
+        wanted, n = wanted or found, n or report.updated
+        assert.same(wanted, found)
+        assert.same({ n, n, 0 }, { report.matched, report.updated, report.kept })
+      end
+    end
+  end)
+
   it("does not touch what it leaves as it is, and stops at the limit", function()
     local map = filled()
     local function to_zero(_, value)

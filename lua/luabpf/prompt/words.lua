@@ -182,7 +182,7 @@ local function field_type(desc, name)
   return found
 end
 
--- The description at the end of a path, "value.in.addr", "value.list[2]"; value[2] of a CPU is value.
+-- The description at the end of a path: "value.in.addr", "value.list[2]", of a CPU "value[2].n".
 local function at_path(layouts, path)
   local desc
   for name, indexes in path:gmatch "([^.%[]+)([^.]*)" do

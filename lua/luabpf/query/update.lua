@@ -48,11 +48,19 @@ local function no_program(query, run, why, errno)
   refuse(query, why .. "; engine = \"batch\" changes entries by single calls", errno)
 end
 
+-- Whether what was computed is stored as what Lua computes is, since the program that computes it
+-- is too complex: by one that exchanges values, if the whole value is still the one that was read.
+local function exchanges_instead(run, report, why)
+  if run.cpus or run.exchanges or not why:find("too complex", 1, true) then return false end
+  run.exchanges, report.why = true, why .. ": entries are changed on copies"
+  return true
+end
+
 -- By a program, else by single calls: `try`, given how, and what it gives.
 local function stored(query, run, report, try)
   local updated, missing, kept, partial = try(run.how)
-  if not updated and partial == nil and run.how == "program" then
-    no_program(query, run, missing, kept)
+  while not updated and partial == nil and run.how == "program" do
+    if not exchanges_instead(run, report, missing) then no_program(query, run, missing, kept) end
     updated, missing, kept, partial = try(run.how)
   end
   if updated then return add(report, updated, missing, kept) end
@@ -65,11 +73,12 @@ end
 -- it, on copies.
 local function change(query, run, report, old, new, by_lua)
   pieces.each(run, report, old, #old, function(from, to)
-    local was, is = pieces.part(old, from, to), by_lua and pieces.part(new, from, to)
+    local was = pieces.part(old, from, to)
     stored(query, run, report, function(how)
+      local is = (by_lua or run.exchanges) and pieces.part(new, from, to)
       if run.cpus and by_lua then return query.core:exchange_cpus(was, is) end
       if run.cpus then return cpus.change(run.tour, was) end
-      if by_lua then return query.core:exchange(was, is, how) end
+      if is then return query.core:exchange(was, is, how) end
       return query.core:change(was, run.packed, how)
     end)
   end)
