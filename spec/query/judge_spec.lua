@@ -72,6 +72,21 @@ describe("what a function leaves to Lua", function()
     end
   end)
 
+  -- What is filled for no entry is no place: for the sanitizers.
+  it("may be nothing", function()
+    local map = helper.map()
+    local function by_lua(_, value) return value / 2 > 3 end
+    for _, engine in ipairs(ENGINES) do
+      for _, where in ipairs { by_lua, partly } do
+        assert.equal(0, #map:aggregate { where = where, group = "key", engine = engine })
+        assert.equal(0, #map:rows { where = where, columns = "key, value", engine = engine })
+        assert.equal(0, map:count(where, { engine = engine }))
+        assert.equal(0, map:delete_where(where, { engine = engine }).matched)
+        assert.equal(0, map:update_where(where, "value = 1", { engine = engine }).matched)
+      end
+    end
+  end)
+
   it("keeps to limits", function()
     local map = numbers(1000)
     for limit = 1, 40, 13 do

@@ -161,9 +161,9 @@ static void room_for(lua_State *L, struct lb_query *q, uint32_t n)
 {
 	uint8_t *match;
 
-	if (n <= q->room)
+	if (q->match && n <= q->room)
 		return;
-	match = realloc(q->match, n);
+	match = realloc(q->match, n ? n : 1);
 	if (!match)
 		lb_throw_no_memory(L);
 	q->match = match;
