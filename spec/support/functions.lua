@@ -217,6 +217,7 @@ local INTEGERS <const> = {
     return self:int(1, 2) == 1 and self:pick(WRONG)
       or self:value() .. self:pick { ".sub", ".state", ".alive", ".comm" }
   end },
+  { 97, form("(%s and low or high)(%s)", "condition", "integer") },
   { 98, function(self) return #self.scope.vars > 0 and self:pick(self.scope.vars) or "7" end },
   { 100, functions.field },
 }
@@ -539,10 +540,18 @@ local function help(a, b)
   return c * 2 + U1
 end
 local function test(a, b) return a < b and a ~= U2 end
+local function above(n)
+  return function(a)
+    local more = 0
+    if a > 3 then more = 1 elseif a < -5 then more = n end
+    return more + n
+  end
+end
+local low, high = above(LIMIT), above(U3)
 return function(key, value)
 ]]
 
-functions.HEAD = HEAD:gsub("return function.*$", "")
+functions.HEAD = HEAD:gsub("return function%(key, value%)%s*$", "")
 
 --- The text of a function: a chunk that is called with what upvalues gives.
 -- @tparam[opt] integer percpu of how many CPUs the value is
