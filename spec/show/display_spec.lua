@@ -3,6 +3,7 @@
 -- What the prompt shows: tables that fit a terminal, values as people read them.
 
 local bpf = require "luabpf"
+local core = require "luabpf.core"
 local display = require "luabpf.show.display"
 local grid = require "luabpf.show.grid"
 local helper = require "spec.support.helper"
@@ -222,6 +223,30 @@ describe("bpf.vertical", function()
     assert.equal("a  1\nb  2", shown(bpf.vertical { a = 1, b = 2 }))
     map:update({ port = 81 }, { n = 6, name = "x" })
     assert.matches("^%-%- 1\nkey.port .*\n%-%- 2\nkey.port", tostring(bpf.vertical(map:head())))
+  end)
+
+  it("has all of it, however long, at the prompt and in scripts", function()
+    local map = helper.map { value = { "u64 n", "u32 big[40]", "bytes raw[30]" } }
+    local big, fields, texts = {}, {}, {}
+    for i = 1, 40 do big[i], texts[i], fields["f" .. i] = i * 1000, ("%d"):format(i * 1000), i end
+    map:update(1, { n = 1, big = big, raw = ("x"):rep(30) })
+    local whole = "{ " .. table.concat(texts, ", ") .. " }"
+    local value = map:lookup(1)
+    display.remember(value, select(2, core.layouts(map)):describe())
+    local rows = map:rows { columns = function(_, v) return { big = v.big } end }
+    local texted = map:rows { columns = "value.big" }
+    for _, x in ipairs { value, { big = big }, rows, texted, map:head() } do
+      local text = tostring(bpf.vertical(x))
+      assert.truthy(text:find(whole, 1, true), text)
+      text = room.within(60, 24, tostring, bpf.vertical(x)):gsub("\n +", " ")
+      assert.truthy(text:find(whole, 1, true), text)
+    end
+    for _, lines in ipairs { 8, 24, 100 } do
+      local text = room.within(60, lines, tostring, bpf.vertical(fields))
+      assert.equal(40, select(2, (text .. "\n"):gsub("\n", "")))
+    end
+    assert.equal(40, select(2, (tostring(bpf.vertical(fields)) .. "\n"):gsub("\n", "")))
+    assert.is_nil(room.within(60, 24, display.inline, big):find(whole, 1, true))
   end)
 
   it("of lists that print as tables too: maps, pins, who holds a map", function()

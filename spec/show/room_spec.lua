@@ -4,6 +4,19 @@
 
 local room = require "luabpf.show.room"
 
+describe("a room where all is shown", function()
+  it("cuts nothing, and is as wide", function()
+    local function state() return room.columns(), room.lines(), room.cuts() end
+    assert.same({ 60, 24, true }, { room.within(60, 24, state) })
+    assert.same({ 60, 24, false }, { room.within(60, 24, room.whole, state) })
+    assert.same({ n = 3, [3] = false }, table.pack(room.whole(state)))
+    assert.same({ 60, 24, true }, { room.within(60, 24, function()
+      pcall(room.whole, error, "x")
+      return state()
+    end) })
+  end)
+end)
+
 describe("a room", function()
   it("is in force while a function runs, and as before afterwards, by an error too", function()
     assert.is_nil(room.columns())

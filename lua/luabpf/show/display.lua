@@ -98,19 +98,20 @@ end
 
 local function fields_text(t, state, depth)
   local parts, list = {}, is_list(t)
+  local most = room.cuts() and MOST_FIELDS or math.huge
   for i, key in ipairs(list and {} or keys_of(t)) do
-    if i > MOST_FIELDS then
+    if i > most then
       parts[i] = room.ELLIPSIS
       break
     end
     parts[i] = ("%s = %s"):format(key_text(key, state, depth),
       inline(rawget(t, key), state, depth + 1))
   end
-  for i = 1, list and math.min(rawlen(t), MOST_FIELDS) or 0 do
+  for i = 1, list and math.min(rawlen(t), most) or 0 do
     parts[i] = inline(rawget(t, i), state, depth + 1)
   end
-  if list and rawlen(t) > MOST_FIELDS then
-    parts[#parts + 1] = ("%s %d more"):format(room.ELLIPSIS, rawlen(t) - MOST_FIELDS)
+  if list and rawlen(t) > most then
+    parts[#parts + 1] = ("%s %d more"):format(room.ELLIPSIS, rawlen(t) - most)
   end
   return #parts == 0 and "{}" or ("{ %s }"):format(table.concat(parts, ", "))
 end
@@ -206,7 +207,7 @@ end
 
 local function pairs_text(t)
   local rows, keys = {}, keys_of(t)
-  local most = math.max((room.lines() or USUAL_LINES) - 4, 4)
+  local most = room.cuts() and math.max((room.lines() or USUAL_LINES) - 4, 4) or math.huge
   for i = 1, math.min(#keys, most) do
     local key = keys[i]
     rows[i] = { type(key) == "string" and show.text(key) or display.inline(key),
@@ -393,6 +394,16 @@ local function turned(headers, rows)
   return #blocks == 0 and "no rows" or table.concat(blocks, "\n")
 end
 
+local function vertical_text(x)
+  local headers, rows = grid_of(x)
+  if headers and headers[1] == "field" then
+    return room.columns() and grid.pairs(rows) or grid.text(headers, rows)
+  end
+  if headers then return turned(headers, rows) end
+  if is_plain_table(x) then return pairs_text(x) end
+  return display.text(x)
+end
+
 --- Anything with a field a line: each row of a list or select, a key or value, what the prompt
 -- would cut otherwise.
 -- @function bpf.vertical
@@ -401,13 +412,7 @@ end
 -- @usage
 -- print(bpf.vertical(map:head(2)))
 function display.vertical(x)
-  return show.printable({ of = x }, function(self)
-    local headers, rows = grid_of(self.of)
-    if headers and headers[1] == "field" then return grid.text(headers, rows) end
-    if headers then return turned(headers, rows) end
-    if is_plain_table(self.of) then return pairs_text(self.of) end
-    return display.text(self.of)
-  end)
+  return show.printable({ of = x }, function(self) return room.whole(vertical_text, self.of) end)
 end
 
 return display

@@ -195,7 +195,7 @@ end
 
 -- ---- pairs -----------------------------------------------------------------------------
 
--- Lines that a value may take in a room.
+-- Lines that a value may take in a room that cuts.
 local VALUE_LINES <const> = 4
 
 local function wrapped(name, widest, text)
@@ -203,13 +203,14 @@ local function wrapped(name, widest, text)
   local left = wanted and math.max(wanted - widest - GAP, 8)
   if not wanted or room.width(text) <= left then return pad(name, widest) .. "  " .. text end
   local lines = room.wrap(text, left)
-  if #lines > VALUE_LINES then
+  local most = room.cuts() and VALUE_LINES or #lines
+  if #lines > most then
     lines[VALUE_LINES] = room.split(lines[VALUE_LINES], left - room.width(room.ELLIPSIS))
       .. room.ELLIPSIS
   end
   local margin = (" "):rep(widest + GAP)
   return pad(name, widest) .. "  " .. table.concat(lines, "\n" .. margin, 1,
-    math.min(#lines, VALUE_LINES))
+    math.min(#lines, most))
 end
 
 -- Names and values, a pair a line.

@@ -27,6 +27,16 @@ function room.within(columns, lines, fn, ...)
   return restore(before, pcall(fn, ...))
 end
 
+-- Whether what is long is cut there.
+function room.cuts() return now ~= nil and not now.whole end
+
+-- Calls a function in the same room, but nothing is cut: what is long goes on in more lines.
+function room.whole(fn, ...)
+  local before = now
+  now = now and { columns = now.columns, lines = now.lines, whole = true }
+  return restore(before, pcall(fn, ...))
+end
+
 -- ---- what the terminal knows ---------------------------------------------------------
 
 local function says_utf8(name)

@@ -24,8 +24,8 @@ function show.fields(names, record)
   return show.pairs(rows)
 end
 
--- Items of a list that are shown at the prompt; items in a row that are the same and are counted;
--- bytes that are shown.
+-- Items of a list that are shown where a room cuts; items in a row that are the same and are
+-- counted; bytes that are shown.
 local MOST_ITEMS <const>, SAME_ITEMS <const>, MOST_BYTES <const> = 24, 4, 16
 
 -- How many items from i on are the same text.
@@ -41,7 +41,8 @@ local function shortened(texts)
   while last > 0 and texts[last] == "0" do last = last - 1 end
   if #texts - last < SAME_ITEMS then last = #texts end
   if last == 0 then parts[1], i = "0", 2 end
-  while i <= last and #parts < MOST_ITEMS do
+  local most = room.cuts() and MOST_ITEMS or math.huge
+  while i <= last and #parts < most do
     local n = math.min(same_from(texts, i), last - i + 1)
     if n < SAME_ITEMS then n = 1 end
     parts[#parts + 1] = n > 1 and ("%s %s%d"):format(texts[i], room.TIMES, n) or texts[i]
@@ -85,7 +86,7 @@ local function bytes_text(value)
   local part = value:gsub("%z+$", "")
   if #value - #part < SAME_ITEMS then part = value end
   if part == "" then part = "\0" end
-  part = part:sub(1, MOST_BYTES)
+  if room.cuts() then part = part:sub(1, MOST_BYTES) end
   local text = hex_but_zeros(part)
   if #part == #value then return text end
   return ("%s%s (%d bytes)"):format(text, room.ELLIPSIS, #value)
