@@ -15,4 +15,14 @@ describe("a listing", function()
     assert.matches('%[string "%.%.%."%]:2: if v%.on then return true end\n', text)
     assert.matches("\n *%d+  if r1 s?> 3 goto %d+ +k?e?y?%.?port", text)
   end)
+
+  it("has the lines that rows and groups are made in", function()
+    local f = load("return function(k, v)\n  if k.id > 9 then\n    return { a = v.packets }\n" ..
+      "  end\n  return { a = v.delta }\nend", "=made")()
+    for _, options in ipairs { { columns = f }, { group = f } } do
+      local text = tostring(map:explain(options))
+      assert.matches("\nmade:3: [^m]*value%.packets", text)
+      assert.matches("\nmade:5: [^m]*value%.delta", text)
+    end
+  end)
 end)

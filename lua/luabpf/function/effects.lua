@@ -209,7 +209,9 @@ local function row_leaf(self, frame, values)
     key[i] = ("%s %s"):format(one[1], column.key)
     if column.named then wraps[#wraps + 1] = column end
   end
-  local node = self:unique("row " .. table.concat(key, "\1"), function() return { row = row } end)
+  local node = self:unique("row " .. table.concat(key, "\1"), function()
+    return { row = row, line = frame.p.lines[frame.pc], source = frame.p.source }
+  end)
   for _, column in ipairs(wraps) do node = self:named_only(frame, column.value, node) end
   return node
 end

@@ -279,7 +279,7 @@ local function write_all(self, list)
   for _, node in ipairs(list) do labels[node] = {} end
   for i, node in ipairs(list) do
     self.asm:place(labels[node])
-    self.asm.line = node.test and node or nil
+    self.asm.line = node.line and node or nil
     local to = write(self, node, list[i + 1], labels)
     check_size(self.asm.n)
     if to and to ~= list[i + 1] then self.asm:always(labels[to]) end
