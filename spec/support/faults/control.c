@@ -116,13 +116,14 @@ static int call(lua_State *L);
 /* Where the hook has raised. */
 static struct {
 	char text[512];		/* the innermost functions */
-	bool last;		/* the end of what was called, or what it closes at its end */
+	bool last;		/* the end of what was called, what it closes there, or its caller */
 } place_of_hook;
 
-static bool is_at_end(const lua_Debug *event, int depth, const char *innermost)
+/* called: the name of what the outermost function has called. */
+static bool is_at_end(const lua_Debug *event, int depth, const char *called)
 {
-	return (depth <= 1 && event->event == LUA_HOOKRET) ||
-	       (depth == 2 && strcmp(innermost, "close") == 0);
+	return depth == 0 || (depth == 1 && event->event == LUA_HOOKRET) ||
+	       (depth > 1 && strcmp(called, "close") == 0);
 }
 
 /* Who calls luabpf: an operation or a spec. It is not there any more where that was a tail call. */
@@ -141,20 +142,20 @@ static void note_place(lua_State *L, const lua_Debug *event)
 	const size_t room = sizeof(place_of_hook.text);
 	size_t n = (size_t)snprintf(text, room, "%s of",
 				    event->event == LUA_HOOKRET ? "return" : "call");
-	char innermost[8] = "";
+	char names[2][8] = { "", "" };	/* of the last two levels */
 	lua_Debug ar;
 	int level = 0;
 
 	for (bool ours = true; ours && lua_getstack(L, level, &ar); level += ours) {
 		lua_getinfo(L, "nSlf", &ar);
 		ours = !is_outside(L, &ar);
-		if (!level)
-			snprintf(innermost, sizeof(innermost), "%s", ar.name ? ar.name : "");
+		if (ours)
+			snprintf(names[level % 2], sizeof(names[0]), "%s", ar.name ? ar.name : "");
 		if (ours && n < room && level < 5)
 			n += (size_t)snprintf(text + n, room - n, "%s %s (%s:%d)", level ? "," : "",
 					      ar.name ? ar.name : "?", ar.short_src, ar.currentline);
 	}
-	place_of_hook.last = is_at_end(event, level, innermost);
+	place_of_hook.last = is_at_end(event, level, names[level % 2]);
 }
 
 static void raise_at(lua_State *L, lua_Debug *ar)

@@ -136,6 +136,8 @@ end
 local function finished(control, operation, e, fault, told, ...)
   told.fired = fault.finish(control)
   if fault.tell then fault.tell(control, told) end
+  local ok, first = ...
+  e.raised = not ok and first or nil
   return judge(operation, e, fault, ...)
 end
 
@@ -154,7 +156,7 @@ local function one(control, operation, e, fault, files)
   told.verdict = verdict
   if verdict == "wrong" then problem(why) end
   if operation.after and not fault.blind then
-    local ok, message = pcall(operation.after, e, verdict ~= "right")
+    local ok, message = pcall(operation.after, e, verdict ~= "right", told)
     if not ok then problem(shown(message)) end
   end
   local left = verdict ~= "right" and more(files, e:files(), operation, fault, told) or {}

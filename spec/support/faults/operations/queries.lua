@@ -2,6 +2,7 @@
 --
 -- Queries: in the kernel, by batches, by a key walk, by threads.
 
+local bpf = require "luabpf"
 local operations = require "spec.support.faults.operations"
 
 local add = operations.add
@@ -98,10 +99,47 @@ by_engines({ "kernel", "batch" }, { name = "map:aggregate", as = "one row",
       engine = engine }
   end,
   right = function(_, rows) return rows[1].total == 8200 and rows[1].most == 400 end })
+by_engines({ "kernel", "batch" }, { name = "map:select", as = "with reset", renew = refill,
+  right = function(_, total) return total == 8200 end, run = function(e, engine)
+    local total = 0
+    for row in e.map:select { columns = "value", reset = "value", engine = engine } do
+      total = total + row.value
+    end
+    return total
+  end })
+-- What it gives, also with an error, and what is still in the map are all that there was. Where Lua
+-- has no memory even for that it cannot be given.
+local function keep(e, rows, message, errno, partial)
+  e.taken = rows or partial or false
+  return rows, message, errno, partial
+end
+local function all_there(e, _, told)
+  if told.last or e.raised == "not enough memory" then return end
+  local total = 0
+  for _, row in ipairs(e.taken or type(e.raised) == "table" and e.raised.partial or {}) do
+    total = total + row.total
+  end
+  for _, value in pairs(e:contents(e.map)) do
+    for _, n in ipairs(type(value) == "table" and value or { value }) do total = total + n end
+  end
+  assert(total == 8200, "what was taken is lost")
+end
+local function refill_taken(e)
+  e:fill(e.map)
+  e.taken = false
+end
 by_engines({ "kernel", "batch" }, { name = "map:aggregate", as = "with reset",
-  renew = refill, right = function(_, rows) return rows[1].total == 8200 end,
+  renew = refill_taken, after = all_there,
+  right = function(_, rows) return rows[1].total == 8200 end,
   run = function(e, engine)
-    return e.map:aggregate { select = "sum(value) as total", reset = true, engine = engine }
+    return keep(e, e.map:aggregate { select = "sum(value) as total", reset = true,
+      engine = engine })
+  end })
+by_engines({ "kernel", "batch" }, { name = "map:aggregate", as = "groups with reset",
+  renew = refill_taken, after = all_there, right = function(_, rows) return #rows == 40 end,
+  run = function(e, engine)
+    return keep(e, e.map:aggregate { group = "key & 63 as k", reset = true,
+      select = "sum(value) as total", batch_size = 8, engine = engine })
   end })
 add { name = "map:aggregate", as = "by threads", right = four_groups, run = function(e)
   return e.map:aggregate { group = { "key % 4 as rest" }, select = { "count() as n" },
@@ -178,6 +216,33 @@ add { name = "map:update_where", as = "to what Lua says", setup = with_fields,
       { compile = false })
   end }
 
+add { name = "map:update_where", as = "dry run", after = function(e)
+  assert(e:is_whole(e.map), "a dry run has changed")
+end, run = function(e)
+  return e.map:update_where("value > 200", "value = 1", { dry_run = true })
+end, right = function(_, report) return report.matched == 20 and report.updated == 0 end }
+
+-- Values with a spin lock.
+local function with_lock(e)
+  e.object = e:own(assert(bpf.load "bpf/layouts.bpf.o"))
+  e.map = e.object.maps.guarded
+end
+local function refill_locked(e)
+  for i = 1, e.N // 2 do assert(e.map:update(i, { n = i, m = 2 * i })) end
+end
+by_engines({ "chosen", "batch" }, { name = "map:update_where", as = "under a lock",
+  setup = with_lock, renew = refill_locked,
+  right = function(_, report) return report.updated == 10 end,
+  run = function(e, engine)
+    return e.map:update_where("value.n > 10", "value.n = value.n * 3, value.m = value.n",
+      { engine = engine })
+  end })
+add { name = "map:update_where", as = "under a lock, to what a function says", setup = with_lock,
+  renew = refill_locked, right = function(_, report) return report.updated == 10 end,
+  run = function(e)
+    return e.map:update_where("value.n > 10", function(_, value) value.m = value.m + 1 end)
+  end }
+
 local function of_cpus(e) e.map = e:filled({ type = "percpu_hash" }, e.per_cpu) end
 local function refill_cpus(e) e:fill(e.map, e.per_cpu) end
 add { name = "map:update_where", as = "per CPU", setup = of_cpus, renew = refill_cpus,
@@ -188,10 +253,14 @@ add { name = "map:update_where", as = "per CPU, to what Lua says", setup = of_cp
   run = function(e)
     return e.map:update_where("value > 200", function(_, value) value[1] = value[1] + 1 end)
   end }
-add { name = "map:aggregate", as = "per CPU, with reset", setup = of_cpus, renew = refill_cpus,
+add { name = "map:aggregate", as = "per CPU, with reset", setup = of_cpus, after = all_there,
+  renew = function(e)
+    refill_cpus(e)
+    e.taken = false
+  end,
   right = function(_, rows) return rows[1].total == 8200 end,
   run = function(e)
-    return e.map:aggregate { select = "sum(value) as total", reset = true }
+    return keep(e, e.map:aggregate { select = "sum(value) as total", reset = true, batch_size = 8 })
   end }
 
 add { name = "map:explain", run = function(e)
