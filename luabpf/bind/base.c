@@ -317,6 +317,7 @@ void lb_hold(lua_State *L, int idx, const char *name)
 	if (lua_isnil(L, idx))
 		return;
 	luaL_checktype(L, idx, LUA_TTABLE);
+	idx = lua_absindex(L, idx);
 	lua_pushvalue(L, -1);
 	lua_setfield(L, idx, name);
 }

@@ -114,6 +114,40 @@ describe("calls that fail once #preload", function()
     ]], map:info().id, folder.path "out"))
   end)
 
+  it("lose nothing that aggregate has taken with reset", function()
+    local map = helper.map { max_entries = 100 }
+    assert.equal("called\nallocations\nhook", found([[
+      local map = bpf.open(math.tointeger(...))
+      local given = { group = "key", select = "sum(value) as n", reset = true, batch_size = 8 }
+      local function total(rows)
+        local n = 0
+        for _, row in ipairs(rows or {}) do n = n + row.n end
+        for _, value in pairs(map) do n = n + value end
+        return n
+      end
+      -- How many failed after something was taken.
+      local function each(what, step, arm)
+        local n, failed, ok, err = 1, 0, nil, nil
+        repeat
+          for i = 1, 40 do map:update(i, i) end
+          arm(n)
+          local rows, errno, partial
+          ok, rows, err, errno, partial = faults.call(map.aggregate, map, given)
+          local got = ok and (rows or partial) or type(rows) == "table" and rows.partial
+          failed = failed + ((not ok or errno) and got and #got > 0 and 1 or 0)
+          if total(got) ~= 820 and not select(2, faults.place()) then
+            print(what, n, total(got), rows, err, faults.place())
+          end
+          n = n + step
+        until ok and rows
+        print(failed > 2 and what or what .. " was not tried")
+      end
+      each("called", 1, function(n) faults.arm(24, n, bpf.errno.ENOMEM, true) end)
+      each("allocations", 7, function(n) faults.allocations(n, false) end)
+      each("hook", 7, function(n) faults.hook(n) end)
+    ]], map:info().id))
+  end)
+
   it("leave no pin of an object that is loaded", function()
     assert.equal("tried\ntried", found(LEFT .. [[
       each("load", function()

@@ -240,7 +240,8 @@ end
 -- @treturn report what was done
 -- @error the kernel refuses, or the groups need more than `memory`
 -- @partial table[] with `reset`, what was taken until then
--- @raise a text that does not compile, naming line and column
+-- @raise a text that does not compile, naming line and column; with `reset`, what Lua raises in
+--   between is an error object that has what was taken as `partial`
 -- @usage
 -- print(map:aggregate { group = "key.addr", select = { "sum(value.bytes) as bytes", "count()" },
 --   sort = "bytes", limit = 3 })

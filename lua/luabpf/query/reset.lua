@@ -109,81 +109,148 @@ end
 
 -- ---- a batch at a time --------------------------------------------------------------
 
--- What matches of a batch, and what takes it.
-local function found_in(query, run, batch)
+-- What matches of a batch, and what takes it: into held.taken, which is there before.
+local function found_in(query, run, batch, held)
   if not run.tour then
     local found = query.core:propose(batch, run.packed)
-    return found, function() return query.core:take(found, run.packed) end
+    return found, function() return query.core:take(found, run.packed, held) end
   end
   local found, taker = query.core:pick(batch, run.packed), run.tour[1]
-  return found, function() return taker.query.core:take_cpus(found, taker.packed) end
+  return found, function() return taker.query.core:take_cpus(found, taker.packed, held) end
 end
 
--- Takes what matches of a batch: a batch of what was there.
-local function take(query, run, report, batch)
+-- Takes what matches of a batch, when there is room for its rows and their sums; nil, or why not
+-- all was taken. held.taken is what was taken: of no use to take() again.
+local function take(query, run, report, batch, held)
   report.visited = report.visited + #batch
-  local found, taker = found_in(query, run, batch)
-  if #found == 0 then return found end
-  local results = table.pack(taker())
-  local taken = results[results.n]
-  report.matched = report.matched + #taken
-  if results[1] then return taken end
-  local label, in_between = errors.label(query.facts.info), type(results[4]) == "table"
-  return taken, in_between and results[2] or ("%s: %s: %s"):format(label, run.what, results[2]),
-    results[3]
+  local found, taker = found_in(query, run, batch, held)
+  if #found == 0 then return nil end
+  held.indices = pieces.indices(1, #found)
+  held.rows = query.core:rows(found, run.packed, held.rows, held.indices)
+  if held.agg then held.agg:reserve(#found) end
+  local ok, message, errno, in_between = taker()
+  report.matched = report.matched + #held.taken
+  if ok then return nil end
+  local label = errors.label(query.facts.info)
+  return type(in_between) == "table" and message or ("%s: %s: %s"):format(label, run.what, message),
+    errno
 end
 
 -- The rows of what was taken.
-local function rows_of(query, run, taken)
-  return query.core:rows(taken, run.packed, nil, pieces.indices(1, #taken))
+local function rows_of(query, run, held)
+  for i = #held.indices, #held.taken + 1, -1 do held.indices[i] = nil end
+  held.rows = query.core:rows(held.taken, run.packed, held.rows, held.indices)
+  return held.rows
 end
 
 -- ---- aggregate ----------------------------------------------------------------------
 
--- The walk inside the kernel: the list, or nil where nothing was done.
-local function in_kernel(query, plan, run, report)
-  local result, found = runs.walk(query, plan, run, report, { rows = query.record_bytes and 1 or 0,
-    budget = 0 })
-  local _ <close> = found
-  if not result then return nil end
+-- What is taken and has not been given to the caller: sums (agg), and what is in none yet: a batch
+-- (taken), or what a walk inside the kernel gave (rows). An error that Lua raises (its memory,
+-- Ctrl-C) goes on with it.
+local holder = {}
+holder.__index = holder
+
+-- Memory is looked at between batches: what was taken finds room.
+function holder:sums()
+  self.agg = self.agg or groups.new_agg(self.query, self.run, math.maxinteger)
+  return self.agg
+end
+
+-- Adds to the sums what was taken and is not in them: nothing, the second time.
+function holder:settle()
+  if self.taken then self.agg:add(rows_of(self.query, self.run, self), self.taken) end
+end
+
+-- The list of what the walk inside the kernel gave.
+function holder:list_of_walk(result)
+  local query, report = self.query, self.report
   report.visited, report.matched = result.visited, result.matched
   report.complete = result.stop == "none"
   if query.sums then return groups.plain_row(query, result) end
-  local agg <close> = groups.new_agg(query, run, math.maxinteger)
-  agg:add(found)
-  return groups.result_of(query, run, agg)
+  self.agg:add(self.rows, self.rows)
+  return groups.result_of(query, self.run, self.agg)
 end
 
--- By the cursor: the list, and why the rest was not taken.
-local function by_batches(self, query, run, report)
-  -- Its memory is looked at between batches: what was taken finds room.
-  local agg <close> = groups.new_agg(query, run, math.maxinteger)
+-- What was taken, as it is given to the caller, and the report; nil where that is nothing.
+function holder:finished()
+  local list
+  if self.walked then
+    local result = self.rows and self.query.core:result(self.rows)
+    list = result and self:list_of_walk(result)
+  elseif self.agg then
+    self:settle()
+    list = groups.result_of(self.query, self.run, self.agg)
+  end
+  if list then return groups.finished(self.query, self.run, self.report, list) end
+end
+
+function holder:close()
+  if self.agg then self.agg:close() end
+  if self.walked and self.rows then self.rows:close() end
+end
+
+function holder:__close(err)
+  local done, list
+  if err ~= nil then done, list = pcall(self.finished, self) end
+  self:close()
+  if not (done and list) then return end
+  local message = ("%s: aggregate: %s"):format(errors.label(self.query.facts.info), tostring(err))
+  errors.throw(message, nil, { partial = list, cause = err })
+end
+
+-- Groups that a walk may come to.
+local function most_groups(query)
+  local bits = 0
+  for _, one in ipairs(query.index) do bits = bits + one end
+  return 1 << bits
+end
+
+-- The walk inside the kernel: whether it was done.
+local function in_kernel(held, plan)
+  local query, run, report = held.query, held.run, held.report
+  if query.record_bytes then held:sums():reserve(most_groups(query)) end
+  held.walked = true
+  local result = runs.walk(query, plan, run, report, { rows = query.record_bytes and 1 or 0,
+    budget = 0, holder = held })
+  if not result then held.walked, held.rows = false, nil end
+  return held.walked
+end
+
+-- By the cursor: nil, or why the rest was not taken.
+local function by_batches(self, held)
+  local query, run, report = held.query, held.run, held.report
+  local agg = held:sums()
   for batch in runs.batches(self, run, report) do
     if agg:used() > run.memory then
-      return groups.result_of(query, run, agg), ("%s: aggregate: the groups need more than the %d "
-        .. "bytes of memory allowed"):format(errors.label(query.facts.info), run.memory),
-        core.errno.ENOMEM
+      return ("%s: aggregate: the groups need more than the %d bytes of memory allowed"):format(
+        errors.label(query.facts.info), run.memory), core.errno.ENOMEM
     end
-    local taken, message, errno = take(query, run, report, batch)
-    agg:add(rows_of(query, run, taken))
-    if message then return groups.result_of(query, run, agg), message, errno end
+    local message, errno = take(query, run, report, batch, held)
+    held:settle()
+    if message then return message, errno end
   end
   report.complete = true
-  return groups.result_of(query, run, agg)
 end
 
-local function aggregate(self, query, plan, run, report, parts)
-  local list, message, errno = in_kernel(query, plan, run, report), nil, nil
-  local shown = query
-  if list and not report.complete then
-    message, errno = runs.STOPPED.visits, core.errno.EAGAIN
-  elseif not list then
-    shown = query.sums and groups.by_rows(self, run, parts) or query
-    list, message, errno = by_batches(self, shown, run, report)
+local function aggregate(self, held, plan, parts)
+  local message, errno
+  if not in_kernel(held, plan) then
+    if held.query.sums then held.query = groups.by_rows(self, held.run, parts) end
+    message, errno = by_batches(self, held)
   end
-  local done, finished = groups.finished(shown, run, report, list)
+  local done, finished = held:finished()
+  if held.walked and not held.report.complete then
+    message, errno = runs.STOPPED.visits, core.errno.EAGAIN
+  end
   if message then return nil, message, errno, done end
   return done, finished
+end
+
+-- The results of aggregate; where the system refused what was taken until then.
+local function delivered(held, ok, err, ...)
+  if ok then return err, ... end
+  return errors.caught(type(err) == "table" and (held:finished()) or nil, false, err)
 end
 
 -- map:aggregate with reset.
@@ -195,7 +262,8 @@ function reset.aggregate(self, run)
     sort = given.sort, plain = true }
   local query, plan, report = begin(self, run, "aggregate", parts)
   if not query then return nil, plan, report end
-  return errors.caught(nil, pcall(aggregate, self, query, plan, run, report, parts))
+  local held <close> = setmetatable({ query = query, run = run, report = report }, holder)
+  return delivered(held, pcall(aggregate, self, held, plan, parts))
 end
 
 -- ---- select -------------------------------------------------------------------------
@@ -203,17 +271,20 @@ end
 -- The blocks of what is taken, a batch at a time, and what closes them.
 local function blocks_of(self, query, run, report)
   local step, state, control, closing = runs.batches(self, run, report)
-  local failed
+  local held, failed = {}, nil
   return function()
     if failed then errors.throw(failed[1], failed[2], { partial = report }) end
-    local batch = step(state, control)
-    if not batch then
-      report.complete = true
-      return nil
-    end
-    local taken, message, errno = take(query, run, report, batch)
-    failed = message and { message, errno }
-    return rows_of(query, run, taken)
+    held.taken = nil
+    repeat
+      local batch = step(state, control)
+      if not batch then
+        report.complete = true
+        return nil
+      end
+      local message, errno = take(query, run, report, batch, held)
+      failed = message and { message, errno }
+    until held.taken
+    return rows_of(query, run, held)
   end, closing
 end
 

@@ -4,16 +4,17 @@
  *
  *	old, new, asked = q:propose(batch, params, also)	what would change
  *	updated, missing, kept = q:change(batch, params, how)
- *	updated, missing, kept, taken = q:take(batch, params)
+ *	updated, missing, kept = q:take(batch, params, holder)
  *	updated, missing, kept = q:exchange(old, new, how)
  *
  * and of the values that CPUs have, each changed on its own CPU, from the first to the last:
  *
  *	updated, missing, kept, states = q:change_cpus(batch, params, first, last, states)
- *	updated, missing, kept, taken = q:take_cpus(batch, params)
+ *	updated, missing, kept = q:take_cpus(batch, params, holder)
  *	updated, missing, kept = q:exchange_cpus(old, new)
  *
- * how is "program" or "calls". What a program does is nil, reason, errno where it cannot be
+ * holder.taken is a batch of what was taken, and is there before anything is: a debug hook, or
+ * Lua's memory, may end the caller. how is "program" or "calls". What a program does is nil, reason, errno where it cannot be
  * loaded, with nothing done, and false after those where nothing else would do it either; nil,
  * message, errno and a list of the three where the system refused in between.
  */
@@ -180,11 +181,14 @@ static int go_here(struct job *j, struct lb_region *region)
 }
 
 /* 0, or -errno: *loaded says whether the program was. */
-static int run_program(struct job *j, bool *loaded)
+static int run(struct job *j, bool *loaded)
 {
 	struct lb_region *region;
-	int err = lb_query_program_begin(j->q, j->program, &j->spec, j->in.n, &region, &j->log);
+	int err;
 
+	lb_log_begin(&j->log);
+	lb_log_end(&j->log);
+	err = lb_query_program_begin(j->q, j->program, &j->spec, j->in.n, &region, &j->log);
 	*loaded = !err;
 	if (err)
 		return err;
@@ -234,15 +238,17 @@ static bool may_write(lua_State *L, const struct lb_query *q)
 	return false;
 }
 
-static int run(lua_State *L, struct job *j)
+static int outcome(lua_State *L, struct job *j, int err, bool loaded)
+{
+	return err && !loaded ? no_program(L, j, err) : tell(L, j, err);
+}
+
+static int run_and_tell(lua_State *L, struct job *j)
 {
 	bool loaded;
-	int err;
+	int err = run(j, &loaded);
 
-	lb_log_begin(&j->log);
-	lb_log_end(&j->log);
-	err = run_program(j, &loaded);
-	return err && !loaded ? no_program(L, j, err) : tell(L, j, err);
+	return outcome(L, j, err, loaded);
 }
 
 /* copy: what each change was decided on is handed over. */
@@ -273,12 +279,12 @@ static int query_change(lua_State *L)
 	if (!may_write(L, q))
 		return 4;
 	if (!calls)
-		return run(L, &j);
+		return run_and_tell(L, &j);
 	return tell(L, &j, lb_live_change(&q->map->k, &x, (uint64_t *)(uintptr_t)j.params, &j.in,
 					  value, &j.t));
 }
 
-/* q:take(batch, params): the same by a program; also a batch of what the change was decided on. */
+/* q:take(batch, params, holder): the same by a program; holder.taken: what it was decided on. */
 static int query_take(lua_State *L)
 {
 	struct lb_query *q = check_changing(L, true);
@@ -286,23 +292,26 @@ static int query_take(lua_State *L)
 	struct lb_batch *taken;
 	struct lb_block block = lb_query_block(L, q, 2);
 	uint8_t *keys, *present;
-	int n;
+	bool loaded;
+	int err;
 
-	lua_settop(L, 3);
+	lua_settop(L, 4);
 	j.params = lb_query_params(L, q, 3);
 	lua_getiuservalue(L, 1, LB_QUERY_MAP);
-	taken = lb_batch_new(L, 4, block.n, false, &keys, &j.values, &present);
+	taken = lb_batch_new(L, 5, block.n, false, &keys, &j.values, &present);
+	taken->n = 0;
+	lb_hold(L, 4, "taken");
 	j.in.status = lua_newuserdatauv(L, block.n + 1, 0);
 	lb_check_query(L, true);
 	block = lb_query_block(L, q, 2);
 	j.in.keys = block.keys;
 	j.in.n = block.n;
 	j.spec = change_of(q, true);
-	taken->n = 0;
-	n = may_write(L, q) ? run(L, &j) : 4;
+	if (!may_write(L, q))
+		return 4;
+	err = run(&j, &loaded);
 	taken->n = lb_query_gather(q, j.in.keys, keys, j.values, j.in.status, LB_ST_UPDATED, j.t.done);
-	lua_pushvalue(L, 5);
-	return n + 1;
+	return outcome(L, &j, err, loaded);
 }
 
 static struct lb_keyed_spec exchange_of(const struct lb_query *q)
@@ -340,7 +349,7 @@ static int query_exchange(lua_State *L)
 	if (!may_write(L, q))
 		return 4;
 	if (!calls)
-		return run(L, &j);
+		return run_and_tell(L, &j);
 	return tell(L, &j, lb_live_exchange(&q->map->k, &j.in, value, &j.t));
 }
 
@@ -522,33 +531,36 @@ static int query_change_cpus(lua_State *L)
 		memcpy(t.states, states, len);
 	if (!may_write(L, q) || !may_go(L, &t))
 		return 4;
-	n = run(L, &t.j);
+	n = run_and_tell(L, &t.j);
 	if (n > 3 || lua_isnil(L, -3))
 		return n;
 	lua_pushlstring(L, (const char *)t.states, t.old.n);
 	return 4;
 }
 
-/* q:take_cpus(batch, params): the same on all CPUs; also a batch of what was there. */
+/* q:take_cpus(batch, params, holder): the same on all CPUs; holder.taken: what was there. */
 static int query_take_cpus(lua_State *L)
 {
 	struct lb_query *q = check_changing(L, true);
 	struct tour t = { .j = { .q = q, .program = &q->programs[LB_QUERY_TAKER] } };
 	struct lb_batch *taken;
 	uint8_t *keys, *present;
-	int n;
+	bool loaded;
+	int err;
 
 	luaL_argcheck(L, q->map->value.ncpu, 1, "the map has no values of CPUs");
 	t.last = q->map->value.ncpu - 1;
-	lua_settop(L, 3);
+	lua_settop(L, 4);
 	lua_getiuservalue(L, 1, LB_QUERY_MAP);
-	taken = lb_batch_new(L, 4, lb_query_block(L, q, 2).n, false, &keys, &t.taken, &present);
-	begin_tour(L, &t, true);
+	taken = lb_batch_new(L, 5, lb_query_block(L, q, 2).n, false, &keys, &t.taken, &present);
 	taken->n = 0;
-	n = may_write(L, q) && may_go(L, &t) ? run(L, &t.j) : 4;
+	lb_hold(L, 4, "taken");
+	begin_tour(L, &t, true);
+	if (!may_write(L, q) || !may_go(L, &t))
+		return 4;
+	err = run(&t.j, &loaded);
 	taken->n = lb_query_gather(q, t.old.keys, keys, t.taken, t.got, LB_ST_UPDATED, t.old.n);
-	lua_pushvalue(L, 5);
-	return n + 1;
+	return outcome(L, &t.j, err, loaded);
 }
 
 /* q:exchange_cpus(old, new): stores what is new, of each CPU's value that is still as old says. */
@@ -570,7 +582,7 @@ static int query_exchange_cpus(lua_State *L)
 	t.j.spec = exchange_of(q);
 	if (!may_write(L, q) || !may_go(L, &t))
 		return 4;
-	return run(L, &t.j);
+	return run_and_tell(L, &t.j);
 }
 
 static const luaL_Reg methods[] = {

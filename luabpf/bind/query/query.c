@@ -14,6 +14,7 @@
  *	rows = q:rows(batch, params, rows, also)	the matches, in old rows if there are any
  *	some = q:pick(batch, params, also)	the matches as a batch
  *	result, rows = q:scan{ params =, rows =, limit =, ... }
+ *	result = q:result(rows)			that of the scan, which was the last, again
  *	deleted, missing, kept, gone = q:delete_live(batch, params, copy)
  *
  * also: a list of indices in the batch that match whatever where says, as Lua judged them.
@@ -557,15 +558,15 @@ static int run(struct lb_query *q, struct lb_scan_args *args, uint64_t budget,
 
 /*
  * q:scan{ params =, limit =, count_on =, dry =, budget = (ns that it may take),
- * max_visits =, rows = (how many there is room for) }: one walk inside the
- * kernel. Returns the result and its rows; or nil, reason, errno and whether
- * that is so for good, with nothing done.
+ * max_visits =, rows = (how many there is room for), holder = }: one walk inside
+ * the kernel. Returns the result and its rows; or nil, reason, errno and whether
+ * that is so for good, with nothing done. holder.rows is the rows before it begins:
+ * where a debug hook or Lua's memory ends the caller, q:result has what was done.
  */
 static int query_scan(lua_State *L)
 {
 	struct lb_query *q = lb_check_query(L, true);
 	const uint64_t *params;
-	struct lb_scan_result result;
 	struct lb_scan_args args;
 	struct lb_rows *rows;
 	struct lb_log log;
@@ -581,7 +582,11 @@ static int query_scan(lua_State *L)
 	args = scan_args(L, params);
 	lua_getiuservalue(L, 1, LB_QUERY_MAP);
 	rows = lb_rows_new(L, 4);
+	lua_getfield(L, 2, "holder");
+	lua_insert(L, -2);
+	lb_hold(L, -2, "rows");
 	lb_check_query(L, false);
+	q->last_rows = NULL;
 	if (!lb_kmap_allows(&q->map->k, false) ||
 	    ((q->spec.remove || q->spec.change.nwords) && !args.dry && !lb_kmap_allows(&q->map->k, true)))
 		return not_allowed(L);
@@ -589,15 +594,28 @@ static int query_scan(lua_State *L)
 	lb_log_end(&log);
 	err = ready(q, nrows, rows, &log);
 	if (!err)
-		err = run(q, &args, budget, rows, &result, &log);
+		err = run(q, &args, budget, rows, &q->last, &log);
 	if (err) {
 		lb_rows_release(rows);
 		return refused(L, q, err, &log);
 	}
-	fill_rows(rows, q, &result);
-	push_result(L, q, &result);
+	fill_rows(rows, q, &q->last);
+	q->last_rows = rows;
+	push_result(L, q, &q->last);
 	lua_insert(L, -2);
 	return 2;
+}
+
+/* q:result(rows): what the scan gave that these rows are of; nil if there was another one since. */
+static int query_result(lua_State *L)
+{
+	const struct lb_query *q = lb_check_query(L, false);
+
+	if (q->last_rows == lb_check_rows(L, 2))
+		push_result(L, q, &q->last);
+	else
+		luaL_pushfail(L);
+	return 1;
 }
 
 /* core.element_count(map): as the kernel counts; nil where it does not. */
@@ -647,6 +665,7 @@ static const luaL_Reg methods[] = {
 	{ "pick", query_pick },
 	{ "delete_live", query_delete_live },
 	{ "scan", query_scan },
+	{ "result", query_result },
 	{ "instructions", query_instructions },
 	{ "close", query_gc },
 	{ NULL, NULL },

@@ -6,6 +6,7 @@
 #define LUABPF_BIND_QUERY_QUERYSTATE_H
 
 #include "bind/map/map.h"
+#include "bind/query/rowset.h"
 #include "lib/keys/keyed.h"
 #include "lib/scan/scan.h"
 
@@ -34,6 +35,8 @@ struct lb_query {
 	uint32_t matched;		/* counts fillings of match, to notice others */
 	struct lb_scan scan;
 	bool scan_open;
+	struct lb_scan_result last;	/* of the last scan, whose rows are last_rows; NULL: none */
+	const struct lb_rows *last_rows;
 	struct lb_query_program programs[LB_NPROGRAMS];
 	bool reaches_cpus;		/* this process may run on all CPUs, as was tried */
 };

@@ -6,7 +6,10 @@
  *	agg = core.agg{ items = { { fn =, column =, width =, signed = }... },
  *		groups = words, as = { "unsigned" | "signed" | "bytes" for each }, memory = bytes,
  *		bits = { of each, where groups are found by index } or nil }
- *	agg:add(rows)		-- columns: the words of the groups, then the values
+ *	agg:add(rows, source)	-- columns: the words of the groups, then the values. source: the batch
+ *				-- that the rows are of, or they themselves, or nil; it is empty then:
+ *				-- nothing is added twice
+ *	agg:reserve(n), agg:used()
  *	list = agg:result{ decoder =, names =, limit =,
  *		order = { { by = "column" | "item", which = from 0, descending = }... } }
  *
@@ -243,27 +246,44 @@ static int add_records(struct agg *g, const struct lb_rows *r)
 	return err;
 }
 
-/* agg:add(rows) */
+static int add_rows(struct agg *g, const struct lb_rows *r)
+{
+	const struct lb_agg_block block = { .n = r->n, .dense = true, .groups = g->columns,
+					    .values = g->columns + g->a.spec.group_columns };
+
+	for (uint32_t i = 0; r->n && i < g->nwords; i++)
+		g->columns[i] = (struct lb_column){ r->columns + i, r->ncolumns };
+	return r->n ? lb_agg_add(&g->a, &block) : 0;
+}
+
+/* Empties the batch or the rows at arg, if there are any. */
+static void empty(lua_State *L, int arg)
+{
+	if (lua_isnoneornil(L, arg))
+		return;
+	if (lb_test_batch(L, arg))
+		lb_test_batch(L, arg)->n = 0;
+	else
+		lb_check_rows(L, arg)->n = 0;
+}
+
+/* agg:add(rows [, source]) */
 static int agg_add(lua_State *L)
 {
 	struct agg *g = check_agg(L);
 	const struct lb_rows *r = lb_check_rows(L, 2);
-	struct lb_agg_block block = { .n = r->n, .dense = true };
 	int err;
 
-	if (r->records) {
+	if (r->records)
 		luaL_argcheck(L, g->a.spec.bits && g->a.spec.group_columns <= LB_MAX_INDEX_BITS &&
 			      r->ncolumns > g->nwords - g->a.spec.group_columns, 2, "other groups");
-		err = add_records(g, r);
-		return err ? agg_failed(L, g, err) : 0;
-	}
-	luaL_argcheck(L, r->n == 0 || r->ncolumns >= g->nwords, 2, "rows of too few columns");
-	for (uint32_t i = 0; r->n && i < g->nwords; i++)
-		g->columns[i] = (struct lb_column){ r->columns + i, r->ncolumns };
-	block.groups = g->columns;
-	block.values = g->columns + g->a.spec.group_columns;
-	err = r->n ? lb_agg_add(&g->a, &block) : 0;
-	return err ? agg_failed(L, g, err) : 0;
+	else
+		luaL_argcheck(L, r->n == 0 || r->ncolumns >= g->nwords, 2, "rows of too few columns");
+	err = r->records ? add_records(g, r) : add_rows(g, r);
+	if (err)
+		return agg_failed(L, g, err);
+	empty(L, 3);
+	return 0;
 }
 
 /* A histogram: list of { from =, to =, count = }, slots without entries left out. */
@@ -532,15 +552,25 @@ static int topn_close(lua_State *L)
 	return 0;
 }
 
-/* agg:used(): bytes. */
+/* agg:used(): bytes, without what was reserved. */
 static int agg_used(lua_State *L)
 {
-	lua_pushinteger(L, (lua_Integer)check_agg(L)->a.budget.used);
+	lua_pushinteger(L, (lua_Integer)lb_agg_size(&check_agg(L)->a));
 	return 1;
+}
+
+/* agg:reserve(n): room for n rows, whatever they are: add cannot fail then. */
+static int agg_reserve(lua_State *L)
+{
+	struct agg *g = check_agg(L);
+	int err = lb_agg_reserve(&g->a, (uint32_t)lb_check_int(L, 2, 0, UINT32_MAX));
+
+	return err ? agg_failed(L, g, err) : 0;
 }
 
 static const luaL_Reg agg_methods[] = {
 	{ "used", agg_used },
+	{ "reserve", agg_reserve },
 	{ "add", agg_add },
 	{ "result", agg_result },
 	{ "close", agg_close },

@@ -317,6 +317,26 @@ static int add_item(struct lb_agg *a, struct lb_agg_state *item, const struct ch
 	return 0;
 }
 
+int lb_agg_reserve(struct lb_agg *a, uint32_t n)
+{
+	int err = lb_table_reserve(&a->groups, n);
+
+	for (uint32_t i = 0; !err && i < a->spec.nitems; i++)
+		if (a->items[i].spec.fn == LB_AGG_DISTINCT)
+			err = lb_table_reserve(&a->items[i].values, n);
+	return err;
+}
+
+size_t lb_agg_size(const struct lb_agg *a)
+{
+	size_t size = lb_table_size(&a->groups) + (a->index ? a->index_size : 0);
+
+	for (uint32_t i = 0; i < a->spec.nitems; i++)
+		if (a->items[i].spec.fn == LB_AGG_DISTINCT)
+			size += lb_table_size(&a->items[i].values);
+	return size;
+}
+
 int lb_agg_add(struct lb_agg *a, const struct lb_agg_block *block)
 {
 	struct chunk c;

@@ -89,6 +89,10 @@ int lb_agg_open(struct lb_agg *a, const struct lb_agg_spec *spec);
 /* May be called twice, and on zeroes. */
 void lb_agg_close(struct lb_agg *a);
 
+/* Makes room for n rows of new groups and new values: they can be added then. As lb_agg_add. */
+int lb_agg_reserve(struct lb_agg *a, uint32_t n);
+/* Bytes that its groups and distinct values need, without room that is reserved. */
+size_t lb_agg_size(const struct lb_agg *a);
 /* 0; -ENOMEM, or -ENOBUFS past the limit: what was added until then is of no use. */
 int lb_agg_add(struct lb_agg *a, const struct lb_agg_block *block);
 /* Adds a group that was summed up elsewhere: its key, rows, and what each item but COUNT has, which

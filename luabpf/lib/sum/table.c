@@ -98,14 +98,14 @@ static int grow_records(struct lb_table *t)
 	return 0;
 }
 
-/* Room for one more: half of the slots stay free. */
-static int make_room(struct lb_table *t)
+/* Half of the slots stay free. */
+int lb_table_reserve(struct lb_table *t, uint32_t n)
 {
 	int err = 0;
 
-	if ((t->n + 1ull) * 2 > t->slots)
+	while (!err && (t->n + (uint64_t)n) * 2 > t->slots)
 		err = grow_index(t);
-	if (!err && t->n == t->room)
+	while (!err && t->n + (uint64_t)n > t->room)
 		err = grow_records(t);
 	return err;
 }
@@ -114,7 +114,7 @@ static int make_room(struct lb_table *t)
 
 static int64_t append(struct lb_table *t, const uint64_t *key, uint64_t h)
 {
-	int err = make_room(t);
+	int err = lb_table_reserve(t, 1);
 	uint64_t *record;
 
 	if (err)

@@ -36,8 +36,17 @@ void lb_table_close(struct lb_table *t);
  */
 int64_t lb_table_put(struct lb_table *t, const uint64_t *key, bool *added);
 
+/* Makes room for n more records: as many puts cannot fail then. 0, -ENOMEM or -ENOBUFS. */
+int lb_table_reserve(struct lb_table *t, uint32_t n);
+
 /* The number of the record with this key, -1 if there is none. */
 int64_t lb_table_find(const struct lb_table *t, const uint64_t *key);
+
+/* Bytes of its records, and of two slots for each. */
+static inline size_t lb_table_size(const struct lb_table *t)
+{
+	return (size_t)t->n * (t->record_words + 2) * sizeof(uint64_t);
+}
 
 /* The words of a record, its key first; valid until the next put. */
 static inline uint64_t *lb_table_record(const struct lb_table *t, uint32_t number)
