@@ -32,6 +32,7 @@ LUABPF_EXPORT int luaopen_luabpf_core(lua_State *L)
 	lb_open_link(L);
 	lb_open_rowset(L);
 	lb_open_query(L);
+	lb_open_deletions(L);
 	lb_open_changes(L);
 	lb_open_folds(L);
 	lb_open_sums(L);

@@ -133,6 +133,7 @@ void lb_open_program(lua_State *L);
 void lb_open_link(lua_State *L);
 void lb_open_rowset(lua_State *L);
 void lb_open_query(lua_State *L);
+void lb_open_deletions(lua_State *L);
 void lb_open_changes(lua_State *L);
 void lb_open_folds(lua_State *L);
 void lb_open_sums(lua_State *L);

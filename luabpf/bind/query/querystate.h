@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a luabpf.query is, for the files that have its methods: query.c, changes.c, folds.c.
+ * What a luabpf.query is, for the files that have its methods: query.c, deletions.c, changes.c,
+ * folds.c.
  */
 #ifndef LUABPF_BIND_QUERY_QUERYSTATE_H
 #define LUABPF_BIND_QUERY_QUERYSTATE_H
