@@ -168,8 +168,8 @@ local function check_list(list)
   if type(list) ~= "table" then
     error(("poll: list of what can be waited for expected, got %s"):format(type(list)), 3)
   end
-  for i, each in ipairs(list) do
-    local kind = type(each)
+  for i = 1, #list do
+    local each, kind = list[i], type(list[i])
     local known = kind == "table" or kind == "userdata" and (getmetatable(each) or {}).__index
     if not known or type(each.pollfd) ~= "function" and math.type(each.pollfd) ~= "integer" then
       error(("poll: list[%d]: has no pollfd: %s"):format(i, kind), 3)
@@ -193,7 +193,9 @@ local function look(list, deadline)
   local ready, now = {}, core.now()
   for _, each in ipairs(list) do
     local seconds = ask(each, "timeout", "number")
-    if (each.dirty and each:dirty()) or seconds and seconds <= 0 then
+    local dirty = each.dirty
+    if type(dirty) == "function" then dirty = dirty(each) end
+    if dirty or seconds and seconds <= 0 then
       ready[#ready + 1] = each
     elseif seconds and seconds < MAX_SECONDS then
       local due = now + math.ceil(seconds * 1e9)
