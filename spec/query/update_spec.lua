@@ -374,6 +374,12 @@ describe("update_where by a function", function()
       if value.name == "" then value.name = "none" end
     end)
     assert.matches("assigns to 'value.name', which is text", report.why)
+    report = filled():update_where(nil, function(_, value)
+      value.c = value.c + 1
+      value.name = "x"
+    end)
+    assert.matches("what 'value.c' gets may not fit; .*: assigns to 'value.name', which is text$",
+      report.why)
     -- Views of other loops are for reading still.
     for batch in filled():batches() do
       for _, value in batch:views() do

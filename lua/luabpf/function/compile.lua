@@ -33,6 +33,8 @@ local compile = {}
 local MOST_KEPT <const> = 8
 -- Functions of one map that are kept.
 local MOST_FUNCTIONS <const> = 64
+-- Reasons that are told in one line.
+local MOST_REASONS <const> = 3
 
 -- ---- fields that are read once --------------------------------------------------
 --
@@ -242,6 +244,12 @@ local function check_size(made)
   return false
 end
 
+-- Why no path ends in what is compiled: which of the reasons it is, the paths do not tell.
+local function why_of(reasons)
+  local text = table.concat(reasons, "; ", 1, math.min(#reasons, MOST_REASONS))
+  return #reasons > MOST_REASONS and text .. "; ..." or text
+end
+
 local function make(f, env, purpose)
   local made = new_made(f)
   local self, why = compiled(f, env, purpose)
@@ -252,7 +260,7 @@ local function make(f, env, purpose)
   keep(made, self)
   for i, reason in ipairs(self.reasons) do made.reasons[i] = reason_text(reason) end
   if self.graph == run.LUA then
-    made.compiled, made.why = false, made.reasons[1]
+    made.compiled, made.why = false, why_of(made.reasons)
   elseif not check_size(made) then
     made.compiled = false
   else
