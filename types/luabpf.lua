@@ -892,7 +892,8 @@ function map:fd() end
 ---Folds the matching entries into accumulators: calls a function for each entry, in no promised
 ---order, each once. If it raises, or the system refuses, the accumulators are as they were. Where
 ---the accumulators are integers and the function compiles (docs/functions.md), the kernel runs it;
----one entry that needs Lua makes the whole fold Lua's, from the start.
+---one entry that needs Lua makes the whole fold Lua's, from the start. `bpf.copy(key)` is what may
+---be kept of a view.
 ---@param acc table the accumulators
 ---@param f fun(acc:table,key:luabpf.view,value:luabpf.view) changes them
 ---@param options? luabpf.map_fold_options what all queries take

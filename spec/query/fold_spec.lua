@@ -3,6 +3,7 @@
 -- Folds (lua/luabpf/query/fold.lua): the accumulators are what Lua makes of all entries, whoever
 -- runs the function, and as they were where anything fails.
 
+local bpf = require "luabpf"
 local helper = require "spec.support.helper"
 local math, tostring = math, tostring
 
@@ -130,6 +131,27 @@ describe("fold", function()
       assert.equal(0, report.matched)
     end)
   end
+
+  it("keeps no view, which would show nothing", function()
+    local map = filled()
+    for _, f in ipairs {
+      function(acc, key, value) acc.list[#acc.list + 1] = value acc.n = acc.n + key end,
+      function(acc, _, value) acc[1] = { { value } } end,
+      function(acc, _, value) acc.list[value] = true end,
+    } do
+      local acc = { list = {}, n = 0 }
+      local ok, err = pcall(map.fold, map, acc, f)
+      assert.is_false(ok)
+      assert.matches("fold: [^\n]*fold_spec.lua:%d+: the accumulators hold a view, .*; bpf.copy",
+        tostring(err))
+      assert.same({ list = {}, n = 0 }, acc)
+    end
+    local acc = map:fold({ list = {} }, function(acc, _, value)
+      acc.list[#acc.list + 1] = bpf.copy(value)
+    end, { where = "key <= 3" })
+    assert.equal(3, #acc.list)
+    assert.equal("table", type(acc.list[1]))
+  end)
 
   it("reads what is outside, the accumulators among it, as Lua does", function()
     local map = filled()

@@ -44,6 +44,29 @@ local function restore(list)
   end
 end
 
+local VIEW <const> = debug.getregistry()["luabpf.view"]
+
+local function is_view(x)
+  return type(x) == "userdata" and debug.getmetatable(x) == VIEW
+end
+
+-- Raises where a table, or those in it, hold a view: it shows nothing when the loop is over.
+local function check_kept(acc, f)
+  local list, seen, i = { acc }, { [acc] = true }, 1
+  while list[i] do
+    for k, v in next, list[i] do
+      if is_view(k) or is_view(v) then
+        local info = debug.getinfo(f, "S")
+        error(("fold: %s:%d: the accumulators hold a view, which is over with the fold; "
+          .. "bpf.copy(view) is a table that stays"):format(info.short_src, info.linedefined), 0)
+      elseif type(v) == "table" and not seen[v] then
+        seen[v], list[#list + 1] = true, v
+      end
+    end
+    i = i + 1
+  end
+end
+
 -- ---- by Lua -----------------------------------------------------------------------------
 
 local function fold_batch(batch, f, acc)
@@ -58,6 +81,7 @@ local function fold_all(self, query, plan, run, report)
     local ok, failure = judge.traced(fold_batch, batch, f, acc)
     if not ok then judge.raise("fold", failure, report) end
   end
+  check_kept(acc, f)
   return acc
 end
 
@@ -175,7 +199,8 @@ end
 --- Folds the matching entries into accumulators: calls a function for each entry, in no promised
 -- order, each once. If it raises, or the system refuses, the accumulators are as they were. Where
 -- the accumulators are integers and the function compiles (docs/functions.md), the kernel runs it;
--- one entry that needs Lua makes the whole fold Lua's, from the start.
+-- one entry that needs Lua makes the whole fold Lua's, from the start. `bpf.copy(key)` is what may
+-- be kept of a view.
 -- @tparam table acc the accumulators
 -- @tparam fun(acc:table,key:view,value:view) f changes them
 -- @tparam[opt] query_options options what all queries take
@@ -183,7 +208,8 @@ end
 -- @treturn table acc, changed
 -- @treturn report what was done
 -- @error the kernel refuses
--- @raise what the function raises, with `partial`, the report, and `traceback`
+-- @raise what the function raises, with `partial`, the report, and `traceback`; accumulators that
+--   hold a view
 -- @usage
 -- local sums = map:fold({ packets = 0, most = 0 }, function(acc, key, value)
 --   acc.packets = acc.packets + value.packets
