@@ -31,7 +31,7 @@ return {
     "    self.asm:store(FRAME, -8 * move.slot, register(0))\n    self:wait(move.tree, 0)\n" },
   { "what is in a set", "emit", "count % 2 == 1", "count % 2 == 0" },
   { "sets searched unsigned", "emit", 'jump("s<", r, SCRATCH', 'jump("<", r, SCRATCH' },
-  { "variables that others read", "joins", "if written[slot] then", "if false then" },
+  { "variables that others read", "joins", "if written[slot] then chosen", "if false then chosen" },
   { "the last argument of a call", "base/opcodes", "or i.a + i.b - 1) end,\n  -- A call",
     "or i.a + i.b - 2) end,\n  -- A call" },
   { "what TESTSET reads", "base/opcodes", '{ "TESTSET", "b"', '{ "TESTSET", ""' },
