@@ -10,6 +10,7 @@
 #include "lib/kernel/kmap.h"
 #include "lib/kernel/momentary.h"
 #include "lib/kernel/privilege.h"
+#include "lib/kernel/readfile.h"
 #include "lib/kernel/signals.h"
 
 #include <bpf/libbpf.h>
@@ -183,14 +184,9 @@ static size_t without_comments(char *text, size_t n)
  */
 static int system_read_lua(lua_State *L)
 {
-	int fd = open(lb_check_path(L, 1), O_RDONLY | O_CLOEXEC);
 	char text[64 << 10];	/* threads of a host may have small stacks */
-	ssize_t n;
+	ssize_t n = lb_read_file(lb_check_path(L, 1), text, sizeof(text));
 
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text));	/* a file comes whole unless it is larger */
-	close(fd);
 	if (n < 0 || n == sizeof(text))
 		return 0;
 	lua_pushlstring(L, text, without_comments(text, (size_t)n));

@@ -114,6 +114,24 @@ describe("calls that fail once #preload", function()
     ]], map:info().id, folder.path "out"))
   end)
 
+  it("leave out no CPU where the list of them is read by pieces", function()
+    assert.equal("true", found [[
+      local object = assert(bpf.load "bpf/events.bpf.o")
+      local function descriptors(at)
+        local before = faults.held()
+        faults.arm(faults.kinds.read, at, -1, false)
+        local _, reader = faults.call(function()
+          return assert(object.maps.perf:reader { layout = "struct event", pages = 1 })
+        end)
+        local n = faults.held() - before
+        reader:close()
+        return n
+      end
+      local n = descriptors(0)
+      print(n >= bpf.cpus() and descriptors(1) == n)
+    ]])
+  end)
+
   it("lose nothing that aggregate has taken with reset", function()
     local map = helper.map { max_entries = 100 }
     assert.equal("called\nallocations\nhook", found([[

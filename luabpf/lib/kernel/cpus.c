@@ -2,27 +2,19 @@
 /* CPUs. See cpus.h. */
 #include "lib/kernel/cpus.h"
 
+#include "lib/kernel/readfile.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 int lb_cpus_online(char *text, size_t size)
 {
-	int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-	int err;
+	ssize_t n = lb_read_file("/sys/devices/system/cpu/online", text, size - 1);
 
-	if (fd < 0)
-		return -errno;
-	do
-		n = read(fd, text, size - 1);
-	while (n < 0 && errno == EINTR);
-	err = n < 0 ? -errno : 0;
-	close(fd);
 	text[n > 0 ? n : 0] = 0;
-	return err;
+	return n < 0 ? (int)n : 0;
 }
 
 bool lb_cpu_is_in(const char *list, uint32_t cpu)

@@ -5,10 +5,11 @@
  */
 #include "lib/kernel/kmap.h"
 
+#include "lib/kernel/readfile.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,15 +238,8 @@ static char boot_id[40];
 
 static void read_boot_id(void)
 {
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = 0;
+	ssize_t n = lb_read_file("/proc/sys/kernel/random/boot_id", boot_id, 36);
 
-	if (fd >= 0) {
-		do
-			n = read(fd, boot_id, 36);
-		while (n < 0 && errno == EINTR);
-		close(fd);
-	}
 	boot_id[n > 0 ? n : 0] = '\0';
 }
 

@@ -10,6 +10,7 @@
 #include "lib/kernel/objfile.h"
 
 #include "lib/kernel/elfcheck.h"
+#include "lib/kernel/readfile.h"
 #include "lib/layout/btf.h"
 
 #include <bpf/btf.h>
@@ -57,24 +58,11 @@ static int check_ident(const struct bytes *file, struct lb_log *log)
 	return 0;
 }
 
-/* Reads up to max bytes; a file that has become shorter ends early. */
-static int read_bytes(int fd, struct bytes *to, size_t max)
-{
-	while (to->size < max) {
-		ssize_t n = read(fd, to->data + to->size, max - to->size);
-
-		if (n == 0)
-			break;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		to->size += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
 
 static int read_open(int fd, struct bytes *file, struct lb_log *log)
 {
 	struct stat st;
+	ssize_t n;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -85,7 +73,9 @@ static int read_open(int fd, struct bytes *file, struct lb_log *log)
 	if (st.st_size > MAX_FILE)
 		return -EFBIG;
 	file->data = malloc((size_t)st.st_size + 1);
-	return file->data ? read_bytes(fd, file, (size_t)st.st_size) : -ENOMEM;
+	n = file->data ? lb_read_all(fd, file->data, (size_t)st.st_size) : -ENOMEM;
+	file->size = n > 0 ? (size_t)n : 0;	/* one that has become shorter ends early */
+	return n < 0 ? (int)n : 0;
 }
 
 /* The content of the file, if it may be an object; to be freed whatever comes back. */
