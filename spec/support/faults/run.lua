@@ -140,7 +140,7 @@ local function try_all(operation, list, allowed, place, is_over)
   return try.all(faults, operation, list, allowed, place.base, place.cgroup,
     function(fault, result)
       if fault.refuses == false and result.verdict == "refused" then
-        table.insert(result.problems, "refused")
+        table.insert(result.problems, "refused: " .. tostring(result.said))
       end
       if not counts(fault, result) and #result.problems == 0 then return end
       say("case", fault.section, fault.kind, result.verdict or "lost", #result.problems)

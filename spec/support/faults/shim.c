@@ -518,12 +518,17 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 
 /* ---- libbpf -------------------------------------------------------------------------------- */
 
-/* Its functions are not where RTLD_NEXT looks: it is loaded for luabpf alone. */
+/*
+ * Its functions are not where RTLD_NEXT looks: it is loaded for luabpf alone. No fault is meant for
+ * finding them.
+ */
 static void *of_libbpf(const char *name)
 {
+	bool armed = __atomic_exchange_n(&plan.armed, false, __ATOMIC_SEQ_CST);
 	void *library = dlopen("libbpf.so.1", RTLD_LAZY | RTLD_NOLOAD);
 	void *f = library ? dlsym(library, name) : NULL;
 
+	__atomic_store_n(&plan.armed, armed, __ATOMIC_SEQ_CST);
 	if (!f)
 		abort();
 	return f;

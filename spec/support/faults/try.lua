@@ -153,7 +153,7 @@ local function one(control, operation, e, fault, files)
   fault.begin(control, e, operation)
   local verdict, why = finished(control, operation, e, fault, told,
     control.call(operation.run, e))
-  told.verdict = verdict
+  told.verdict, told.said = verdict, verdict == "refused" and why or nil
   if verdict == "wrong" then problem(why) end
   if operation.after and not fault.blind then
     local ok, message = pcall(operation.after, e, verdict ~= "right", told)
