@@ -12,6 +12,8 @@
  */
 #include "lib/kernel/kfunc.h"
 
+#include "lib/kernel/readfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btf.h>
@@ -64,19 +66,12 @@ static int open_file(struct file *f, const char *path, bool mapped)
 
 static void fill(struct file *f, uint64_t at)
 {
-	ssize_t n = 0;
+	ssize_t n = lb_pread_all(f->fd, f->buffer, BUFFER, at);
 
 	f->at = at;
-	f->n = 0;
-	while (f->n < BUFFER && !f->err) {
-		n = pread(f->fd, f->buffer + f->n, BUFFER - f->n, (off_t)(at + f->n));
-		if (n == 0)
-			break;
-		if (n > 0)
-			f->n += (size_t)n;
-		else if (errno != EINTR)
-			f->err = -errno;
-	}
+	f->n = n > 0 ? (size_t)n : 0;
+	if (n < 0)
+		f->err = (int)n;
 }
 
 /*

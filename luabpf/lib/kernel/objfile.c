@@ -58,7 +58,6 @@ static int check_ident(const struct bytes *file, struct lb_log *log)
 	return 0;
 }
 
-
 static int read_open(int fd, struct bytes *file, struct lb_log *log)
 {
 	struct stat st;

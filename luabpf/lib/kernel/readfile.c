@@ -22,6 +22,22 @@ ssize_t lb_read_all(int fd, void *p, size_t size)
 	return (ssize_t)done;
 }
 
+ssize_t lb_pread_all(int fd, void *p, size_t size, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, (char *)p + done, size - done, (off_t)(offset + done));
+
+		if (n == 0)
+			break;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return (ssize_t)done;
+}
+
 ssize_t lb_read_file(const char *path, void *p, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

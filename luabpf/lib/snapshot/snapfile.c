@@ -10,6 +10,7 @@
  */
 #include "lib/snapshot/snapfile.h"
 
+#include "lib/kernel/readfile.h"
 #include "lib/snapshot/snapformat.h"
 
 #include <errno.h>
@@ -30,20 +31,11 @@ static int refuse(struct lb_snap_fault *fault, const char *why, uint64_t offset)
 /* All n bytes at the offset: 0, -errno, or -EBADMSG where the file ends before. */
 static int read_at(int fd, void *p, size_t n, uint64_t offset, struct lb_snap_fault *fault)
 {
-	size_t done = 0;
+	ssize_t got = lb_pread_all(fd, p, n, offset);
 
-	while (done < n) {
-		ssize_t got = pread(fd, (uint8_t *)p + done, n - done, (off_t)(offset + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			return refuse(fault, "the file is cut short", offset + done);
-		done += (size_t)got;
-	}
-	return 0;
+	if (got < 0)
+		return (int)got;
+	return (size_t)got < n ? refuse(fault, "the file is cut short", offset + (uint64_t)got) : 0;
 }
 
 /* ---- head and footer ---------------------------------------------------- */
