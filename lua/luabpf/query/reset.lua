@@ -185,15 +185,11 @@ function holder:finished()
   if list then return groups.finished(self.query, self.run, self.report, list) end
 end
 
-function holder:close()
-  if self.agg then self.agg:close() end
-  if self.walked and self.rows then self.rows:close() end
-end
-
 function holder:__close(err)
   local done, list
   if err ~= nil then done, list = pcall(self.finished, self) end
-  self:close()
+  if self.agg then self.agg:close() end
+  if self.walked and self.rows then self.rows:close() end
   if not (done and list) then return end
   local message = ("%s: aggregate: %s"):format(errors.label(self.query.facts.info), tostring(err))
   errors.throw(message, nil, { partial = list, cause = err })

@@ -259,11 +259,11 @@ static int add_rows(struct agg *g, const struct lb_rows *r)
 /* Empties the batch or the rows at arg, if there are any. */
 static void empty(lua_State *L, int arg)
 {
-	if (lua_isnoneornil(L, arg))
-		return;
-	if (lb_test_batch(L, arg))
-		lb_test_batch(L, arg)->n = 0;
-	else
+	struct lb_batch *batch = lb_test_batch(L, arg);
+
+	if (batch)
+		batch->n = 0;
+	else if (!lua_isnoneornil(L, arg))
 		lb_check_rows(L, arg)->n = 0;
 }
 
